@@ -1,0 +1,317 @@
+"""Every error that the engine raises: what happened, where, and what to do next.
+
+    PipelineError
+    ├── UsageError                 the call or the pipeline is wrong; nothing was started
+    │   ├── TargetNotFound         the file, module or name that should hold a pipeline
+    │   ├── SourceNotFound         a file or folder to read that isn't there
+    │   ├── PipelineChanged        the checkpoint was made by other steps, settings or batch size
+    │   └── NothingToRewind        no such batch behind the frontier
+    ├── SourceError                the source, not the steps
+    │   ├── FetchFailed            the fetcher raised
+    │   ├── SourceContractBroken   what the fetcher returned isn't the batch that was asked for
+    │   ├── RowsNotContiguous      a gap or an overlap between batches
+    │   └── SourceChanged          the source has shrunk below the frontier
+    ├── StepError                  a step, at a batch
+    │   ├── StepFailed             the step raised
+    │   ├── StepResultInvalid      the step returned something that isn't its batch
+    │   └── SchemaDrift            the results' columns are not those of the first batch
+    ├── CheckFailed                rows that break a check; StepFailed is chained from it
+    ├── CheckpointError            the files that remember the place
+    │   ├── CheckpointLocked       another run holds them
+    │   ├── CheckpointForeign      they are not ours
+    │   ├── CheckpointNewer        a newer version of this software made them
+    │   ├── CheckpointCorrupt      they are damaged
+    │   ├── CheckpointNotWritable  permission, or a read-only disk
+    │   ├── DiskFull
+    │   └── FrontierUnreadable     a frontier file that isn't one
+    └── IllegalTransition          a run asked to do what its state doesn't allow; a defect of ours
+
+Each carries its data as attributes and a `hint`: one sentence that says what to do next. Secrets in
+messages are masked here, once, so that no caller can forget it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from engine.masking import mask_secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import polars as pl
+
+
+class PipelineError(Exception):
+    """The root. `str()` is the message alone; `hint` says what to do next, empty when there is nothing."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(mask_secrets(message))
+        self.hint = mask_secrets(hint)
+
+
+# --- the call -------------------------------------------------------------------------------------------
+
+
+class UsageError(PipelineError):
+    """The call or the pipeline's definition is wrong; nothing was started, nothing was touched."""
+
+    exit_code = 2
+
+
+class TargetNotFound(UsageError):
+    """The file, module or name that should hold a pipeline can't be loaded."""
+
+
+class SourceNotFound(UsageError):
+    """A file or folder that should be read isn't there, or holds nothing to read."""
+
+
+class PipelineChanged(UsageError):
+    """The checkpoint was made by a different pipeline; `differences` has one line for each change."""
+
+    def __init__(self, differences: Sequence[str], *, hint: str) -> None:
+        self.differences = tuple(differences)
+        super().__init__("the pipeline is not the one of this checkpoint: " + "; ".join(differences), hint=hint)
+
+
+class NothingToRewind(UsageError):
+    """A rewind to a batch that isn't behind the frontier."""
+
+
+# --- the source -----------------------------------------------------------------------------------------
+
+
+class SourceError(PipelineError):
+    """The source's fault, not a step's."""
+
+
+class FetchFailed(SourceError):
+    """The fetcher raised while it fetched `batch_id`; the original error is `__cause__`."""
+
+    def __init__(self, batch_id: int, error: BaseException, *, attempts: int = 1) -> None:
+        self.batch_id = batch_id
+        self.attempts = attempts
+        tries = "" if attempts == 1 else f" after {attempts} attempts"
+        super().__init__(
+            f"fetching batch {batch_id} failed{tries}: {describe(error)}",
+            hint="Everything before this batch is committed. Mend the source and run again to go on from there.",
+        )
+
+
+class SourceContractBroken(SourceError):
+    """What the fetcher returned for `batch_id` isn't the batch that was asked for."""
+
+    def __init__(self, batch_id: int, problem: str) -> None:
+        self.batch_id = batch_id
+        super().__init__(
+            f"the fetcher's answer for batch {batch_id} can't be used: {problem}",
+            hint="A fetcher returns Batch(batch_id, start_row, end_row, data) with both rows inclusive and one row "
+            "of data for each, or None at the end of the source.",
+        )
+
+
+class RowsNotContiguous(SourceError):
+    """A batch that leaves out or repeats source rows."""
+
+    def __init__(
+        self, batch_id: int, start_row: int, end_row: int, *, expected_batch_id: int, expected_row: int
+    ) -> None:
+        self.batch_id = batch_id
+        self.start_row = start_row
+        self.end_row = end_row
+        self.expected_row = expected_row
+        if batch_id != expected_batch_id:
+            problem = f"batch {expected_batch_id} was expected"
+        elif start_row > expected_row:
+            problem = f"rows {expected_row:,} to {start_row - 1:,} are missing before it"
+        elif start_row < expected_row:
+            problem = f"rows {start_row:,} to {expected_row - 1:,} were in the batch before it already"
+        else:
+            problem = "it ends before it starts"
+        super().__init__(
+            f"batch {batch_id} has rows {start_row:,} to {end_row:,}, but {problem}",
+            hint="Each batch must start at the row after the last one of the batch before. "
+            "Nothing of this batch was committed.",
+        )
+
+
+class SourceChanged(SourceError):
+    """The source has fewer rows than were committed already, so the results no longer describe it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(
+            message,
+            hint="Nothing was changed. Bring the source back, or start over with a reset if the new source is meant.",
+        )
+
+
+# --- the steps ------------------------------------------------------------------------------------------
+
+
+class StepError(PipelineError):
+    """A step's failure at one batch. `step` is its name, `attempts` how often it was tried."""
+
+    def __init__(self, message: str, *, step: str, batch_id: int, attempts: int = 1, hint: str = "") -> None:
+        self.step = step
+        self.batch_id = batch_id
+        self.attempts = attempts
+        super().__init__(message, hint=hint)
+
+
+class StepFailed(StepError):
+    """The step raised; the original error is `__cause__`."""
+
+    def __init__(
+        self, step: str, batch_id: int, start_row: int, end_row: int, error: BaseException, *, attempts: int = 1
+    ) -> None:
+        self.start_row = start_row
+        self.end_row = end_row
+        tries = "" if attempts == 1 else f" after {attempts} attempts"
+        super().__init__(
+            f"step '{step}' failed at batch {batch_id} (rows {start_row:,} to {end_row:,}){tries}: {describe(error)}",
+            step=step,
+            batch_id=batch_id,
+            attempts=attempts,
+            hint=f"Batches up to {batch_id - 1} are committed. Mend the step or the data and run again: "
+            f"it goes on at batch {batch_id}.",
+        )
+
+
+class StepResultInvalid(StepError):
+    """The step returned something that isn't its batch."""
+
+    def __init__(self, step: str, batch_id: int, problem: str) -> None:
+        super().__init__(
+            f"step '{step}' returned {problem} for batch {batch_id}",
+            step=step,
+            batch_id=batch_id,
+            hint="process(batch) must return a Batch with the same id and rows: return batch.with_data(frame).",
+        )
+
+
+class SchemaDrift(StepError):
+    """The results of a batch don't have the columns of the first one; `differences` names them."""
+
+    def __init__(self, step: str, batch_id: int, differences: Sequence[str]) -> None:
+        self.differences = tuple(differences)
+        super().__init__(
+            f"the results of batch {batch_id} differ from the pinned schema: {'; '.join(differences)}",
+            step=step,
+            batch_id=batch_id,
+            hint="All batches must give the same columns and dtypes. Cast in a step, or fix the source's schema.",
+        )
+
+
+class CheckFailed(PipelineError):
+    """Rows that break a check.
+
+    `rows` are their 0-based numbers in the batch as the check saw it, at most the first hundred;
+    `examples` holds those rows whole (the batch's columns), and `row_count` says how many there are.
+    """
+
+    def __init__(self, condition: str, rows: Sequence[int], examples: pl.DataFrame, row_count: int) -> None:
+        self.condition = condition
+        self.rows = tuple(rows)
+        self.examples = examples
+        self.row_count = row_count
+        what = "1 row breaks" if row_count == 1 else f"{row_count:,} rows break"
+        super().__init__(f"{what} the check {condition}")
+
+
+# --- the checkpoint -------------------------------------------------------------------------------------
+
+
+class CheckpointError(PipelineError):
+    """The checkpoint at `path` can't be used; it was left as it is."""
+
+    exit_code = 3
+
+    def __init__(self, path: Path, message: str, *, hint: str = "") -> None:
+        self.path = path
+        super().__init__(message, hint=hint)
+
+
+class CheckpointLocked(CheckpointError):
+    """Another run holds the checkpoint; `holder` describes it."""
+
+    def __init__(self, path: Path, holder: str) -> None:
+        self.holder = holder
+        super().__init__(
+            path,
+            f"the checkpoint {path} is in use by {holder}",
+            hint="Wait for that run, or stop it; `batch-pipeline status` shows where it stands.",
+        )
+
+
+class CheckpointForeign(CheckpointError):
+    """The file in the catalog's place is not a catalog of this software."""
+
+    def __init__(self, path: Path, found: str) -> None:
+        super().__init__(
+            path,
+            f"{path} is {found}, not a checkpoint",
+            hint="It was left untouched. Choose another checkpoint folder, or move that file away.",
+        )
+
+
+class CheckpointNewer(CheckpointError):
+    """The catalog was written by a newer version."""
+
+    def __init__(self, path: Path, found: int, known: int) -> None:
+        super().__init__(
+            path,
+            f"the checkpoint {path} has format {found}, and this version reads up to {known}",
+            hint="Upgrade batchpipe-tui to go on with it; it was left untouched.",
+        )
+
+
+class CheckpointCorrupt(CheckpointError):
+    """The catalog or a part is damaged."""
+
+
+class CheckpointNotWritable(CheckpointError):
+    """Permission, a read-only disk, or a folder that has gone."""
+
+    def __init__(self, path: Path, error: BaseException) -> None:
+        super().__init__(
+            path,
+            f"cannot write the checkpoint {path}: {describe(error)}",
+            hint="Give yourself write permission for that folder or choose another; what is committed is safe.",
+        )
+
+
+class DiskFull(CheckpointError):
+    """No space left where the checkpoint is."""
+
+    def __init__(self, path: Path, error: BaseException) -> None:
+        super().__init__(
+            path,
+            f"the disk is full: cannot write the checkpoint {path} ({describe(error)})",
+            hint="Everything up to the frontier is safe. Free some space and run again to go on.",
+        )
+
+
+class FrontierUnreadable(CheckpointError):
+    """A frontier file that is missing or isn't one."""
+
+    def __init__(self, path: Path, error: BaseException) -> None:
+        super().__init__(
+            path,
+            f"cannot read a frontier from {path}: {describe(error)}",
+            hint="The catalog decides, this file is only its mirror: the next run writes it anew.",
+        )
+
+
+class IllegalTransition(PipelineError):
+    """The run's state doesn't allow this event."""
+
+
+def describe(error: BaseException) -> str:
+    """Return the error's type and message on one line, secrets masked, for messages and the catalog."""
+    text = " ".join(str(error).split()) or "no message"
+    name = type(error).__name__
+    return mask_secrets(text if isinstance(error, PipelineError) else f"{name}: {text}")

@@ -1,0 +1,169 @@
+"""What happens during a run, as facts: frozen, past tense, scalars and ids only.
+
+The runner emits them from its own threads; whoever listens must be quick and must not raise (a
+listener that does is logged and dropped from this event, the run goes on). Within one batch the order
+is BatchStarted, BatchFetched, StepFinished for each step, BatchCommitted; between batches nothing is
+promised except that BatchCommitted comes in batch order. Times are seconds; datetimes are aware, UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from engine.state import RunState
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """A run begins, or goes on, at `next_batch_id`. `source_rows` is None when the size is unknown."""
+
+    run_id: int
+    at: datetime
+    pipeline: str
+    source: str
+    checkpoint_dir: str
+    steps: tuple[str, ...]
+    batch_size: int
+    workers: int
+    window: int
+    next_batch_id: int
+    next_row: int
+    source_rows: int | None
+    source_rows_exact: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BatchStarted:
+    """A worker has taken up the batch."""
+
+    batch_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class BatchFetched:
+    """The source rows are in memory."""
+
+    batch_id: int
+    start_row: int
+    end_row: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class StepFinished:
+    """One step is through with one batch. Fused steps finish together and share `seconds` evenly.
+
+    `rows_in` and `rows_out` are None for a step inside a fused plan, where nobody counted.
+    """
+
+    batch_id: int
+    step: str
+    rows_in: int | None
+    rows_out: int | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFailed:
+    """A try failed with a transient error; the next one begins in `wait_seconds`. `step` is None for a fetch."""
+
+    batch_id: int
+    step: str | None
+    attempt: int
+    max_attempts: int
+    error: str
+    wait_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class BatchCommitted:
+    """The batch is durable and the frontier is behind it. `seconds` runs from its start to its commit."""
+
+    batch_id: int
+    start_row: int
+    end_row: int
+    rows_out: int
+    bytes_written: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class GroupCommitted:
+    """One transaction made these batches durable (both ids inclusive)."""
+
+    first_batch_id: int
+    last_batch_id: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class BatchFailed:
+    """The batch can't be finished, and the run ends before it. `step` is None for the source's failures.
+
+    `row_numbers` are rows of the source where the step could name them, empty otherwise; `examples` is
+    a small table of those rows as (column names, rows of texts). All texts come from user code and
+    data: mask and escape them before they reach a screen.
+    """
+
+    run_id: int
+    at: datetime
+    batch_id: int
+    start_row: int | None
+    end_row: int | None
+    step: str | None
+    attempts: int
+    error_type: str
+    message: str
+    hint: str
+    traceback: str
+    row_numbers: tuple[int, ...] = ()
+    examples: tuple[tuple[str, ...], tuple[tuple[str, ...], ...]] = ((), ())
+
+
+@dataclass(frozen=True, slots=True)
+class StopWasRequested:
+    """Someone asked the run to stop: after what is in flight, or `now`."""
+
+    now: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """The run is over and its checkpoint is closed. `state` is finished, resumable or failed.
+
+    `message` is empty unless it failed.
+    """
+
+    run_id: int
+    at: datetime
+    state: RunState
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something that the user should know and that stops nothing."""
+
+    message: str
+
+
+Event = (
+    RunStarted
+    | BatchStarted
+    | BatchFetched
+    | StepFinished
+    | AttemptFailed
+    | BatchCommitted
+    | GroupCommitted
+    | BatchFailed
+    | StopWasRequested
+    | RunEnded
+    | Warned
+)
+
+Listener = Callable[[Event], None]

@@ -1,0 +1,1 @@
+"""Sample data and pipelines that come with the distribution."""

@@ -1,0 +1,1 @@
+"""The dashboard: a Textual front end for the engine."""
