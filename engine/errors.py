@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from engine.batch import Batch
+
 
 class PipelineError(Exception):
     """The root. `str()` is the message alone; `hint` says what to do next, empty when there is nothing."""
@@ -163,13 +165,14 @@ class StepError(PipelineError):
 
 
 class StepFailed(StepError):
-    """The step raised; the original error is `__cause__`."""
+    """The step raised; the original error is `__cause__`, and `source` the batch as it was fetched, if known."""
 
     def __init__(
         self, step: str, batch_id: int, start_row: int, end_row: int, error: BaseException, *, attempts: int = 1
     ) -> None:
         self.start_row = start_row
         self.end_row = end_row
+        self.source: Batch | None = None
         tries = "" if attempts == 1 else f" after {attempts} attempts"
         super().__init__(
             f"step '{step}' failed at batch {batch_id} (rows {start_row:,} to {end_row:,}){tries}: {describe(error)}",

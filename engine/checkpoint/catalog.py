@@ -1,0 +1,240 @@
+"""The catalog: one DuckDB connection, its named queries, and typed rows in and out.
+
+Owns how the database is opened and what SQL is sent; decides nothing. One thread owns it: DuckDB silently
+gives wrong answers when a connection is shared between threads.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import contextmanager
+from dataclasses import asdict, astuple, dataclass
+from datetime import UTC, datetime
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from engine.checkpoint.manifest import Manifest, StepTiming
+from engine.checkpoint.records import FailureRecord, RunOutcome, RunRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+FORMAT = 1
+"""The format of the catalogs that this version writes; it reads this one and older ones."""
+
+# A checkpoint rewrites a live metadata block in place, and a kill in the middle of that was seen to make
+# the file unopenable. So none may happen by itself: both thresholds are put out of reach here, and
+# `guard.compact` makes the only checkpoints, under a copy. Extensions could be fetched when a file merely
+# looks like another format; nothing of that may happen here.
+_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
+    "threads": 1,
+    "memory_limit": "512MB",
+    "wal_autocheckpoint": "1TB",
+    "auto_checkpoint_skip_wal_threshold": "1000000000000",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "enable_external_access": "false",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The catalog's word on how far things are: the first batch and source row not committed."""
+
+    next_batch_id: int
+    next_row: int
+    generation: int
+
+
+def connect(path: Path) -> duckdb.DuckDBPyConnection:
+    """Open a database file so that it changes only by committed transactions."""
+    connection = duckdb.connect(str(path), config=_SETTINGS)
+    connection.execute("PRAGMA disable_checkpoint_on_shutdown")
+    connection.execute("SET lock_configuration = true")
+    return connection
+
+
+def load_queries() -> dict[str, str]:
+    """Return the queries of `queries.sql` by name."""
+    text = resources.files(__package__).joinpath("queries.sql").read_text(encoding="utf-8")
+    blocks = re.split(r"^-- name: (\w+)$", text, flags=re.MULTILINE)[1:]
+    return {name: query.strip().rstrip(";") for name, query in zip(blocks[::2], blocks[1::2], strict=True)}
+
+
+class Catalog:
+    """Typed access to one open catalog. Every method raises `duckdb.Error` as DuckDB does."""
+
+    def __init__(self, path: Path) -> None:
+        self._queries = load_queries()
+        self._connection = connect(path)
+        self._new_batches: Any = None  # an appender, kept: making one costs as much as a small commit
+
+    def close(self) -> None:
+        """Close the connection; without a checkpoint, so the log stays beside the file."""
+        self._new_batches = None
+        self._connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """One transaction around the block: committed at its end, rolled back when it raises."""
+        self._connection.begin()
+        try:
+            yield
+        except BaseException:
+            self._connection.rollback()
+            raise
+        self._connection.commit()
+
+    def _run(self, name: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        return self._connection.execute(self._queries[name], parameters).fetchall()
+
+    # --- making and reading the head ---------------------------------------------------------------
+
+    def create(self, *, key: str, software: str) -> None:
+        """Make all tables in an empty database."""
+        self._connection.execute(resources.files(__package__).joinpath("schema.sql").read_text(encoding="utf-8"))
+        self._run(
+            "insert_checkpoint",
+            {"format": FORMAT, "checkpoint_key": key, "created_at": datetime.now(UTC), "software": software},
+        )
+        self._run("insert_frontier")
+
+    def identity(self) -> tuple[int, str]:
+        """Return the format and the checkpoint's key."""
+        ((catalog_format, key),) = self._run("select_checkpoint")
+        return catalog_format, key
+
+    def head(self) -> Head:
+        """Return how far things are committed."""
+        (row,) = self._run("select_frontier")
+        return Head(*row)
+
+    # --- moving the frontier: call inside a transaction ---------------------------------------------
+
+    def append_batches(self, manifests: Sequence[Manifest], committed_at: datetime) -> None:
+        """Add committed batches."""
+        if self._new_batches is None:
+            self._new_batches = self._connection.appender("batches")
+        self._new_batches.append_rows([(*_batch_row(manifest), committed_at) for manifest in manifests])
+        self._new_batches.flush()
+
+    def advance(self, before: Head, *, next_batch_id: int, next_row: int) -> bool:
+        """Move the frontier on from `before`; False when it wasn't there."""
+        parameters = {
+            "next_batch_id": next_batch_id,
+            "next_row": next_row,
+            "expected_batch_id": before.next_batch_id,
+            "expected_row": before.next_row,
+        }
+        return len(self._run("advance_frontier", parameters)) == 1
+
+    def rewind(self, *, next_batch_id: int, next_row: int) -> None:
+        """Drop the batches from `next_batch_id` on, and put the frontier before them."""
+        self._run("delete_batches_from", {"batch_id": next_batch_id})
+        self._run("rewind_frontier", {"next_batch_id": next_batch_id, "next_row": next_row})
+
+    # --- batches, pipeline, runs, failures ----------------------------------------------------------
+
+    def count_batches(self) -> tuple[int, int, int]:
+        """Return how many batches are committed, the greatest id, and how many result rows they have."""
+        ((count, last, rows),) = self._run("count_batches")
+        return count, last, int(rows)
+
+    def batches(self, first_batch_id: int, last_batch_id: int) -> list[Manifest]:
+        """Return the manifests of committed batches, both ids inclusive, in order."""
+        rows = self._run("select_batches", {"first_batch_id": first_batch_id, "last_batch_id": last_batch_id})
+        return [_manifest(row) for row in rows]
+
+    def pipeline(self) -> tuple[int, str] | None:
+        """Return the newest revision and description of the pipeline; None before the first run."""
+        rows = self._run("select_pipeline")
+        return (rows[0][0], rows[0][1]) if rows else None
+
+    def add_pipeline(self, revision: int, run_id: int, description: str) -> None:
+        """Record what the pipeline is from now on."""
+        self._run("insert_pipeline", {"revision": revision, "run_id": run_id, "description": description})
+
+    def add_run(self, *, first_batch_id: int, batch_size: int, host: str, pid: int) -> int:
+        """Record that a run begins; return its number."""
+        ((run_id,),) = self._run("next_run_id")
+        parameters = {
+            "run_id": run_id,
+            "started_at": datetime.now(UTC),
+            "first_batch_id": first_batch_id,
+            "batch_size": batch_size,
+            "host": host,
+            "pid": pid,
+        }
+        self._run("insert_run", parameters)
+        return int(run_id)
+
+    def end_run(self, run_id: int, outcome: RunOutcome, message: str) -> None:
+        """Record how a run ended."""
+        self._run("end_run", {"run_id": run_id, "ended_at": datetime.now(UTC), "outcome": outcome, "message": message})
+
+    def mark_crashed_runs(self) -> list[int]:
+        """Mark runs that still say running; return their numbers. Call only while holding the lock."""
+        return [row[0] for row in self._run("mark_crashed_runs")]
+
+    def add_failure(self, failure: FailureRecord) -> None:
+        """Record a failure."""
+        parameters = asdict(failure)
+        parameters["row_numbers"] = json.dumps(failure.row_numbers)
+        parameters["examples"] = json.dumps(failure.examples)
+        self._run("insert_failure", parameters)
+
+    def runs(self, limit: int) -> list[RunRecord]:
+        """Return the newest runs first."""
+        rows = self._run("select_runs", {"limit": limit})
+        return [RunRecord(row[0], _moment(row[1]), row[2] and _moment(row[2]), *row[3:]) for row in rows]
+
+    def failures(self, limit: int) -> list[FailureRecord]:
+        """Return the newest failures first."""
+        return [_failure(row) for row in self._run("select_failures", {"limit": limit})]
+
+
+def _batch_row(manifest: Manifest) -> tuple[object, ...]:
+    return (
+        manifest.batch_id,
+        manifest.start_row,
+        manifest.end_row,
+        manifest.rows_out,
+        manifest.run_id,
+        manifest.generation,
+        manifest.token,
+        manifest.attempts,
+        manifest.fetch_seconds,
+        manifest.write_seconds,
+        json.dumps([astuple(timing) for timing in manifest.timings]),
+        None if manifest.cursor is None else json.dumps(manifest.cursor),
+        None if manifest.states is None else json.dumps(manifest.states),
+        manifest.bytes_written,
+        manifest.checksum,
+    )
+
+
+def _manifest(row: tuple[Any, ...]) -> Manifest:
+    # The columns stand in the order of the fields.
+    values = list(row)
+    values[10] = tuple(StepTiming(tuple(steps), *rest) for steps, *rest in json.loads(row[10]))
+    values[11] = row[11] and json.loads(row[11])
+    values[12] = row[12] and json.loads(row[12])
+    return Manifest(*values)
+
+
+def _failure(row: tuple[Any, ...]) -> FailureRecord:
+    names, rows = json.loads(row[12])
+    values = list(row)
+    values[1] = _moment(row[1])
+    values[11] = tuple(json.loads(row[11]))
+    values[12] = (tuple(names), tuple(tuple(cells) for cells in rows))
+    return FailureRecord(*values)
+
+
+def _moment(microseconds: int) -> datetime:
+    # Fetching TIMESTAMPTZ as such would need pytz.
+    return datetime.fromtimestamp(microseconds / 1_000_000, UTC)

@@ -1,0 +1,43 @@
+"""Errors of the disk and of DuckDB, translated into what a user can act on."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from engine.errors import (
+    CheckpointCorrupt,
+    CheckpointError,
+    CheckpointNotWritable,
+    DiskFull,
+    describe,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+REPAIR_HINT = (
+    "The results are in the parts beside it: `batch-pipeline verify --repair` makes the catalog anew from them."
+)
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+def translate(path: Path, error: BaseException) -> CheckpointError:
+    """Return the error to raise in place of what the disk or DuckDB raised at `path`."""
+    if isinstance(error, OSError):
+        if error.errno in _FULL or error.errno == errno.EFBIG:
+            return DiskFull(path, error)
+        return CheckpointNotWritable(path, error)
+    text = str(error)
+    if "No space left" in text or "File too large" in text or "Disk quota" in text:
+        return DiskFull(path, error)
+    if isinstance(error, duckdb.IOException) and any(
+        words in text for words in ("Permission denied", "Read-only file system", "Cannot open file", "read-only")
+    ):
+        return CheckpointNotWritable(path, error)
+    return CheckpointCorrupt(
+        path, f"the catalog {path} is damaged or can't be used: {describe(error)}", hint=REPAIR_HINT
+    )

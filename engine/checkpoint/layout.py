@@ -1,0 +1,83 @@
+"""Where everything lies in a checkpoint folder. Names only: nothing here opens a file."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_PART = re.compile(r"part-(\d{12,})\.parquet")
+_TEMPORARY_PART = re.compile(r"\.part-(\d{12,})-([0-9a-f]+)\.tmp")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The paths of one checkpoint.
+
+    >>> layout = Layout(Path("checkpoints"))
+    >>> layout.part(5).name
+    'part-000000000005.parquet'
+    >>> layout.parse_temporary_part(layout.temporary_part(5, "ab12").name)
+    (5, 'ab12')
+    """
+
+    folder: Path
+
+    @property
+    def catalog(self) -> Path:
+        """The DuckDB file, the only authority."""
+        return self.folder / "checkpoint.duckdb"
+
+    @property
+    def wal(self) -> Path:
+        """DuckDB's write-ahead log of the catalog."""
+        return self.folder / "checkpoint.duckdb.wal"
+
+    @property
+    def guard(self) -> Path:
+        """The copy of catalog and log that exists only while the catalog is being compacted."""
+        return self.folder / "checkpoint.guard"
+
+    @property
+    def mirror(self) -> Path:
+        """The frontier for others to read."""
+        return self.folder / "frontier.json"
+
+    @property
+    def lock(self) -> Path:
+        """The file whose lock says that someone is at work here."""
+        return self.folder / "checkpoint.lock"
+
+    @property
+    def results(self) -> Path:
+        """The folder of the parts."""
+        return self.folder / "results"
+
+    def part(self, batch_id: int) -> Path:
+        """The committed results of a batch."""
+        return self.results / f"part-{batch_id:012d}.parquet"
+
+    def temporary_part(self, batch_id: int, token: str) -> Path:
+        """The same before the commit; `token` is unique per attempt. Its name never matches `*.parquet`."""
+        return self.results / f".part-{batch_id:012d}-{token}.tmp"
+
+    @staticmethod
+    def parse_part(name: str) -> int | None:
+        """Return the batch id in a part's name, or None for any other name."""
+        match = _PART.fullmatch(name)
+        return int(match[1]) if match else None
+
+    @staticmethod
+    def parse_temporary_part(name: str) -> tuple[int, str] | None:
+        """Return batch id and token in a temporary part's name, or None for any other name."""
+        match = _TEMPORARY_PART.fullmatch(name)
+        return (int(match[1]), match[2]) if match else None
+
+
+def new_token() -> str:
+    """Return a name for an attempt that no other attempt ever had."""
+    return secrets.token_hex(8)

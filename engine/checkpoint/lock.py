@@ -1,0 +1,80 @@
+"""One writer at a time: a lock file of our own.
+
+DuckDB's own lock is a POSIX record lock, which the kernel drops as soon as *any* descriptor of that
+file is closed in this process, for instance by a backup tool or a copy. flock on a separate file has no
+such trap, and the kernel releases it when the process is gone, however it went.
+
+The file is never removed: removing it would let two processes lock two files of the same name.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from engine.durable import PRIVATE_FILE
+from engine.errors import CheckpointLocked
+from engine.masking import mask_secrets
+
+
+class CheckpointLock:
+    """The lock on a checkpoint, held from construction to `release`.
+
+    Raises:
+        CheckpointLocked: another process, or another pipeline in this one, holds it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._descriptor)
+            if not isinstance(error, BlockingIOError):
+                raise
+            raise CheckpointLocked(path.parent, holder(path)) from None
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, json.dumps(_myself()).encode(), 0)
+
+    def release(self) -> None:
+        """Let go of the lock."""
+        os.close(self._descriptor)
+
+
+def holder(path: Path) -> str:
+    """Return a description of who wrote itself into the lock file last."""
+    try:
+        info = json.loads(path.read_text(encoding="utf-8"))
+        return f"process {info['pid']} on {info['host']} since {info['since']} ({info['command']})"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"
+
+
+def is_held(path: Path) -> bool:
+    """Say whether someone holds the lock right now, without taking it."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _myself() -> dict[str, str | int]:
+    command = mask_secrets(" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]))
+    return {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "since": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": command[:200],
+    }

@@ -1,0 +1,74 @@
+"""What is known about one finished batch: a row of the catalog, and the metadata of its part.
+
+The same value is kept in both places, so that the catalog can be made again from the parts.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from engine.jsonable import Json
+
+
+@dataclass(frozen=True, slots=True)
+class StepTiming:
+    """How long one step, or several fused ones, took for a batch. Rows are None where nobody counted."""
+
+    steps: tuple[str, ...]
+    seconds: float
+    rows_in: int | None = None
+    rows_out: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One batch with its results written under a temporary name, ready to be committed.
+
+    Rows are source rows, both bounds inclusive. `token` names the attempt that wrote the part.
+    `generation` counts the rewinds and resets before it. `cursor` is where the source stands after the
+    batch, None for a source without one; `states` are the snapshots of the stateful steps, by name.
+    `bytes_written` and `checksum` (CRC-32 of the file, 8 hex digits) are those of the part.
+    """
+
+    batch_id: int
+    start_row: int
+    end_row: int
+    rows_out: int
+    run_id: int
+    generation: int
+    token: str
+    attempts: int = 1
+    fetch_seconds: float = 0.0
+    write_seconds: float = 0.0
+    timings: tuple[StepTiming, ...] = ()
+    cursor: Mapping[str, Json] | None = None
+    states: Mapping[str, Json] | None = None
+    bytes_written: int = 0
+    checksum: str = ""
+
+    @property
+    def rows_in(self) -> int:
+        """Number of source rows."""
+        return self.end_row - self.start_row + 1
+
+    def with_part(self, *, bytes_written: int, checksum: str) -> Manifest:
+        """Return the manifest with what is known only once the part is encoded."""
+        return replace(self, bytes_written=bytes_written, checksum=checksum)
+
+    def to_json(self) -> str:
+        """Return the manifest as JSON. Raises TypeError for a cursor or snapshot that isn't JSON."""
+        return json.dumps(asdict(self), ensure_ascii=False, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Manifest:
+        """Return the manifest that `to_json` wrote. Raises ValueError, TypeError or KeyError."""
+        content = json.loads(text)
+        timings = tuple(
+            StepTiming(tuple(t["steps"]), t["seconds"], t["rows_in"], t["rows_out"]) for t in content.pop("timings")
+        )
+        return cls(timings=timings, **content)

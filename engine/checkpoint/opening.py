@@ -1,0 +1,64 @@
+"""Is this file ours, whole, and of a version that we know? Asked before anything is written to it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from engine.checkpoint.catalog import FORMAT
+from engine.checkpoint.failures import REPAIR_HINT
+from engine.errors import CheckpointCorrupt, CheckpointForeign, CheckpointNewer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from engine.checkpoint.catalog import Catalog
+
+_HEADER_BYTES = 3 * 4096  # the main header, and two database headers of 4 KiB each
+
+
+def inspect(path: Path) -> None:
+    """Look at a catalog file without DuckDB, which would take some foreign files for its own.
+
+    Raises:
+        CheckpointForeign: it isn't a DuckDB file.
+        CheckpointCorrupt: it is empty or cut short.
+    """
+    if not path.is_file():
+        raise CheckpointForeign(path, "not a file")
+    with path.open("rb") as file:
+        header = file.read(16)
+    if header.startswith(b"SQLite format 3"):
+        raise CheckpointForeign(path, "an SQLite database")
+    if len(header) == 16 and header[8:12] != b"DUCK":  # noqa: PLR2004 (the magic bytes' place in the header)
+        raise CheckpointForeign(path, "not a DuckDB database")
+    if path.stat().st_size < _HEADER_BYTES:
+        raise CheckpointCorrupt(path, f"the catalog {path} is cut short", hint=REPAIR_HINT)
+
+
+def check_identity(path: Path, catalog: Catalog) -> str:
+    """Return the checkpoint's key.
+
+    Raises:
+        CheckpointForeign: it is a DuckDB database of somebody else.
+        CheckpointNewer: a newer version of this software made it.
+        CheckpointCorrupt: the table that should say so is damaged.
+    """
+    try:
+        catalog_format, key = catalog.identity()
+    except duckdb.CatalogException:
+        raise CheckpointForeign(path, "a DuckDB database without a checkpoint in it") from None
+    except ValueError as error:
+        raise CheckpointCorrupt(path, f"the catalog {path} doesn't say whose it is", hint=REPAIR_HINT) from error
+    if catalog_format > FORMAT:
+        raise CheckpointNewer(path, catalog_format, FORMAT)
+    return key
+
+
+def step_names(description: str | None) -> tuple[str, ...]:
+    """Return the names of the steps in a pipeline's description."""
+    if description is None:
+        return ()
+    return tuple(step["name"] for step in json.loads(description)["steps"])

@@ -1,0 +1,66 @@
+-- name: insert_checkpoint
+INSERT INTO checkpoint VALUES ($format, $checkpoint_key, $created_at, $software);
+
+-- name: insert_frontier
+INSERT INTO frontier VALUES (0, 0, 0);
+
+-- name: select_checkpoint
+SELECT format, checkpoint_key FROM checkpoint;
+
+-- name: select_frontier
+SELECT next_batch_id, next_row, generation FROM frontier;
+
+-- name: advance_frontier
+UPDATE frontier SET next_batch_id = $next_batch_id, next_row = $next_row
+WHERE next_batch_id = $expected_batch_id AND next_row = $expected_row
+RETURNING next_batch_id;
+
+-- name: rewind_frontier
+UPDATE frontier SET next_batch_id = $next_batch_id, next_row = $next_row, generation = generation + 1;
+
+-- name: delete_batches_from
+DELETE FROM batches WHERE batch_id >= $batch_id;
+
+-- name: count_batches
+SELECT count(*), coalesce(max(batch_id), -1), coalesce(sum(rows_out), 0) FROM batches;
+
+-- name: select_batches
+SELECT batch_id, start_row, end_row, rows_out, run_id, generation, token, attempts, fetch_seconds, write_seconds,
+       timings, "cursor", states, bytes_written, checksum
+FROM batches WHERE batch_id BETWEEN $first_batch_id AND $last_batch_id ORDER BY batch_id;
+
+-- name: select_pipeline
+SELECT revision, description FROM pipelines ORDER BY revision DESC LIMIT 1;
+
+-- name: insert_pipeline
+INSERT INTO pipelines VALUES ($revision, $run_id, $description);
+
+-- name: next_run_id
+SELECT coalesce(max(run_id), 0) + 1 FROM runs;
+
+-- name: insert_run
+INSERT INTO runs VALUES ($run_id, $started_at, NULL, 'running', $first_batch_id, NULL, NULL, $batch_size, $host, $pid, '');
+
+-- name: end_run
+UPDATE runs SET ended_at = $ended_at, outcome = $outcome, message = $message,
+       next_batch_id = (SELECT next_batch_id FROM frontier),
+       rows_done = (SELECT coalesce(sum(end_row - start_row + 1), 0) FROM batches WHERE batches.run_id = runs.run_id)
+WHERE run_id = $run_id;
+
+-- name: mark_crashed_runs
+UPDATE runs SET outcome = 'crashed', next_batch_id = (SELECT next_batch_id FROM frontier)
+WHERE outcome = 'running'
+RETURNING run_id;
+
+-- name: select_runs
+SELECT run_id, epoch_us(started_at), epoch_us(ended_at), outcome, first_batch_id, next_batch_id, rows_done, batch_size, host, pid, message
+FROM runs ORDER BY run_id DESC LIMIT $limit;
+
+-- name: insert_failure
+INSERT INTO failures VALUES ($run_id, $failed_at, $batch_id, $start_row, $end_row, $step, $attempts, $error_type,
+                             $message, $hint, $traceback, $row_numbers, $examples);
+
+-- name: select_failures
+SELECT run_id, epoch_us(failed_at), batch_id, start_row, end_row, step, attempts, error_type, message, hint, traceback,
+       row_numbers, examples
+FROM failures ORDER BY failed_at DESC LIMIT $limit;

@@ -1,0 +1,55 @@
+"""What the catalog remembers of runs and failures, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+RunOutcome = Literal["running", "finished", "stopped", "failed", "crashed"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One call of `run()`. Datetimes are aware, UTC; `ended_at` is None for one that runs or crashed.
+
+    It began with batch `first_batch_id`, and `next_batch_id` was the first uncommitted one when it ended.
+    `rows_done` counts the source rows of its batches that are still in the results.
+    """
+
+    run_id: int
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: RunOutcome
+    first_batch_id: int
+    next_batch_id: int | None
+    rows_done: int | None
+    batch_size: int
+    host: str
+    pid: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class FailureRecord:
+    """One batch that ended a run. `step` is None when the source failed, rows when they aren't known.
+
+    `row_numbers` are source rows where the step could name them; `examples` are those rows as texts:
+    (column names, rows).
+    """
+
+    run_id: int
+    failed_at: datetime
+    batch_id: int
+    start_row: int | None
+    end_row: int | None
+    step: str | None
+    attempts: int
+    error_type: str
+    message: str
+    hint: str
+    traceback: str
+    row_numbers: tuple[int, ...] = ()
+    examples: tuple[tuple[str, ...], tuple[tuple[str, ...], ...]] = ((), ())

@@ -1,0 +1,79 @@
+-- The catalog, format 1. Everything is made when the file is made: no ALTER, no DROP, and no keys, around
+-- which the storage engine's recovery defects cluster. Uniqueness and order are asserted by each transaction:
+-- the frontier moves only by an UPDATE that names the value it had before.
+
+CREATE TABLE checkpoint (
+    format INTEGER NOT NULL CHECK (format >= 1),
+    checkpoint_key VARCHAR NOT NULL CHECK (length(checkpoint_key) = 32),
+    created_at TIMESTAMPTZ NOT NULL,
+    software VARCHAR NOT NULL
+);
+
+-- One row, always: the first batch and the first source row that are not committed. `generation` counts
+-- rewinds and resets; parts of an older generation beyond the frontier are leftovers of those.
+CREATE TABLE frontier (
+    next_batch_id BIGINT NOT NULL CHECK (next_batch_id >= 0),
+    next_row BIGINT NOT NULL CHECK (next_row >= 0),
+    generation BIGINT NOT NULL CHECK (generation >= 0)
+);
+
+-- One row for each committed batch. Rows are source rows, both ends inclusive. `timings` is a list of
+-- [[steps…], seconds, rows in, rows out]; `cursor` and `states` are JSON.
+CREATE TABLE batches (
+    batch_id BIGINT NOT NULL CHECK (batch_id >= 0),
+    start_row BIGINT NOT NULL CHECK (start_row >= 0),
+    end_row BIGINT NOT NULL,
+    rows_out BIGINT NOT NULL CHECK (rows_out >= 0),
+    run_id BIGINT NOT NULL,
+    generation BIGINT NOT NULL,
+    token VARCHAR NOT NULL,
+    attempts INTEGER NOT NULL CHECK (attempts >= 1),
+    fetch_seconds DOUBLE NOT NULL,
+    write_seconds DOUBLE NOT NULL,
+    timings VARCHAR NOT NULL,
+    "cursor" VARCHAR,
+    states VARCHAR,
+    bytes_written BIGINT NOT NULL CHECK (bytes_written > 0),
+    checksum VARCHAR NOT NULL CHECK (length(checksum) = 8),
+    committed_at TIMESTAMPTZ NOT NULL,
+    CHECK (end_row >= start_row - 1)
+);
+
+-- What the pipeline was, each time that it became another one; the newest row counts.
+CREATE TABLE pipelines (
+    revision BIGINT NOT NULL CHECK (revision >= 1),
+    run_id BIGINT NOT NULL,
+    description VARCHAR NOT NULL
+);
+
+-- One row for each call of run(), for good.
+CREATE TABLE runs (
+    run_id BIGINT NOT NULL CHECK (run_id >= 1),
+    started_at TIMESTAMPTZ NOT NULL,
+    ended_at TIMESTAMPTZ,
+    outcome VARCHAR NOT NULL CHECK (outcome IN ('running', 'finished', 'stopped', 'failed', 'crashed')),
+    first_batch_id BIGINT NOT NULL,
+    next_batch_id BIGINT,
+    rows_done BIGINT,
+    batch_size BIGINT NOT NULL CHECK (batch_size >= 1),
+    host VARCHAR NOT NULL,
+    pid BIGINT NOT NULL,
+    message VARCHAR NOT NULL
+);
+
+-- One row for each batch that ended a run. `step` is NULL for failures of the source.
+CREATE TABLE failures (
+    run_id BIGINT NOT NULL,
+    failed_at TIMESTAMPTZ NOT NULL,
+    batch_id BIGINT NOT NULL,
+    start_row BIGINT,
+    end_row BIGINT,
+    step VARCHAR,
+    attempts INTEGER NOT NULL,
+    error_type VARCHAR NOT NULL,
+    message VARCHAR NOT NULL,
+    hint VARCHAR NOT NULL,
+    traceback VARCHAR NOT NULL,
+    row_numbers VARCHAR NOT NULL,
+    examples VARCHAR NOT NULL
+);

@@ -1,0 +1,89 @@
+"""The one schema of all results, pinned by the first batch.
+
+Batches are computed several at once, so later ones may get here first; they wait until batch 0 (or the
+first part of an earlier run) has said what the columns are.
+"""
+
+from __future__ import annotations
+
+import threading
+
+import polars as pl
+
+from engine.errors import SchemaDrift
+
+
+class SchemaPin:
+    """Compares each batch's columns with the pinned ones, and casts what casts without loss."""
+
+    def __init__(self, schema: pl.Schema | None, *, first_batch_id: int, step: str) -> None:
+        self._schema = schema
+        self._first_batch_id = first_batch_id
+        self._step = step
+        self._settled = threading.Event()
+        if schema is not None:
+            self._settled.set()
+
+    def settle(self, batch_id: int, frame: pl.DataFrame) -> pl.DataFrame | None:
+        """Return `frame` with exactly the pinned columns and dtypes.
+
+        None means that the batch that would have pinned them was given up.
+
+        Raises:
+            SchemaDrift: columns or dtypes differ by more than a cast without loss.
+        """
+        if self._schema is None and batch_id == self._first_batch_id:
+            self._schema = frame.schema
+            self._settled.set()
+        self._settled.wait()
+        if self._schema is None:
+            return None
+        if frame.schema == self._schema:
+            return frame
+        differences = drift(self._schema, frame.schema)
+        if differences:
+            raise SchemaDrift(self._step, batch_id, differences)
+        return frame.cast(self._schema)
+
+    def give_up(self, batch_id: int) -> None:
+        """Let everyone go who waits behind this batch, if it is the one that they wait for."""
+        if batch_id <= self._first_batch_id:
+            self._settled.set()
+
+
+def drift(pinned: pl.Schema, found: pl.Schema) -> list[str]:
+    """Return one line for each difference that no cast without loss removes; empty when there is none."""
+    lines = [f"column '{name}' ({dtype}) is missing" for name, dtype in pinned.items() if name not in found]
+    lines += [f"column '{name}' ({dtype}) is new" for name, dtype in found.items() if name not in pinned]
+    lines += [
+        f"column '{name}' is {found[name]} instead of {dtype}"
+        for name, dtype in pinned.items()
+        if name in found and not casts_without_loss(found[name], dtype)
+    ]
+    if not lines and list(pinned) != list(found):
+        lines.append(f"the columns' order is {', '.join(found)} instead of {', '.join(pinned)}")
+    return lines
+
+
+def casts_without_loss(found: pl.DataType, pinned: pl.DataType) -> bool:
+    """Say whether every value of `found` has the same value in `pinned`.
+
+    >>> import polars as pl
+    >>> casts_without_loss(pl.Int32(), pl.Int64()), casts_without_loss(pl.Int64(), pl.Int32())
+    (True, False)
+    >>> casts_without_loss(pl.UInt32(), pl.Int64()), casts_without_loss(pl.Int64(), pl.Float64())
+    (True, False)
+    """
+    if found in (pinned, pl.Null):
+        return True
+    if found.is_integer() and pinned.is_integer():
+        (low, high), (least, greatest) = _bounds(pinned), _bounds(found)
+        return low <= least and greatest <= high
+    return bool(found == pl.Float32 and pinned == pl.Float64)
+
+
+def _bounds(integer: pl.DataType) -> tuple[int, int]:
+    low = getattr(pl, str(integer)).min()
+    high = getattr(pl, str(integer)).max()
+    least, greatest = pl.select(low.alias("low"), high.alias("high")).row(0)
+    return int(least), int(greatest)

@@ -1,0 +1,41 @@
+"""The protocol between the runner and whatever does the work: threads here, a cluster elsewhere.
+
+An executor turns batch ids into manifests of durable parts. It never touches the catalog.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+
+    from engine.checkpoint.manifest import Manifest
+    from engine.executors.work import BatchWork
+
+
+class Executor(Protocol):
+    """Runs batches. Call order: `start`, any number of `submit`, `shutdown`; all from the runner's thread."""
+
+    workers: int
+    """How many batches are worked on at the same time."""
+
+    window: int
+    """How many batches may be submitted and not yet committed: the back-pressure."""
+
+    def start(self, work: BatchWork, on_done: Callable[[], None]) -> None:
+        """Get ready. `on_done` is to be called, from any thread, whenever a submitted batch is done."""
+
+    def submit(self, batch_id: int) -> Future[Manifest | None]:
+        """Take up a batch; ids come in ascending order without gaps.
+
+        The future gives the manifest of the batch, whose part is durable under its temporary name, or None
+        when the source has ended before it. It raises what `BatchWork` raises.
+        """
+
+    def shutdown(self) -> None:
+        """Begin no further batch, give up what waits, and return when nothing is being worked on.
+
+        What hangs in user code can't be ended from outside; such a thread is left behind after a while.
+        """

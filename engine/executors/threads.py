@@ -1,0 +1,80 @@
+"""Batches in threads of this process: Polars, Arrow and DuckDB release the GIL while they compute.
+
+The threads are daemons and are waited for only so long: a step that hangs must not keep a process from
+ending, and nothing is lost with it, since only the runner's thread commits.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from engine.checkpoint.manifest import Manifest
+    from engine.executors.work import BatchWork
+
+_GRACE_SECONDS = 5.0
+
+
+def default_workers() -> int:
+    """Return how many batches to work on at once: one more than cores, to compute while others fsync; 4 at most.
+
+    Polars spreads each batch over all cores anyway, and each further batch in work costs its memory.
+    """
+    return min(4, len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else 4)
+
+
+class ThreadExecutor:
+    """`workers` threads, each of which takes whole batches."""
+
+    def __init__(self, workers: int | None = None) -> None:
+        self.workers = workers or default_workers()
+        self.window = 4 * self.workers
+
+    def start(self, work: BatchWork, on_done: Callable[[], None]) -> None:
+        """Start the threads."""
+        self._work = work
+        self._queue: queue.SimpleQueue[tuple[int, Future[Manifest | None]] | None] = queue.SimpleQueue()
+        self._threads = [
+            threading.Thread(target=self._loop, args=(work, on_done), name=f"batch-worker-{number}", daemon=True)
+            for number in range(self.workers)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, batch_id: int) -> Future[Manifest | None]:
+        """Put a batch into the queue."""
+        future: Future[Manifest | None] = Future()
+        self._queue.put((batch_id, future))
+        return future
+
+    def shutdown(self) -> None:
+        """Empty the queue, wake up whoever waits, and wait for the threads, though not for ever."""
+        while True:
+            try:
+                waiting = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if waiting is not None:
+                waiting[1].cancel()
+        for _ in self._threads:
+            self._queue.put(None)
+        self._work.give_up()
+        for thread in self._threads:
+            thread.join(_GRACE_SECONDS)
+
+    def _loop(self, work: BatchWork, on_done: Callable[[], None]) -> None:
+        while (job := self._queue.get()) is not None:
+            batch_id, future = job
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                future.set_result(work(batch_id))
+            except BaseException as error:  # noqa: BLE001 (the future hands it to the runner, which decides)
+                future.set_exception(error)
+            on_done()

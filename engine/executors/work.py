@@ -1,0 +1,113 @@
+"""What a worker does with one batch: fetch, steps, write, fsync. From id to manifest.
+
+Everything here may run in several threads at once, for different batches. Nothing here knows the
+catalog: a part that was written is not committed, and may as well be thrown away.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from engine.checkpoint import parts
+from engine.checkpoint.failures import translate
+from engine.checkpoint.layout import Layout, new_token
+from engine.checkpoint.manifest import Manifest
+from engine.errors import StepFailed
+from engine.events import BatchFetched, BatchStarted
+from engine.executors.signals import Abandoned
+
+if TYPE_CHECKING:
+    from engine.checkpoint.parts import PartFormat
+    from engine.checkpoint.schema_pin import SchemaPin
+    from engine.events import Listener
+    from engine.executors.chain import StepChain
+    from engine.executors.signals import StopSignal
+    from engine.executors.source import Source
+
+
+@dataclass(frozen=True, slots=True)
+class PartTarget:
+    """Where parts go, and what they say of the checkpoint that they belong to."""
+
+    layout: Layout
+    part_format: PartFormat
+    run_id: int
+    generation: int
+    checkpoint_key: str
+    checkpoint: str
+
+
+class BatchWork:
+    """Takes batches whole through fetch, steps and part."""
+
+    def __init__(
+        self, source: Source, chain: StepChain, pin: SchemaPin, target: PartTarget, *, stop: StopSignal, emit: Listener
+    ) -> None:
+        self._source = source
+        self._chain = chain
+        self._pin = pin
+        self._target = target
+        self._stop = stop
+        self._emit = emit
+
+    def __call__(self, batch_id: int) -> Manifest | None:
+        """Return the manifest of the batch, whose part is durable under its temporary name.
+
+        None means that the source has ended. Raises what `Source.fetch`, `StepChain.process` and
+        `SchemaPin.settle` raise, `Abandoned`, and `CheckpointError` when the part can't be written.
+        """
+        try:
+            return self._work(batch_id)
+        except BaseException:
+            self.give_up(batch_id)
+            raise
+
+    def _work(self, batch_id: int) -> Manifest | None:
+        if self._stop.asked:
+            raise Abandoned
+        self._emit(BatchStarted(batch_id))
+        fetched = self._source.fetch(batch_id)
+        if fetched is None:
+            self._pin.give_up(batch_id)
+            return None
+        batch = replace(fetched.batch, key=f"{self._target.checkpoint_key}:{batch_id}")
+        self._emit(BatchFetched(batch_id, batch.start_row, batch.end_row, fetched.seconds))
+        try:
+            processed = self._chain.process(batch)
+        except StepFailed as error:
+            error.source = batch
+            raise
+        frame = self._pin.settle(batch_id, processed.frame)
+        if frame is None or self._stop.now:
+            raise Abandoned
+        manifest = Manifest(
+            batch_id=batch_id,
+            start_row=batch.start_row,
+            end_row=batch.end_row,
+            rows_out=frame.height,
+            run_id=self._target.run_id,
+            generation=self._target.generation,
+            token=new_token(),
+            attempts=max(fetched.attempts, processed.attempts),
+            fetch_seconds=fetched.seconds,
+            timings=processed.timings,
+            cursor=fetched.cursor,
+            states=processed.states,
+        )
+        started = time.perf_counter()
+        target = self._target
+        try:
+            manifest = parts.write(
+                target.layout, frame, manifest, checkpoint=target.checkpoint, part_format=target.part_format
+            )
+        except OSError as error:
+            raise translate(target.layout.part(batch_id), error) from error
+        return replace(manifest, write_seconds=time.perf_counter() - started)
+
+    def give_up(self, batch_id: int = 0) -> None:
+        """Let every batch go that waits behind this one: it won't come."""
+        self._source.give_up(batch_id)
+        self._chain.give_up(batch_id)
+        self._pin.give_up(batch_id)

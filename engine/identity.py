@@ -1,0 +1,76 @@
+"""What a pipeline is, as a value that is kept in the checkpoint and compared on the next run."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from engine.fetcher import SeekableFetcher
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from engine.fetcher import BatchFetcher
+    from engine.step import BatchStep
+
+
+def description(steps: Sequence[BatchStep], fetcher: BatchFetcher, batch_size: int) -> str:
+    """Return the pipeline as JSON: steps with class, version and settings, source, and batch size."""
+    content = {
+        "steps": [
+            {
+                "name": step.name,
+                "class": type(step).__qualname__,
+                "version": step.version,
+                "settings": step.settings(),
+            }
+            for step in steps
+        ],
+        "source": dict(fetcher.identity()) if isinstance(fetcher, SeekableFetcher) else {"kind": "callable"},
+        "batch_size": batch_size,
+    }
+    return json.dumps(content, ensure_ascii=False)
+
+
+def differences(recorded: str, current: str) -> list[str]:
+    """Return one line for each difference that changes what the results mean; the batch size does not.
+
+    >>> step = {"name": "fill", "class": "Fill", "version": "1", "settings": {"value": 0}}
+    >>> before = json.dumps({"steps": [step], "source": {"kind": "csv"}, "batch_size": 10})
+    >>> now = json.dumps({"steps": [step | {"settings": {"value": 1}}], "source": {"kind": "csv"}, "batch_size": 20})
+    >>> differences(before, now)
+    ["step 'fill': value is 1, was 0"]
+    """
+    before, after = json.loads(recorded), json.loads(current)
+    old = {step["name"]: step for step in before["steps"]}
+    new = {step["name"]: step for step in after["steps"]}
+    lines = [f"step '{name}' is new" for name in new if name not in old]
+    lines += [f"step '{name}' is gone" for name in old if name not in new]
+    kept = [name for name in new if name in old]
+    if kept != [name for name in old if name in new]:
+        lines.append(f"the steps' order is {', '.join(new)}, was {', '.join(old)}")
+    for name in kept:
+        lines += _of_step(name, old[name], new[name])
+    lines += [f"source: {line}" for line in _of_mapping(before["source"], after["source"])]
+    return lines
+
+
+def _of_step(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    lines = [
+        f"step '{name}': {key} is {_shown(new[key])}, was {_shown(old[key])}"
+        for key in ("class", "version")
+        if old[key] != new[key]
+    ]
+    return lines + [f"step '{name}': {line}" for line in _of_mapping(old["settings"], new["settings"])]
+
+
+def _of_mapping(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{key} is {_shown(new.get(key))}, was {_shown(old.get(key))}"
+        for key in dict.fromkeys([*old, *new])
+        if old.get(key) != new.get(key)
+    ]
+
+
+def _shown(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

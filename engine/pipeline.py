@@ -1,0 +1,362 @@
+"""The public face: a pipeline, its runs, its frontier and its results.
+
+Owns no protocol of its own: it opens the checkpoint for as long as a call needs it, and wires the parts
+below together. Constructing a pipeline reads and writes nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine import results
+from engine import run as running
+from engine.checkpoint import parts
+from engine.checkpoint.layout import Layout
+from engine.checkpoint.store import CheckpointStore
+from engine.emitter import Emitter
+from engine.errors import CheckpointLocked, UsageError, describe
+from engine.events import RunEnded, StopWasRequested
+from engine.executors.signals import StopSignal
+from engine.executors.threads import ThreadExecutor
+from engine.fetcher import Position, SeekableFetcher
+from engine.frontier import Frontier
+from engine.progress import Progress
+from engine.state import RunState
+from engine.step import BatchStep
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import polars as pl
+
+    from engine.checkpoint.manifest import Manifest
+    from engine.checkpoint.records import FailureRecord, RunRecord
+    from engine.events import Listener
+    from engine.executors.base import Executor
+    from engine.fetcher import BatchFetcher
+    from engine.policy import RetryPolicy
+    from engine.progress import RunView
+
+DEFAULT_BATCH_SIZE = 50_000
+
+
+class BatchPipeline:
+    """Steps over a source, batch by batch, with a checkpoint that every run goes on from.
+
+    Args:
+        steps: in the order in which each batch goes through them; names must differ.
+        batch_fetcher: a fetcher of `engine`, or any callable `(batch_id, batch_size) -> Batch | None`.
+        batch_size: source rows a batch.
+        checkpoint_dir: the folder of the checkpoint; made by the first run, private to its owner.
+        name: what to call the pipeline on screens; the checkpoint folder's name unless given.
+        workers: how many batches to work on at the same time; by default one more than there are cores,
+            4 at most. Peak memory grows with it.
+        retry: when to try a step or a fetch again that failed; by default never. A step's own `retry` wins.
+        part_compression: how the result files are compressed: "zstd", "snappy", "lz4" or "uncompressed".
+        listeners: called with each event of a run, from its threads; see `engine.events`.
+        executor: where the steps run, instead of threads of this process.
+
+    Raises:
+        UsageError: an argument that can't be right, or two steps of the same name.
+    """
+
+    def __init__(
+        self,
+        steps: Sequence[BatchStep],
+        batch_fetcher: BatchFetcher,
+        batch_size: int = DEFAULT_BATCH_SIZE,
+        checkpoint_dir: str | Path = "checkpoints",
+        *,
+        name: str = "",
+        workers: int | None = None,
+        retry: RetryPolicy | None = None,
+        part_compression: parts.PartCompression = "zstd",
+        listeners: Sequence[Listener] = (),
+        executor: Executor | None = None,
+    ) -> None:
+        _check_arguments(steps, batch_fetcher, batch_size, workers)
+        self.steps = tuple(steps)
+        self.batch_fetcher = batch_fetcher
+        self.batch_size = batch_size
+        self.checkpoint_dir = Path(checkpoint_dir)
+        self.name = name or self.checkpoint_dir.name
+        self.workers = workers
+        self._retry = retry
+        self._part_format = parts.PartFormat(part_compression)
+        self._listeners = list(listeners)
+        self._executor = executor or ThreadExecutor(workers)
+        self._layout = Layout(self.checkpoint_dir)
+        self._stop = StopSignal()
+        self._busy = threading.Lock()
+        self._progress = self._new_progress(Frontier.at_start(self._step_names), RunState.IDLE)
+
+    @property
+    def _step_names(self) -> tuple[str, ...]:
+        return tuple(step.name for step in self.steps)
+
+    def add_listener(self, listener: Listener) -> None:
+        """Call `listener` with each event of the runs to come."""
+        self._listeners.append(listener)
+
+    # --- running --------------------------------------------------------------------------------------
+
+    def run(self, resume: bool = True, *, accept_changes: bool = False) -> Frontier:  # noqa: FBT001, FBT002 (the API's word)
+        """Go on from the frontier until the source ends or `request_stop` is called; return the frontier.
+
+        `resume=False` starts afresh: the checkpoint's results are dropped first. `accept_changes` goes on
+        although steps, settings or source have changed since; the results then have two kinds of rows.
+        One call at a time; blocks, and may be called from any thread.
+
+        Raises:
+            StepError, SourceError: the batch that ended the run. Everything before it is committed,
+                and the next call goes on there.
+            CheckpointError: the checkpoint can't be used or written.
+            PipelineChanged, SourceNotFound: nothing was begun.
+        """
+        with self._alone():
+            self._stop = StopSignal()
+            emit = Emitter([self._progress, *self._listeners])
+            with self._open() as store:
+                if not resume:
+                    self._rewind(store, -1)
+                try:
+                    ended = running.run(self._plan(), store, stop=self._stop, emit=emit, accept_changes=accept_changes)
+                finally:
+                    frontier = store.frontier(self._step_names)
+            message = describe(ended.error) if ended.state is RunState.FAILED and ended.error else ""
+            emit(RunEnded(ended.run_id, running.now(), ended.state, message))
+        if ended.error is not None:
+            raise ended.error
+        return frontier
+
+    def request_stop(self, *, now: bool = False) -> None:
+        """Ask a run to stop: after what is in flight, or giving up what is in flight with `now`.
+
+        Returns at once; safe from any thread and from a signal handler. Either way what is committed stays
+        and the next run goes on from there.
+        """
+        if self._stop.asked and (self._stop.now or not now):
+            return
+        self._stop.ask(now=now)
+        if self._busy.locked():
+            Emitter([self._progress, *self._listeners])(StopWasRequested(now))
+
+    def _plan(self) -> running.Plan:
+        return running.Plan(
+            name=self.name,
+            steps=self.steps,
+            fetcher=self.batch_fetcher,
+            batch_size=self.batch_size,
+            executor=self._executor,
+            retry=self._retry,
+            part_format=self._part_format,
+        )
+
+    # --- where things stand ---------------------------------------------------------------------------
+
+    def view(self) -> RunView:
+        """Return where the run stands at this instant, from memory; cheap, from any thread."""
+        return self._progress.view()
+
+    def refresh(self) -> RunView:
+        """Read the checkpoint and the source's size, so that `view` tells what a run would do; return it.
+
+        Raises:
+            CheckpointError, SourceNotFound, SourceChanged: as `run` would.
+        """
+        with self._alone():
+            if not self._layout.folder.exists():
+                self._progress = self._new_progress(Frontier.at_start(self._step_names), RunState.IDLE)
+                return self.view()
+            with self._open() as store:
+                frontier = store.frontier(self._step_names)
+                last = store.last_manifest()
+                position = Position(frontier.next_batch_id, frontier.next_row, last.cursor if last else None)
+                self._progress = self._new_progress(
+                    frontier, _state(frontier, store.runs(1)), store.failures(), position=position
+                )
+            return self.view()
+
+    def get_frontier(self) -> Frontier:
+        """Return the committed frontier; while another run holds the checkpoint, as its mirror file has it."""
+        if not self._layout.folder.exists():
+            return Frontier.at_start(self._step_names)
+        try:
+            with self._open() as store:
+                return store.frontier(self._step_names)
+        except CheckpointLocked:
+            return Frontier.load(self._layout.mirror)
+
+    def history(self, limit: int = 100) -> list[RunRecord]:
+        """Return the runs of this checkpoint, newest first. Raises `CheckpointLocked` while one is going on."""
+        with self._existing() as store:
+            return store.runs(limit) if store else []
+
+    def failures(self, limit: int = 100) -> list[FailureRecord]:
+        """Return the failures of this checkpoint, newest first. Raises `CheckpointLocked` during a run."""
+        with self._existing() as store:
+            return store.failures(limit) if store else []
+
+    def batch(self, batch_id: int) -> Manifest:
+        """Return what is known of a committed batch: rows, times, cursor. Works during a run as well.
+
+        Raises:
+            UsageError: no such batch is committed.
+        """
+        try:
+            return parts.read_metadata(self._layout.part(batch_id))[0]
+        except (OSError, ValueError) as error:
+            raise UsageError(f"there is no committed batch {batch_id} that can be read") from error
+
+    # --- moving the frontier back ---------------------------------------------------------------------
+
+    def reset_frontier(self) -> None:
+        """Drop all results and start over with the next run. The history of runs stays."""
+        self.rewind(-1)
+
+    def rewind(self, batch_id: int) -> int:
+        """Make `batch_id` the last committed batch, -1 for none; return how many batches were dropped.
+
+        Raises:
+            NothingToRewind: `batch_id` isn't behind the frontier.
+            CheckpointLocked: a run is going on.
+        """
+        with self._alone(), self._existing() as store:
+            return self._rewind(store, batch_id) if store else 0
+
+    def _rewind(self, store: CheckpointStore, batch_id: int) -> int:
+        dropped = store.rewind(batch_id)
+        frontier = store.frontier(self._step_names)
+        state = RunState.RESUMABLE if batch_id >= 0 else RunState.IDLE
+        self._progress = self._new_progress(frontier, state, store.failures())
+        return dropped
+
+    # --- results --------------------------------------------------------------------------------------
+
+    def collect_results(self) -> pl.DataFrame:
+        """Return the results of all committed batches in one DataFrame, in source order.
+
+        A frame without columns when nothing is committed. It holds all of it: for results larger than
+        memory use `scan_results`, `iter_results` or `export`.
+        """
+        return self.scan_results().collect()
+
+    def scan_results(self) -> pl.LazyFrame:
+        """Return the results of all committed batches as a LazyFrame, in source order."""
+        return results.scan(self._committed_parts())
+
+    def iter_results(self) -> Iterator[pl.DataFrame]:
+        """Yield the results batch by batch, in order, holding one at a time."""
+        return results.iterate(self._committed_parts())
+
+    def query_results(self, sql: str) -> pl.DataFrame:
+        """Return the answer of a SQL query (DuckDB's dialect) over the results, the table `results` in it.
+
+        Raises:
+            UsageError: no results yet, or a query that can't be run.
+        """
+        return results.query(self._committed_parts(), sql)
+
+    def export(self, path: str | Path, *, table: str = "results", overwrite: bool = False) -> None:
+        """Write the results into one file: `.parquet`, `.csv`, or a table of a `.duckdb` file.
+
+        Holds one batch at a time. A file appears whole or not at all.
+
+        Raises:
+            UsageError: no results yet, an unknown suffix, or a file or table that is there already
+                while `overwrite` is False.
+        """
+        results.export(self._committed_parts(), Path(path), table=table, overwrite=overwrite)
+
+    def _committed_parts(self) -> list[Path]:
+        # Parts get their final name only behind the frontier, so they can be read while a run goes on.
+        return [self._layout.part(batch_id) for batch_id in range(self.get_frontier().next_batch_id)]
+
+    # --- plumbing -------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        if not self._busy.acquire(blocking=False):
+            raise CheckpointLocked(self.checkpoint_dir, "this pipeline object, which is running")
+        try:
+            yield
+        finally:
+            self._busy.release()
+
+    def _open(self) -> CheckpointStore:
+        return CheckpointStore(self.checkpoint_dir)
+
+    @contextmanager
+    def _existing(self) -> Iterator[CheckpointStore | None]:
+        if not self._layout.folder.exists():
+            yield None
+            return
+        with self._open() as store:
+            yield store
+
+    def _new_progress(
+        self,
+        frontier: Frontier,
+        state: RunState,
+        failures: Sequence[FailureRecord] = (),
+        *,
+        position: Position | None = None,
+    ) -> Progress:
+        size = None
+        if position is not None and isinstance(self.batch_fetcher, SeekableFetcher):
+            self.batch_fetcher.open(position)
+            size = self.batch_fetcher.size()
+            self.batch_fetcher.close()
+        return Progress(
+            pipeline=self.name,
+            source=running.source_name(self.batch_fetcher),
+            checkpoint_dir=str(self.checkpoint_dir),
+            steps=self._step_names,
+            batch_size=self.batch_size,
+            workers=self._executor.workers,
+            window=self._executor.window,
+            source_rows=size.rows if size else None,
+            source_rows_exact=bool(size and size.exact),
+            frontier=frontier,
+            state=state,
+            failures=[running.failed_event(failure) for failure in reversed(failures)],
+        )
+
+
+def _state(frontier: Frontier, runs: Sequence[RunRecord]) -> RunState:
+    """Return where a pipeline stands that isn't running, from its frontier and its last run."""
+    if runs and runs[0].next_batch_id == frontier.next_batch_id:
+        if runs[0].outcome == "finished":
+            return RunState.FINISHED
+        if runs[0].outcome == "failed":
+            return RunState.FAILED
+    return RunState.RESUMABLE if frontier.next_batch_id else RunState.IDLE
+
+
+def _check_arguments(steps: Sequence[BatchStep], batch_fetcher: object, batch_size: int, workers: int | None) -> None:
+    names: set[str] = set()
+    for step in steps:
+        if not isinstance(step, BatchStep):
+            raise UsageError(
+                f"{step!r} is not a step", hint="Subclass BatchStep, or wrap a function in a FunctionBatchStep."
+            )
+        if not getattr(step, "name", ""):
+            raise UsageError(f"a step of class {type(step).__name__} has no name", hint="Call super().__init__(name).")
+        if step.name in names:
+            raise UsageError(
+                f"two steps are called '{step.name}'",
+                hint="A step is known by its name; give each one its own.",
+            )
+        names.add(step.name)
+    if not callable(batch_fetcher):
+        raise UsageError(
+            f"batch_fetcher is a {type(batch_fetcher).__name__}, which can't be called",
+            hint="Pass a fetcher of engine, or a function (batch_id, batch_size) -> Batch | None.",
+        )
+    if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
+        raise UsageError(f"batch_size must be a whole number of at least 1, not {batch_size!r}")
+    if workers is not None and workers < 1:
+        raise UsageError(f"workers must be at least 1, not {workers}")

@@ -1,0 +1,112 @@
+"""The committed results, read back: all at once, lazily, batch by batch, or into another file.
+
+Works on paths of committed parts alone, in batch order. Nothing here holds more than one batch, except
+`collect`, whose purpose it is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import duckdb
+import polars as pl
+
+from engine.checkpoint.layout import new_token
+from engine.durable import fsync_path
+from engine.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+EXPORT_SUFFIXES = (".parquet", ".csv", ".duckdb", ".db")
+
+
+def scan(parts: Sequence[Path]) -> pl.LazyFrame:
+    """Return the rows of all parts as a LazyFrame, in order; without columns when there are none."""
+    return pl.scan_parquet(list(parts), glob=False) if parts else pl.LazyFrame()
+
+
+def iterate(parts: Sequence[Path]) -> Iterator[pl.DataFrame]:
+    """Yield each part as a DataFrame, in order."""
+    for part in parts:
+        yield pl.read_parquet(part, glob=False)
+
+
+def query(parts: Sequence[Path], sql: str) -> pl.DataFrame:
+    """Return the answer of a SQL query in DuckDB's dialect, in which the results are the view `results`.
+
+    Raises:
+        UsageError: there are no results yet, or DuckDB can't run the query.
+    """
+    _require(parts)
+    with duckdb.connect(":memory:", config={"autoinstall_known_extensions": "false"}) as connection:
+        try:
+            connection.read_parquet([str(part) for part in parts]).create_view("results")
+            return pl.DataFrame(connection.sql(sql))
+        except (duckdb.Error, TypeError) as error:
+            raise UsageError(f"the query can't be run: {error}", hint="The results are the table `results`.") from error
+
+
+def export(parts: Sequence[Path], path: Path, *, table: str = "results", overwrite: bool = False) -> None:
+    """Write the results into one Parquet or CSV file, or into a table of a DuckDB file, by the suffix.
+
+    A file appears whole or not at all; a DuckDB table is written in one transaction.
+
+    Raises:
+        UsageError: nothing to export, an unknown suffix, or a file or table that exists already
+            and isn't to be overwritten.
+    """
+    _require(parts)
+    suffix = path.suffix.lower()
+    if suffix not in EXPORT_SUFFIXES:
+        raise UsageError(
+            f"can't tell what to export to from the name {path.name}", hint=f"Use one of {', '.join(EXPORT_SUFFIXES)}."
+        )
+    if not path.parent.is_dir():
+        raise UsageError(f"the folder {path.parent} does not exist", hint="Make it first, or choose another.")
+    if suffix in {".parquet", ".csv"}:
+        _export_file(parts, path, overwrite=overwrite)
+    else:
+        _export_table(parts, path, table, overwrite=overwrite)
+
+
+def _export_file(parts: Sequence[Path], path: Path, *, overwrite: bool) -> None:
+    if path.exists() and not overwrite:
+        raise UsageError(f"{path} exists already", hint="Choose another name, or say that it may be overwritten.")
+    temporary = path.with_name(f".{path.name}-{new_token()}.tmp")
+    frame = scan(parts)
+    try:
+        if path.suffix.lower() == ".csv":
+            frame.sink_csv(temporary)
+        else:
+            frame.sink_parquet(temporary)
+        fsync_path(temporary)
+        temporary.replace(path)
+        fsync_path(path.parent)
+    except pl.exceptions.PolarsError as error:
+        raise UsageError(f"the results can't be written as {path.suffix}: {error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _export_table(parts: Sequence[Path], path: Path, table: str, *, overwrite: bool) -> None:
+    name = '"' + table.replace('"', '""') + '"'
+    try:
+        with duckdb.connect(str(path), config={"autoinstall_known_extensions": "false"}) as connection:
+            verb = "CREATE OR REPLACE TABLE" if overwrite else "CREATE TABLE"
+            files = [str(part) for part in parts]
+            statement = f"{verb} {name} AS SELECT * FROM read_parquet($files)"  # noqa: S608 (the name is quoted)
+            connection.execute(statement, {"files": files})
+    except duckdb.CatalogException as error:
+        raise UsageError(
+            f"the table {table} exists already in {path}",
+            hint="Choose another table name, or say that it may be overwritten.",
+        ) from error
+    except duckdb.Error as error:
+        raise UsageError(f"the results can't be written to {path}: {error}") from error
+
+
+def _require(parts: Sequence[Path]) -> None:
+    if not parts:
+        raise UsageError("there are no results yet", hint="Run the pipeline first.")

@@ -1,0 +1,250 @@
+"""One run over an open checkpoint: from the resume rules to the record of how it ended."""
+
+from __future__ import annotations
+
+import json
+import traceback
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from engine import identity, resume
+from engine.checkpoint.records import FailureRecord
+from engine.checkpoint.schema_pin import SchemaPin
+from engine.errors import (
+    CheckpointError,
+    FetchFailed,
+    PipelineError,
+    RowsNotContiguous,
+    StepError,
+    StepFailed,
+    describe,
+)
+from engine.events import BatchFailed, RunStarted, Warned
+from engine.executors.chain import StepChain
+from engine.executors.signals import Abandoned
+from engine.executors.source import Source
+from engine.executors.work import BatchWork, PartTarget
+from engine.fetcher import SeekableFetcher
+from engine.isolate import named_rows
+from engine.masking import mask_secrets
+from engine.runner import Runner
+from engine.state import RunState
+from engine.step import StatefulBatchStep
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from engine.checkpoint.parts import PartFormat
+    from engine.checkpoint.records import RunOutcome
+    from engine.checkpoint.store import CheckpointStore
+    from engine.events import Listener
+    from engine.executors.base import Executor
+    from engine.executors.signals import StopSignal
+    from engine.fetcher import BatchFetcher
+    from engine.jsonable import Json
+    from engine.policy import RetryPolicy
+    from engine.resume import ResumePoint
+    from engine.step import BatchStep
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be run, and how."""
+
+    name: str
+    steps: tuple[BatchStep, ...]
+    fetcher: BatchFetcher
+    batch_size: int
+    executor: Executor
+    retry: RetryPolicy | None
+    part_format: PartFormat
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a run ended: `state` is finished, resumable or failed; `error` is what to raise then."""
+
+    run_id: int
+    state: RunState
+    error: BaseException | None = None
+
+
+def run(plan: Plan, store: CheckpointStore, *, stop: StopSignal, emit: Listener, accept_changes: bool) -> Ended:
+    """Run the plan from the frontier on, and record in the catalog how it went.
+
+    Raises:
+        PipelineChanged, SourceChanged, SourceNotFound: nothing was begun and nothing recorded.
+    """
+    fetcher = plan.fetcher
+    last = store.last_manifest()
+    current = identity.description(plan.steps, fetcher, plan.batch_size)
+    changed = resume.refuse_changes(
+        store.pipeline(),
+        current,
+        seekable=isinstance(fetcher, SeekableFetcher),
+        accept=accept_changes,
+        started=last is not None,
+    )
+    point = resume.resume_point(fetcher, plan.batch_size, last)
+    with ExitStack() as cleanup:
+        if isinstance(fetcher, SeekableFetcher):
+            cleanup.callback(fetcher.close)
+            fetcher.open(point.position)
+        run_id = store.begin_run(batch_size=plan.batch_size, pipeline=current, changed=changed)
+        emit(_started(plan, store, run_id, point))
+        for notice in store.notices:
+            emit(Warned(notice))
+        cleanup.callback(store.discard_uncommitted)
+        try:
+            _restore(plan.steps, _states(store, point))
+            for step in plan.steps:
+                cleanup.callback(step.teardown)
+                step.setup()
+            work = _work(plan, store, run_id, point, current, stop=stop, emit=emit)
+            Runner(
+                store,
+                plan.executor,
+                stop=stop,
+                emit=emit,
+                first_batch_id=point.position.next_batch_id,
+                replaces_last=point.replaces_last,
+            ).run(work)
+        except (Abandoned, KeyboardInterrupt) as interruption:
+            _note(store, run_id, "stopped", emit)
+            error = interruption if isinstance(interruption, KeyboardInterrupt) else None
+            return Ended(run_id, RunState.RESUMABLE, error)
+        except BaseException as error:  # noqa: BLE001 (a PanicException is no Exception; `run` of the pipeline raises it)
+            failure = failure_record(run_id, error, store.next_batch_id, plan.steps)
+            emit(failed_event(failure))
+            _note(store, run_id, "failed", emit, failure)
+            return Ended(run_id, RunState.FAILED, error)
+        _note(store, run_id, "finished", emit)
+        return Ended(run_id, RunState.FINISHED)
+
+
+def _note(
+    store: CheckpointStore, run_id: int, outcome: RunOutcome, emit: Listener, failure: FailureRecord | None = None
+) -> None:
+    """Record how the run ended; a disk that can't take even that must not hide the error that ended it."""
+    try:
+        if failure is not None:
+            store.add_failure(failure)
+        store.end_run(run_id, outcome, failure.message if failure else "")
+    except CheckpointError as error:
+        emit(Warned(f"how run {run_id} ended could not be recorded: {error}"))
+
+
+def _started(plan: Plan, store: CheckpointStore, run_id: int, point: ResumePoint) -> RunStarted:
+    size = plan.fetcher.size() if isinstance(plan.fetcher, SeekableFetcher) else None
+    return RunStarted(
+        run_id=run_id,
+        at=now(),
+        pipeline=plan.name,
+        source=source_name(plan.fetcher),
+        checkpoint_dir=str(store.layout.folder),
+        steps=tuple(step.name for step in plan.steps),
+        batch_size=plan.batch_size,
+        workers=plan.executor.workers,
+        window=plan.executor.window,
+        next_batch_id=point.position.next_batch_id,
+        next_row=point.position.next_row,
+        source_rows=size.rows if size else None,
+        source_rows_exact=bool(size and size.exact),
+    )
+
+
+def _states(store: CheckpointStore, point: ResumePoint) -> Mapping[str, Json]:
+    """Return the snapshots of the stateful steps after the last batch that stays."""
+    before = point.position.next_batch_id - 1
+    manifests = store.batches(before, before)
+    return (manifests[0].states or {}) if manifests else {}
+
+
+def _restore(steps: Sequence[BatchStep], states: Mapping[str, Json]) -> None:
+    for step in steps:
+        if isinstance(step, StatefulBatchStep):
+            step.restore(states.get(step.name))
+
+
+def _work(
+    plan: Plan,
+    store: CheckpointStore,
+    run_id: int,
+    point: ResumePoint,
+    description: str,
+    *,
+    stop: StopSignal,
+    emit: Listener,
+) -> BatchWork:
+    first = point.position.next_batch_id
+    target = PartTarget(
+        layout=store.layout,
+        part_format=plan.part_format,
+        run_id=run_id,
+        generation=store.generation,
+        checkpoint_key=store.key,
+        checkpoint=json.dumps({"key": store.key, "pipeline": description}),
+    )
+    source = Source(
+        plan.fetcher, batch_size=plan.batch_size, first_batch_id=first, retry=plan.retry, stop=stop, emit=emit
+    )
+    chain = StepChain(plan.steps, first_batch_id=first, retry=plan.retry, stop=stop, emit=emit)
+    last_step = plan.steps[-1].name if plan.steps else "source"
+    pinned = None if first == 0 else store.pinned_schema()
+    pin = SchemaPin(pinned, first_batch_id=first, step=last_step)
+    return BatchWork(source, chain, pin, target, stop=stop, emit=emit)
+
+
+def now() -> datetime:
+    """Return the time as events and records have it: aware, UTC."""
+    return datetime.now(UTC)
+
+
+def source_name(fetcher: BatchFetcher) -> str:
+    """Return what to call the source on a screen, without secrets."""
+    if isinstance(fetcher, SeekableFetcher):
+        content = fetcher.identity()
+        return mask_secrets(str(content.get("source") or content.get("kind") or type(fetcher).__name__))
+    return getattr(fetcher, "__name__", type(fetcher).__name__)
+
+
+def failure_record(run_id: int, error: BaseException, next_batch_id: int, steps: Sequence[BatchStep]) -> FailureRecord:
+    """Return what is known of the error that ended a run, texts masked."""
+    cause = error.__cause__ if isinstance(error, StepFailed | FetchFailed) and error.__cause__ else error
+    row_numbers, examples = named_rows(error, steps)
+    return FailureRecord(
+        run_id=run_id,
+        failed_at=now(),
+        batch_id=getattr(error, "batch_id", next_batch_id),
+        start_row=error.start_row if isinstance(error, StepFailed | RowsNotContiguous) else None,
+        end_row=error.end_row if isinstance(error, StepFailed | RowsNotContiguous) else None,
+        step=error.step if isinstance(error, StepError) else None,
+        attempts=getattr(error, "attempts", 1),
+        error_type=type(cause).__name__,
+        message=describe(error),
+        hint=error.hint if isinstance(error, PipelineError) else "",
+        traceback=mask_secrets("".join(traceback.format_exception(cause))),
+        row_numbers=row_numbers,
+        examples=examples,
+    )
+
+
+def failed_event(failure: FailureRecord) -> BatchFailed:
+    """Return the failure as the event that is emitted for it."""
+    return BatchFailed(
+        run_id=failure.run_id,
+        at=failure.failed_at,
+        batch_id=failure.batch_id,
+        start_row=failure.start_row,
+        end_row=failure.end_row,
+        step=failure.step,
+        attempts=failure.attempts,
+        error_type=failure.error_type,
+        message=failure.message,
+        hint=failure.hint,
+        traceback=failure.traceback,
+        row_numbers=failure.row_numbers,
+        examples=failure.examples,
+    )

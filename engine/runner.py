@@ -1,0 +1,138 @@
+"""The batch loop: keep the window full, wait for the oldest batch, commit all that are ready, in order.
+
+The loop runs in one thread, the only one that touches the catalog. Batches are computed ahead and out
+of order by the executor; that window is bounded, which is the back-pressure, and whatever was computed
+beyond the frontier when the loop ends is thrown away.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+from engine.errors import RowsNotContiguous
+from engine.events import BatchCommitted, GroupCommitted
+from engine.executors.signals import Abandoned
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from engine.checkpoint.manifest import Manifest
+    from engine.checkpoint.store import CheckpointStore
+    from engine.events import Listener
+    from engine.executors.base import Executor
+    from engine.executors.signals import StopSignal
+    from engine.executors.work import BatchWork
+
+_LOOK_SECONDS = 0.2  # how soon a stop "now" is seen while a batch hangs
+
+
+class Runner:
+    """One pass over the source, from `first_batch_id` to its end, a stop or a failure.
+
+    `replaces_last` says that the first batch takes the place of the last committed one.
+    """
+
+    def __init__(
+        self,
+        store: CheckpointStore,
+        executor: Executor,
+        *,
+        stop: StopSignal,
+        emit: Listener,
+        first_batch_id: int,
+        replaces_last: bool = False,
+    ) -> None:
+        self._store = store
+        self._executor = executor
+        self._stop = stop
+        self._emit = emit
+        self._next_to_submit = first_batch_id
+        self._replaces_last = replaces_last
+        self._source_ended = False
+        self._started: deque[float] = deque()
+        self._window: deque[Future[Manifest | None]] = deque()
+        self._wake = threading.Event()
+
+    def run(self, work: BatchWork) -> None:
+        """Return when the source has ended and everything is committed.
+
+        Raises:
+            Abandoned: it was stopped before the end; what could be finished is committed.
+            PipelineError: the first batch that can't be finished; everything before it is committed.
+        """
+        self._executor.start(work, self._wake.set)
+        try:
+            while self._fill_window():
+                self._commit(self._wait_for_oldest())
+        finally:
+            self._executor.shutdown()
+
+    def _fill_window(self) -> bool:
+        """Submit batches while there is room; say whether any is in flight."""
+        while len(self._window) < self._executor.window and not (self._source_ended or self._stop.asked):
+            self._window.append(self._executor.submit(self._next_to_submit))
+            self._started.append(time.perf_counter())
+            self._next_to_submit += 1
+        if not self._window and not self._source_ended:
+            raise Abandoned
+        return bool(self._window)
+
+    def _wait_for_oldest(self) -> list[Manifest]:
+        """Wait until the oldest batch is done; return it and all behind it that are done as well."""
+        while not self._window[0].done():
+            if self._stop.now:
+                raise Abandoned
+            self._wake.wait(_LOOK_SECONDS)
+            self._wake.clear()
+        ready: list[Manifest] = []
+        while self._window and self._window[0].done():
+            if ready and not self._follows(ready[-1].end_row + 1):
+                break  # what is ready is committed before the failure behind it is raised
+            manifest = self._window.popleft().result()
+            if manifest is None:
+                self._source_ended = True
+                self._window.clear()
+            else:
+                ready.append(manifest)
+        return ready
+
+    def _follows(self, row: int) -> bool:
+        """Say whether the oldest batch, which is done, was a success that starts at `row`, or the end."""
+        future = self._window[0]
+        if future.exception() is not None:
+            return False
+        manifest = future.result()
+        return manifest is None or manifest.start_row == row
+
+    def _commit(self, manifests: list[Manifest]) -> None:
+        if not manifests:
+            return
+        first, last = manifests[0], manifests[-1]
+        if first.start_row != self._store.next_row and not self._replaces_last:
+            raise RowsNotContiguous(
+                first.batch_id,
+                first.start_row,
+                first.end_row,
+                expected_batch_id=self._store.next_batch_id,
+                expected_row=self._store.next_row,
+            )
+        before = time.perf_counter()
+        self._store.commit(manifests, replaces_last=self._replaces_last)
+        self._replaces_last = False
+        now = time.perf_counter()
+        for manifest in manifests:
+            seconds = now - self._started.popleft()
+            self._emit(
+                BatchCommitted(
+                    manifest.batch_id,
+                    manifest.start_row,
+                    manifest.end_row,
+                    manifest.rows_out,
+                    manifest.bytes_written,
+                    seconds,
+                )
+            )
+        self._emit(GroupCommitted(first.batch_id, last.batch_id, now - before))
