@@ -1,0 +1,207 @@
+"""The listener that knows where the run stands.
+
+Invariant: one lock around every change and every look, so a view is of one instant; the run's state moves
+by the table in `engine.state` alone. It must not know who looks, nor what a batch holds.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from threading import RLock
+from typing import TYPE_CHECKING, Any
+
+from engine import events
+from engine.errors import IllegalTransition
+from engine.frontier import Frontier
+from engine.progress.snapshot import LIVE, snapshot
+from engine.progress.tally import OF_BATCHES, Tally
+from engine.progress.view import RunView
+from engine.state import RunEvent, RunState, after
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+KEPT = 100
+
+_ENDS = {
+    RunState.FINISHED: RunEvent.FINISHED,
+    RunState.RESUMABLE: RunEvent.STOPPED,
+    RunState.FAILED: RunEvent.FAILED,
+}
+
+
+class Progress:
+    """Folds events into a view: call it with each event, from any thread, and ask for `view()` at any time.
+
+    Before the first run it shows the place where that run would go on: `frontier` is the committed one,
+    `steps` are its step names unless given, `source_rows` is None when unknown, `state` is any in which
+    nothing is running, `failures` are those of earlier runs, oldest first. `clock` gives seconds that never
+    go back.
+    """
+
+    def __init__(
+        self,
+        *,
+        pipeline: str = "",
+        source: str = "",
+        checkpoint_dir: str = "",
+        steps: Sequence[str] | None = None,
+        batch_size: int = 0,
+        workers: int = 0,
+        window: int = 0,
+        source_rows: int | None = None,
+        source_rows_exact: bool = False,
+        frontier: Frontier | None = None,
+        state: RunState = RunState.IDLE,
+        failures: Iterable[events.BatchFailed] = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        # A signal handler runs in the main thread between any two bytecodes, maybe inside view(), and emits
+        # StopWasRequested: a lock that isn't reentrant would hang the process there. For the same reason the
+        # state and the stop, which that event changes, are attributes of their own and not in `_about`.
+        self._lock = RLock()
+        self._clock = clock
+        self._state = state
+        self._stop: events.StopWasRequested | None = None
+        past = tuple(failures)
+        frontier = Frontier() if frontier is None else frontier
+        self._steps = tuple(frontier.step_states if steps is None else steps)
+        self._about = RunView(
+            pipeline=pipeline,
+            source=source,
+            checkpoint_dir=checkpoint_dir,
+            batch_size=batch_size,
+            workers=workers,
+            window=window,
+            source_rows=source_rows,
+            source_rows_exact=source_rows_exact,
+            failures=past[-KEPT:],
+            failure_count_all_runs=len(past),
+        )
+        self._stand_at(frontier.last_completed_batch_id, frontier.next_row)
+        if state is RunState.FINISHED:
+            self._note_actual_size()
+        if state is RunState.FAILED and past and past[-1].batch_id >= frontier.next_batch_id:
+            self._tally.failed(past[-1].batch_id)
+        self._folds: dict[type[events.Event], Callable[[Any], None]] = {
+            events.RunStarted: self._run_started,
+            events.BatchFailed: self._batch_failed,
+            events.StopWasRequested: self._stop_was_requested,
+            events.RunEnded: self._run_ended,
+            events.Warned: self._warned,
+        }
+
+    def __call__(self, event: events.Event) -> None:
+        """Take one event in. Raises `IllegalTransition` when a run starts or ends that can't."""
+        kind = type(event)
+        with self._lock:
+            fold = OF_BATCHES.get(kind)
+            if fold is None:
+                self._folds[kind](event)
+            elif self._state in LIVE:  # a worker that was left behind may still talk after the run's end
+                fold(self._tally, event, self._elapsed())
+
+    def rewound(self, frontier: Frontier) -> None:
+        """The frontier was moved back. Raises `IllegalTransition` unless there was something to rewind."""
+        with self._lock:
+            self._state = after(self._state, RunEvent.REWOUND)
+            self._stop = None
+            self._stand_at(frontier.last_completed_batch_id, frontier.next_row)
+
+    def reset(self) -> None:
+        """The checkpoint was cleared, its history too. Raises `IllegalTransition` while a run is going on."""
+        with self._lock:
+            self._state = after(self._state, RunEvent.RESET)
+            self._stop = None
+            self._about = replace(self._about, failures=(), failure_count_all_runs=0, warnings=(), warning_count=0)
+            self._stand_at(-1, 0)
+
+    @property
+    def state(self) -> RunState:
+        """The run's state, for those who need nothing else."""
+        return self._state
+
+    def view(self) -> RunView:
+        """Return where the run stands at this instant."""
+        with self._lock:
+            return snapshot(self._about, self._tally, state=self._state, stop=self._stop, elapsed=self._elapsed())
+
+    def _elapsed(self) -> float:
+        if self._began is None:
+            return 0.0
+        return (self._clock() if self._ended is None else self._ended) - self._began
+
+    def _stand_at(self, frontier: int, rows: int) -> None:
+        """Nothing has run from here yet."""
+        self._began: float | None = None
+        self._ended: float | None = None
+        self._tally = Tally(self._steps, frontier=frontier, rows=rows)
+        self._about = replace(
+            self._about,
+            run_id=None,
+            started_at=None,
+            ended_at=None,
+            end_message="",
+            rows_committed_before=rows,
+            batches_committed_before=frontier + 1,
+        )
+
+    def _note_actual_size(self) -> None:
+        self._about = replace(self._about, source_rows=self._tally.rows, source_rows_exact=True)
+
+    def _run_started(self, event: events.RunStarted) -> None:
+        state = after(self._state, RunEvent.STARTED)
+        self._stop = None
+        self._state = state
+        self._steps = event.steps
+        self._stand_at(event.next_batch_id - 1, event.next_row)
+        self._began = self._clock()
+        self._about = replace(
+            self._about,
+            run_id=event.run_id,
+            started_at=event.at,
+            pipeline=event.pipeline,
+            source=event.source,
+            checkpoint_dir=event.checkpoint_dir,
+            batch_size=event.batch_size,
+            workers=event.workers,
+            window=event.window,
+            source_rows=event.source_rows,
+            source_rows_exact=event.source_rows_exact,
+        )
+
+    def _batch_failed(self, event: events.BatchFailed) -> None:
+        self._about = replace(
+            self._about,
+            failures=(*self._about.failures, event)[-KEPT:],
+            failure_count_all_runs=self._about.failure_count_all_runs + 1,
+        )
+        self._tally.failure_count += 1
+        if self._state in LIVE:
+            self._tally.failed(event.batch_id)
+
+    def _stop_was_requested(self, event: events.StopWasRequested) -> None:
+        # Whoever asks can't know that the run has just ended.
+        if self._state in LIVE:
+            self._state = after(self._state, RunEvent.STOP_REQUESTED)
+            if self._stop is None or event.now:
+                self._stop = event
+
+    def _run_ended(self, event: events.RunEnded) -> None:
+        how = _ENDS.get(event.state)
+        if how is None:
+            raise IllegalTransition(f"a run can't end {event.state}")
+        self._state = after(self._state, how)
+        self._ended = self._clock()
+        self._about = replace(self._about, ended_at=event.at, end_message=event.message)
+        self._tally.ended()
+        if event.state is RunState.FINISHED:
+            self._note_actual_size()
+
+    def _warned(self, event: events.Warned) -> None:
+        self._about = replace(
+            self._about,
+            warnings=(*self._about.warnings, event.message)[-KEPT:],
+            warning_count=self._about.warning_count + 1,
+        )

@@ -1,0 +1,172 @@
+"""What is counted of one run; a new run, a rewind and a reset begin a new tally.
+
+Memory is bounded by the window of batches in flight, but for one byte a batch in `states`.
+"""
+
+from __future__ import annotations
+
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+from engine.events import (
+    AttemptFailed,
+    BatchCommitted,
+    BatchFetched,
+    BatchStarted,
+    GroupCommitted,
+    StepFinished,
+)
+from engine.progress.quantiles import LogHistogram
+from engine.progress.rates import Pace, SecondBuckets
+from engine.progress.steps import StepFrontiers
+from engine.progress.view import BatchState, Retrying
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+_PENDING_BYTE = bytes([BatchState.PENDING])
+_EARLIER_BYTE = bytes([BatchState.EARLIER])
+
+
+class Tally:
+    """Counters of a run that goes on behind batch `frontier` (-1: none), which ends before source row `rows`.
+
+    `elapsed` is in seconds since the run began. `rows_seen` and `batches_seen` are what the source has shown
+    so far, which may be more than was estimated.
+    """
+
+    def __init__(self, steps: Sequence[str], *, frontier: int, rows: int) -> None:
+        self.steps = StepFrontiers(steps, frontier=frontier, rows=rows)
+        self.states = bytearray(_EARLIER_BYTE) * (frontier + 1)
+        self.frontier = frontier
+        self.rows = rows
+        self.rows_seen = rows
+        self.batches_seen = frontier + 1
+        self.rows_done = 0
+        self.batches_done = 0
+        self.rows_out = 0
+        self.bytes_written = 0
+        self.rows_recent = SecondBuckets()
+        self.batches_recent = SecondBuckets()
+        self.pace = Pace()
+        self.batch_seconds = LogHistogram()
+        self.slowest: tuple[float, int] | None = None
+        self.commit_seconds_last: float | None = None
+        self.commit_seconds = 0.0
+        self.commit_batches = 0
+        self.retry_count = 0
+        self.failure_count = 0
+
+    def batch_started(self, event: BatchStarted, _elapsed: float) -> None:
+        """A batch is in flight."""
+        if event.batch_id > self.frontier:
+            self.steps.start(event.batch_id)
+            self.mark(event.batch_id, BatchState.RUNNING)
+
+    def batch_fetched(self, event: BatchFetched, _elapsed: float) -> None:
+        """Its source rows are known."""
+        self.steps.fetched(event.batch_id, rows=event.end_row - event.start_row + 1)
+        self._saw(event.batch_id, event.end_row + 1)
+
+    def step_finished(self, event: StepFinished, elapsed: float) -> None:
+        """One step is through with it, maybe the last one."""
+        if self.steps.finished(event.batch_id, event.step, seconds=event.seconds, elapsed=elapsed):
+            self.mark(event.batch_id, BatchState.COMPUTED)
+
+    def attempt_failed(self, event: AttemptFailed, elapsed: float) -> None:
+        """It will be tried again."""
+        self.retry_count += 1
+        batch = self.steps.in_flight.get(event.batch_id)
+        if batch is not None:
+            batch.retry = (event, elapsed + event.wait_seconds)
+
+    def batch_committed(self, event: BatchCommitted, elapsed: float) -> None:
+        """The frontier moves."""
+        batch_id, rows = event.batch_id, event.end_row - event.start_row + 1
+        self.frontier = max(self.frontier, batch_id)
+        self.rows = max(self.rows, event.end_row + 1)
+        self._saw(batch_id, event.end_row + 1)
+        self.steps.committed(batch_id, self.rows)
+        self.mark(batch_id, BatchState.COMMITTED)
+        self.rows_done += rows
+        self.batches_done += 1
+        self.rows_out += event.rows_out
+        self.bytes_written += event.bytes_written
+        self.rows_recent.add(elapsed, rows)
+        self.batches_recent.add(elapsed, 1)
+        self.pace.add(elapsed, rows=self.rows_done, batches=self.batches_done)
+        self.batch_seconds.add(event.seconds)
+        if self.slowest is None or event.seconds > self.slowest[0]:
+            self.slowest = (event.seconds, batch_id)
+
+    def group_committed(self, event: GroupCommitted, _elapsed: float) -> None:
+        """A transaction took its time, for one batch or more."""
+        self.commit_seconds_last = event.seconds
+        self.commit_seconds += event.seconds
+        self.commit_batches += event.last_batch_id - event.first_batch_id + 1
+
+    def failed(self, batch_id: int) -> None:
+        """The run will end before this batch."""
+        self.steps.in_flight.pop(batch_id, None)
+        self.batches_seen = max(self.batches_seen, batch_id + 1)
+        self.mark(batch_id, BatchState.FAILED)
+
+    def ended(self) -> None:
+        """What is in flight now is lost, and pending again; the next run does it anew."""
+        for batch_id in self.steps.abandon(self.frontier, self.rows):
+            self.mark(batch_id, BatchState.PENDING)
+
+    def mark(self, batch_id: int, state: BatchState) -> None:
+        """Set a batch's byte."""
+        missing = batch_id + 1 - len(self.states)
+        if missing > 0:
+            self.states.extend(_PENDING_BYTE * missing)
+        self.states[batch_id] = state
+
+    def percentiles(self) -> tuple[float, float] | tuple[None, None]:
+        """Return p50 and p95 of the batches' seconds, None before the first commit."""
+        if self.slowest is None:
+            return None, None
+        p50, p95 = self.batch_seconds.quantiles(0.5, 0.95)
+        return min(p50, self.slowest[0]), min(p95, self.slowest[0])
+
+    def eta_seconds(self, elapsed: float, rows_to_go: int, workers: int) -> float | None:
+        """Return the seconds to go at this run's pace, None before each worker has committed once.
+
+        The first commits of several workers come together: a pace taken before says nothing.
+        """
+        if rows_to_go == 0:
+            return 0.0
+        pace = self.pace.rows_per_second(elapsed)
+        return rows_to_go / pace if self.batches_done >= max(2, workers) and pace > 0 else None
+
+    def retrying(self, elapsed: float) -> tuple[Retrying, ...]:
+        """Return the batches that are being tried again, by id."""
+        waiting = [(batch_id, *batch.retry) for batch_id, batch in self.steps.in_flight.items() if batch.retry]
+        return tuple(
+            Retrying(
+                batch_id=batch_id,
+                step=failed.step,
+                attempt=failed.attempt,
+                max_attempts=failed.max_attempts,
+                seconds_until_next=max(0.0, due - elapsed),
+                error=failed.error,
+            )
+            for batch_id, failed, due in sorted(waiting, key=itemgetter(0))
+        )
+
+    def _saw(self, batch_id: int, rows: int) -> None:
+        self.batches_seen = max(self.batches_seen, batch_id + 1)
+        self.rows_seen = max(self.rows_seen, rows)
+
+
+OF_BATCHES: dict[type[Any], Callable[[Tally, Any, float], None]] = {
+    BatchStarted: Tally.batch_started,
+    BatchFetched: Tally.batch_fetched,
+    StepFinished: Tally.step_finished,
+    AttemptFailed: Tally.attempt_failed,
+    BatchCommitted: Tally.batch_committed,
+    GroupCommitted: Tally.group_committed,
+}
+"""What a live run's tally does with each event of its batches."""

@@ -1,0 +1,187 @@
+"""What a front end sees of a run: immutable values of one instant, taken under one lock.
+
+Rows are *source* rows unless a name says otherwise, batch ids count from 0, and -1 is the frontier of
+nothing. Every field has a default, so that a test writes only the ones it is about. Texts inside
+`failures`, `retries` and `warnings` come from user code and data: escape them before they reach a screen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from engine.state import RunState
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from engine.events import BatchFailed
+
+NOT_YET_ALL = 0.999
+"""What a fraction stays at until the run has finished, so that no screen says 100 % before the end."""
+
+
+class BatchState(IntEnum):
+    """Where one batch stands; the value of its byte in `RunView.batch_states`."""
+
+    PENDING = 0
+    RUNNING = 1
+    COMPUTED = 2
+    """Through all steps, not durable yet."""
+    COMMITTED = 3
+    """Durable, by this run."""
+    FAILED = 4
+    EARLIER = 5
+    """Durable already when this run began."""
+    SKIPPED = 6
+    """Reserved: nothing sets it yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepView:
+    """One step.
+
+    `frontier` is the greatest batch id b such that this step is through with every batch up to b, never
+    behind the committed frontier; `rows` are the source rows up to there and `fraction` their share of the
+    source, None when its size is unknown. `rows_per_second` counts what the step finished lately, in any
+    order, and is 0 when nothing runs. `lag` is how many batches it is behind the first step;
+    `last_seconds` is what its latest batch took, None before the first.
+    """
+
+    name: str
+    frontier: int = -1
+    rows: int = 0
+    fraction: float | None = None
+    rows_per_second: float = 0.0
+    lag: int = 0
+    last_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retrying:
+    """A batch that failed `attempt` times out of `max_attempts` and is being tried again.
+
+    `step` is None for a fetch; `seconds_until_next` is 0 while the next try is under way.
+    """
+
+    batch_id: int
+    step: str | None
+    attempt: int
+    max_attempts: int
+    seconds_until_next: float
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunView:
+    """A run, or the place where the next one would go on.
+
+    Counters are this run's and start anew with each run; what is said of times stands still once it has
+    ended. "Lately" is the last 5 seconds, or twice the p95 batch time if that is longer.
+    """
+
+    state: RunState = RunState.IDLE
+    stop_requested: bool = False
+    stop_now: bool = False
+    end_message: str = ""
+    """Why the run ended, empty unless it failed."""
+
+    run_id: int | None = None
+    """None when no run has begun since this checkpoint was opened, rewound or reset."""
+    pipeline: str = ""
+    source: str = ""
+    checkpoint_dir: str = ""
+    batch_size: int = 0
+    workers: int = 0
+    window: int = 0
+    """How many batches may be in flight."""
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    elapsed_seconds: float = 0.0
+
+    source_rows: int | None = None
+    """None when unknown. Grows when there turns out to be more; what there really was once finished."""
+    source_rows_exact: bool = False
+    total_batches: int | None = None
+    """Estimated from the rows to go and the batch size; None when unknown, exact once finished."""
+
+    frontier: int = -1
+    """The committed one: the greatest batch id such that every batch up to it is durable."""
+    rows_committed: int = 0
+    """By all runs."""
+    rows_committed_before: int = 0
+    """By earlier runs."""
+    batches_committed_before: int = 0
+    fraction: float | None = None
+    """Committed share of the source, 1.0 only when finished, None when the size is unknown."""
+    eta_seconds: float | None = None
+    """From this run's own pace; None until each worker has committed once, or when the size is unknown."""
+
+    rows_per_second: float = 0.0
+    """Committed lately; 0 when nothing runs."""
+    batches_per_second: float = 0.0
+    average_rows_per_second: float = 0.0
+    """Committed since the run began."""
+    average_batches_per_second: float = 0.0
+    throughput: tuple[int, ...] = ()
+    """Rows committed in each of the last 120 seconds, oldest first; the last one is still going on."""
+
+    steps: tuple[StepView, ...] = ()
+    batch_states: bytes = b""
+    """One `BatchState` a batch id. Ids at and beyond its end are pending; never longer than `total_batches`."""
+    batches_in_flight: int = 0
+
+    batch_seconds_p50: float | None = None
+    """From a batch's start to its commit, within 1 %; None before the first commit."""
+    batch_seconds_p95: float | None = None
+    batch_seconds_max: float | None = None
+    slowest_batch_id: int | None = None
+    commit_seconds_last: float | None = None
+    """The last transaction, however many batches it made durable."""
+    commit_seconds_per_batch: float | None = None
+
+    rows_out: int = 0
+    bytes_written: int = 0
+
+    retries: tuple[Retrying, ...] = ()
+    """The batches being tried again at this moment, by id."""
+    retry_count: int = 0
+    failures: tuple[BatchFailed, ...] = ()
+    """The latest 100, oldest first, of earlier runs too; each knows its run."""
+    failure_count: int = 0
+    failure_count_all_runs: int = 0
+    warnings: tuple[str, ...] = ()
+    """The latest 100, oldest first, of earlier runs too."""
+    warning_count: int = 0
+    """Of all runs."""
+
+    @property
+    def rows_committed_in_run(self) -> int:
+        """Source rows that this run made durable."""
+        return self.rows_committed - self.rows_committed_before
+
+    @property
+    def batches_committed_in_run(self) -> int:
+        """Batches that this run made durable."""
+        return self.frontier + 1 - self.batches_committed_before
+
+    @property
+    def rows_to_go(self) -> int | None:
+        """Source rows that aren't durable yet, None when the size is unknown."""
+        return None if self.source_rows is None else self.source_rows - self.rows_committed
+
+
+def fraction_of(rows: int, source_rows: int | None, *, finished: bool) -> float | None:
+    """Return the share of the source, 1.0 when and only when finished, None when the size is unknown.
+
+    >>> fraction_of(210_000, 336_000, finished=False)
+    0.625
+    >>> fraction_of(336_776, 336_776, finished=False)
+    0.999
+    """
+    if finished:
+        return 1.0
+    if source_rows is None:
+        return None
+    return min(rows / source_rows, NOT_YET_ALL) if source_rows > 0 else 0.0

@@ -1,0 +1,65 @@
+"""Checks of what steps are constructed with, so that a mistake shows before the run and not in its first batch."""
+
+from __future__ import annotations
+
+import math
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, TypeAlias
+
+from engine.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from engine.jsonable import Json
+
+Value: TypeAlias = bool | int | float | str | bytes | date | datetime | time | timedelta | Decimal
+"""One value that a cell of a column can hold."""
+
+
+def column_name(step: str, column: object, what: str = "column") -> str:
+    """Return `column` when it can be a column's name, a non-empty text.
+
+    Raises:
+        UsageError: it can't.
+    """
+    if isinstance(column, str) and column:
+        return column
+    raise UsageError(f"step '{step}': a {what} must be a non-empty name, not {column!r}")
+
+
+def column_names(step: str, columns: str | Collection[str] | None) -> tuple[str, ...] | None:
+    """Return the names without repetitions, in the order given; None, which stands for all columns, stays None.
+
+    Raises:
+        UsageError: no name at all, or something that isn't a name.
+    """
+    if columns is None:
+        return None
+    names = (columns,) if isinstance(columns, str) else tuple(columns)
+    if not names:
+        raise UsageError(
+            f"step '{step}': the list of columns is empty",
+            hint="Name at least one column, or leave the argument out to mean all of them.",
+        )
+    return tuple(dict.fromkeys(column_name(step, name) for name in names))
+
+
+def value_as_json(step: str, value: object) -> Json:
+    """Return a cell's value as JSON for `settings()`: itself where JSON has it, else what Python calls it.
+
+    Raises:
+        UsageError: it is no value that a cell can hold.
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, bytes | date | time | timedelta | Decimal):
+        return repr(value)
+    raise UsageError(
+        f"step '{step}': {value!r} is not a value that a column can be filled with",
+        hint="Give a number, a text, a truth value, bytes, a date, a time, a duration or a Decimal. "
+        "For an expression use WithColumnsBatchStep.",
+    )

@@ -1,0 +1,85 @@
+"""The step that stops the run when rows break a condition."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.errors import CheckFailed, UsageError
+from engine.step import BatchStep
+from engine.steps.expression import calls_python, checked_expression, describe_expression, is_row_wise
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import polars as pl
+
+    from engine.batch import Batch
+    from engine.jsonable import Json
+
+_MOST_EXAMPLES = 100
+
+
+class CheckBatchStep(BatchStep):
+    """The batch unchanged, when `condition` holds for each of its rows.
+
+    `condition` is a Polars expression of dtype Boolean, with one value for each row or one for all of them. As
+    with CHECK in SQL, a row is at fault only where the condition is false; null means that it can't be told, and
+    passes. To refuse nulls, say so: `pl.col("id").is_not_null() & (pl.col("id") > 0)`.
+
+    `message` is what the error calls the check, instead of the expression.
+
+    `row_wise=None` decides from the expression: true where Polars vouches that each row is judged by itself,
+    false otherwise, also for Python functions and for selectors such as `pl.all()`. Say True if you know better.
+    A condition that calls Python runs one batch at a time.
+
+    Raises:
+        UsageError: the condition isn't an expression; from `process`, it isn't Boolean or doesn't fit the rows.
+        CheckFailed: from `process`, with the rows at fault, numbered from 0 in the batch as this step gets it.
+    """
+
+    def __init__(
+        self, name: str, condition: pl.Expr, *, message: str | None = None, row_wise: bool | None = None
+    ) -> None:
+        super().__init__(name)
+        self.condition = checked_expression(name, condition, "condition")
+        self.message = message
+        self.row_wise = is_row_wise(condition) if row_wise is None else row_wise
+        self.concurrent = not calls_python(condition)
+
+    def process(self, batch: Batch) -> Batch:
+        """Return the batch, or raise `CheckFailed`."""
+        broken = self._broken(batch.data)
+        if len(broken):
+            rows = broken.head(_MOST_EXAMPLES).to_list()
+            condition = self.message or str(self.condition)
+            raise CheckFailed(condition, rows, batch.data[rows], len(broken))
+        return batch
+
+    def settings(self) -> Mapping[str, Json]:
+        """Return the condition as text and digest."""
+        return {"condition": describe_expression(self.condition)}
+
+    def _broken(self, frame: pl.DataFrame) -> pl.Series:
+        """Return the numbers of the rows for which the condition is false, ascending."""
+        import polars as pl
+
+        answers = frame.select(self.condition)
+        if answers.width != 1:
+            raise UsageError(
+                f"the condition of step '{self.name}' gives {answers.width} columns instead of one",
+                hint="Join them with pl.all_horizontal(...) or pl.any_horizontal(...).",
+            )
+        holds = answers.to_series()
+        if holds.dtype not in (pl.Boolean, pl.Null):
+            raise UsageError(
+                f"the condition of step '{self.name}' gives {holds.dtype} and not true or false",
+                hint='Compare it with something, as in pl.col("amount") > 0.',
+            )
+        if len(holds) == 1:
+            holds = holds.new_from_index(0, frame.height)
+        if len(holds) != frame.height:
+            raise UsageError(
+                f"the condition of step '{self.name}' gives {len(holds)} answers for {frame.height} rows",
+                hint="It must give one answer for each row, or one for all of them.",
+            )
+        return (~holds.cast(pl.Boolean)).arg_true()

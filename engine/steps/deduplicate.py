@@ -1,0 +1,49 @@
+"""The step that drops repeated rows within a batch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+
+from engine.errors import UsageError
+from engine.step import LazyBatchStep
+from engine.steps.arguments import column_names
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    import polars as pl
+
+    from engine.jsonable import Json
+
+Keep: TypeAlias = Literal["first", "last", "none"]
+
+
+class DeduplicateBatchStep(LazyBatchStep):
+    """One row of those that are equal in `subset` (None: in all columns), in the order of the batch.
+
+    `keep` says which: the "first", the "last", or "none" of them where there is more than one. Null equals null.
+    Columns and dtypes stay. Only rows of the same batch are compared: what repeats in another batch stays.
+
+    Raises:
+        UsageError: `subset` is empty or holds something that isn't a name, or `keep` isn't known.
+    """
+
+    row_wise = False
+
+    def __init__(self, name: str, subset: str | Collection[str] | None = None, keep: Keep = "first") -> None:
+        super().__init__(name)
+        if keep not in get_args(Keep):
+            raise UsageError(
+                f"step '{name}': keep must be 'first', 'last' or 'none', not {keep!r}",
+                hint="'any' isn't offered: it may keep another row when a batch is run again.",
+            )
+        self.subset = column_names(name, subset)
+        self.keep: Keep = keep
+
+    def lazy(self, frame: pl.LazyFrame) -> pl.LazyFrame:
+        """Return the frame without the repetitions."""
+        return frame.unique(self.subset, keep=self.keep, maintain_order=True)
+
+    def settings(self) -> Mapping[str, Json]:
+        """Return the columns in alphabetical order, which has no part in the result, and which row is kept."""
+        return {"subset": None if self.subset is None else sorted(self.subset), "keep": self.keep}

@@ -1,0 +1,37 @@
+"""The step that drops rows with nulls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.step import LazyBatchStep
+from engine.steps.arguments import column_names
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    import polars as pl
+
+    from engine.jsonable import Json
+
+
+class DropNullsBatchStep(LazyBatchStep):
+    """The rows that hold no null in any of `columns`; None means all columns.
+
+    Columns, dtypes and the order of rows stay. NaN is a number and not a null: it stays too.
+
+    Raises:
+        UsageError: `columns` is empty or holds something that isn't a name.
+    """
+
+    def __init__(self, name: str, columns: str | Collection[str] | None = None) -> None:
+        super().__init__(name)
+        self.columns = column_names(name, columns)
+
+    def lazy(self, frame: pl.LazyFrame) -> pl.LazyFrame:
+        """Return the frame without the rows that have a null."""
+        return frame.drop_nulls(self.columns)
+
+    def settings(self) -> Mapping[str, Json]:
+        """Return the columns in alphabetical order, which has no part in the result; null stands for all."""
+        return {"columns": None if self.columns is None else sorted(self.columns)}

@@ -1,0 +1,43 @@
+"""The step that keeps the rows for which a predicate is true."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.step import LazyBatchStep
+from engine.steps.expression import calls_python, checked_expression, describe_expression, is_row_wise
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import polars as pl
+
+    from engine.jsonable import Json
+
+
+class FilterBatchStep(LazyBatchStep):
+    """The rows for which `predicate` is true; rows for which it is false or null are dropped.
+
+    `predicate` is a Polars expression of dtype Boolean. Columns, dtypes and the order of rows stay.
+
+    `row_wise=None` decides from the expression: true where Polars vouches that each row is judged by itself,
+    false otherwise, also for Python functions and for selectors such as `pl.all()`. Say True if you know better.
+    A predicate that calls Python runs one batch at a time.
+
+    Raises:
+        UsageError: the predicate isn't an expression.
+    """
+
+    def __init__(self, name: str, predicate: pl.Expr, *, row_wise: bool | None = None) -> None:
+        super().__init__(name)
+        self.predicate = checked_expression(name, predicate, "predicate")
+        self.row_wise = is_row_wise(predicate) if row_wise is None else row_wise
+        self.concurrent = not calls_python(predicate)
+
+    def lazy(self, frame: pl.LazyFrame) -> pl.LazyFrame:
+        """Return the frame with the rows that the predicate holds for."""
+        return frame.filter(self.predicate)
+
+    def settings(self) -> Mapping[str, Json]:
+        """Return the predicate as text and digest."""
+        return {"predicate": describe_expression(self.predicate)}

@@ -1,0 +1,56 @@
+"""The step that computes columns from expressions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.errors import UsageError
+from engine.step import LazyBatchStep
+from engine.steps.expression import calls_python, checked_expression, describe_expression, is_row_wise
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import polars as pl
+
+    from engine.jsonable import Json
+
+
+class WithColumnsBatchStep(LazyBatchStep):
+    """The same rows with more columns: `WithColumnsBatchStep("tax", gross=pl.col("net") * 1.2)`.
+
+    An expression's column goes by the keyword, or by the name that the expression itself gives (the only way for a
+    column called "row_wise"). A column of that name is replaced in its place, a new one is added at the right. All
+    are computed from the frame as it comes in, so none sees another; use two steps for that.
+
+    `row_wise=None` decides from the expressions: true where Polars vouches that each row's result depends on
+    that row alone, false otherwise, also for Python functions and for selectors such as `pl.all()`. Say True if
+    you know better. Expressions that call Python run one batch at a time.
+
+    Raises:
+        UsageError: no expression, or something that isn't one; a plain value is written `pl.lit(value)`.
+    """
+
+    # Positional-only, because "name" is what many a column is called.
+    def __init__(self, name: str, /, *exprs: pl.Expr, row_wise: bool | None = None, **named_exprs: pl.Expr) -> None:
+        super().__init__(name)
+        if not exprs and not named_exprs:
+            raise UsageError(f"step '{name}' computes nothing", hint="Give at least one expression.")
+        self.exprs = tuple(checked_expression(name, expr, "column to compute") for expr in exprs)
+        self.named_exprs = {
+            column: checked_expression(name, expr, f"column '{column}'") for column, expr in named_exprs.items()
+        }
+        every = (*self.exprs, *self.named_exprs.values())
+        self.row_wise = all(is_row_wise(expr) for expr in every) if row_wise is None else row_wise
+        self.concurrent = not any(calls_python(expr) for expr in every)
+
+    def lazy(self, frame: pl.LazyFrame) -> pl.LazyFrame:
+        """Return the frame with the computed columns."""
+        return frame.with_columns(*self.exprs, **self.named_exprs)
+
+    def settings(self) -> Mapping[str, Json]:
+        """Return the expressions as text and digest, in the order of their columns."""
+        return {
+            "exprs": [describe_expression(expr) for expr in self.exprs],
+            "named_exprs": [[column, describe_expression(expr)] for column, expr in self.named_exprs.items()],
+        }
