@@ -13,6 +13,7 @@
     │   └── SourceChanged          the source has shrunk below the frontier
     ├── StepError                  a step, at a batch
     │   ├── StepFailed             the step raised
+    │   ├── StepSetupFailed        the step raised before its first batch
     │   ├── StepResultInvalid      the step returned something that isn't its batch
     │   └── SchemaDrift            the results' columns are not those of the first batch
     ├── CheckFailed                rows that break a check; StepFailed is chained from it
@@ -181,6 +182,18 @@ class StepFailed(StepError):
             attempts=attempts,
             hint=f"Batches up to {batch_id - 1} are committed. Mend the step or the data and run again: "
             f"it goes on at batch {batch_id}.",
+        )
+
+
+class StepSetupFailed(StepError):
+    """The step's `setup` raised; the original error is `__cause__`."""
+
+    def __init__(self, step: str, batch_id: int, error: BaseException) -> None:
+        super().__init__(
+            f"step '{step}' could not be set up: {describe(error)}",
+            step=step,
+            batch_id=batch_id,
+            hint="No batch was begun. Mend what the step needs and run again.",
         )
 
 

@@ -59,7 +59,7 @@ def _of_step(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[
     lines = [
         f"step '{name}': {key} is {_shown(new[key])}, was {_shown(old[key])}"
         for key in ("class", "version")
-        if old[key] != new[key]
+        if _differs(old[key], new[key])
     ]
     return lines + [f"step '{name}': {line}" for line in _of_mapping(old["settings"], new["settings"])]
 
@@ -68,8 +68,13 @@ def _of_mapping(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     return [
         f"{key} is {_shown(new.get(key))}, was {_shown(old.get(key))}"
         for key in dict.fromkeys([*old, *new])
-        if old.get(key) != new.get(key)
+        if _differs(old.get(key), new.get(key))
     ]
+
+
+def _differs(old: object, new: object) -> bool:
+    # As text: in Python 3 == 3.0 == True, but as settings they give different dtypes.
+    return json.dumps(old, sort_keys=True) != json.dumps(new, sort_keys=True)
 
 
 def _shown(value: object) -> str:

@@ -19,9 +19,10 @@ from engine.errors import (
     RowsNotContiguous,
     StepError,
     StepFailed,
+    StepSetupFailed,
     describe,
 )
-from engine.events import BatchFailed, RunStarted, Warned
+from engine.events import BatchFailed, RunStarted, StopWasRequested, Warned
 from engine.executors.chain import StepChain
 from engine.executors.signals import Abandoned
 from engine.executors.source import Source
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from engine.events import Listener
     from engine.executors.base import Executor
     from engine.executors.signals import StopSignal
-    from engine.fetcher import BatchFetcher
+    from engine.fetcher import BatchFetcher, SourceSize
     from engine.jsonable import Json
     from engine.policy import RetryPolicy
     from engine.resume import ResumePoint
@@ -92,16 +93,19 @@ def run(plan: Plan, store: CheckpointStore, *, stop: StopSignal, emit: Listener,
         if isinstance(fetcher, SeekableFetcher):
             cleanup.callback(fetcher.close)
             fetcher.open(point.position)
+        size = fetcher.size() if isinstance(fetcher, SeekableFetcher) else None
         run_id = store.begin_run(batch_size=plan.batch_size, pipeline=current, changed=changed)
-        emit(_started(plan, store, run_id, point))
+        emit(_started(plan, store, run_id, point, size))
+        if stop.asked:
+            emit(StopWasRequested(stop.now))  # asked before anybody could know that a run begins
         for notice in store.notices:
             emit(Warned(notice))
         cleanup.callback(store.discard_uncommitted)
         try:
             _restore(plan.steps, _states(store, point))
             for step in plan.steps:
-                cleanup.callback(step.teardown)
-                step.setup()
+                cleanup.callback(_tear_down, step, emit)
+                _set_up(step, store.next_batch_id)
             work = _work(plan, store, run_id, point, current, stop=stop, emit=emit)
             Runner(
                 store,
@@ -114,6 +118,8 @@ def run(plan: Plan, store: CheckpointStore, *, stop: StopSignal, emit: Listener,
         except (Abandoned, KeyboardInterrupt) as interruption:
             _note(store, run_id, "stopped", emit)
             error = interruption if isinstance(interruption, KeyboardInterrupt) else None
+            if error is not None:
+                emit(StopWasRequested(now=True))
             return Ended(run_id, RunState.RESUMABLE, error)
         except BaseException as error:  # noqa: BLE001 (a PanicException is no Exception; `run` of the pipeline raises it)
             failure = failure_record(run_id, error, store.next_batch_id, plan.steps)
@@ -136,8 +142,9 @@ def _note(
         emit(Warned(f"how run {run_id} ended could not be recorded: {error}"))
 
 
-def _started(plan: Plan, store: CheckpointStore, run_id: int, point: ResumePoint) -> RunStarted:
-    size = plan.fetcher.size() if isinstance(plan.fetcher, SeekableFetcher) else None
+def _started(
+    plan: Plan, store: CheckpointStore, run_id: int, point: ResumePoint, size: SourceSize | None
+) -> RunStarted:
     return RunStarted(
         run_id=run_id,
         at=now(),
@@ -168,6 +175,22 @@ def _restore(steps: Sequence[BatchStep], states: Mapping[str, Json]) -> None:
             step.restore(states.get(step.name))
 
 
+def _set_up(step: BatchStep, batch_id: int) -> None:
+    try:
+        step.setup()
+    except PipelineError:
+        raise
+    except Exception as error:
+        raise StepSetupFailed(step.name, batch_id, error) from error
+
+
+def _tear_down(step: BatchStep, emit: Listener) -> None:
+    try:
+        step.teardown()
+    except Exception as error:  # noqa: BLE001 (how the run ended is settled; what can't be closed doesn't change it)
+        emit(Warned(f"step '{step.name}' could not be torn down: {describe(error)}"))
+
+
 def _work(
     plan: Plan,
     store: CheckpointStore,
@@ -184,7 +207,7 @@ def _work(
         part_format=plan.part_format,
         run_id=run_id,
         generation=store.generation,
-        checkpoint_key=store.key,
+        run_key=f"{store.key}-{store.generation}",
         checkpoint=json.dumps({"key": store.key, "pipeline": description}),
     )
     source = Source(
@@ -212,7 +235,9 @@ def source_name(fetcher: BatchFetcher) -> str:
 
 def failure_record(run_id: int, error: BaseException, next_batch_id: int, steps: Sequence[BatchStep]) -> FailureRecord:
     """Return what is known of the error that ended a run, texts masked."""
-    cause = error.__cause__ if isinstance(error, StepFailed | FetchFailed) and error.__cause__ else error
+    cause = (
+        error.__cause__ if isinstance(error, StepFailed | StepSetupFailed | FetchFailed) and error.__cause__ else error
+    )
     row_numbers, examples = named_rows(error, steps)
     return FailureRecord(
         run_id=run_id,

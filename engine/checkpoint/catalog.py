@@ -132,9 +132,13 @@ class Catalog:
         }
         return len(self._run("advance_frontier", parameters)) == 1
 
+    def delete_batches_from(self, batch_id: int) -> None:
+        """Drop the batches from `batch_id` on."""
+        self._run("delete_batches_from", {"batch_id": batch_id})
+
     def rewind(self, *, next_batch_id: int, next_row: int) -> None:
-        """Drop the batches from `next_batch_id` on, and put the frontier before them."""
-        self._run("delete_batches_from", {"batch_id": next_batch_id})
+        """Drop the batches from `next_batch_id` on, put the frontier before them, and begin a generation."""
+        self.delete_batches_from(next_batch_id)
         self._run("rewind_frontier", {"next_batch_id": next_batch_id, "next_row": next_row})
 
     # --- batches, pipeline, runs, failures ----------------------------------------------------------

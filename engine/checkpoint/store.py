@@ -264,8 +264,8 @@ class CheckpointStore:
         try:
             with self._catalog.transaction():
                 if replaces_last:
-                    self._catalog.rewind(next_batch_id=start.next_batch_id, next_row=start.next_row)
-                if not self._catalog.advance(start, next_batch_id=after.next_batch_id, next_row=after.next_row):
+                    self._catalog.delete_batches_from(start.next_batch_id)
+                if not self._catalog.advance(before, next_batch_id=after.next_batch_id, next_row=after.next_row):
                     raise CheckpointCorrupt(
                         self.layout.catalog, "the frontier in the catalog is not where this run left it"
                     )
@@ -276,7 +276,7 @@ class CheckpointStore:
             if self._head.next_batch_id != after.next_batch_id:
                 raise
         else:
-            self._head = replace(after, generation=after.generation + replaces_last)
+            self._head = after
 
     def _reconnect(self) -> None:
         with suppress(Exception):  # the handle is broken; whatever closing says changes nothing
@@ -294,7 +294,14 @@ class CheckpointStore:
                 self._catalog = Catalog(self.layout.catalog)
 
     def discard_uncommitted(self) -> None:
-        """Delete the temporary parts of batches that were computed and never committed."""
+        """Delete the temporary parts of batches that were computed and never committed.
+
+        What can't be deleted now is deleted on the next opening.
+        """
+        with suppress(OSError):
+            self._discard_uncommitted()
+
+    def _discard_uncommitted(self) -> None:
         found = recovery.survey((entry.name for entry in os.scandir(self.layout.results)), self._head.next_batch_id)
         for batch_id, token in found.temporary:
             self.layout.temporary_part(batch_id, token).unlink(missing_ok=True)

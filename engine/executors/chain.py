@@ -22,6 +22,10 @@ from engine.executors.signals import Abandoned, Turnstile
 from engine.policy import NEVER
 from engine.step import LazyBatchStep, StatefulBatchStep
 
+# A filter or selection pushed ahead of an earlier step would skip rows and columns on which that step raises
+# when it runs by itself, and a bad value would pass without a word.
+_AS_WRITTEN = pl.QueryOptFlags(predicate_pushdown=False, projection_pushdown=False)
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -171,7 +175,7 @@ def _fused(steps: Sequence[BatchStep], frame: pl.DataFrame) -> pl.DataFrame:
     for step in steps:
         if isinstance(step, LazyBatchStep):
             plan = step.lazy(plan)
-    result = plan.collect()
+    result = plan.collect(optimizations=_AS_WRITTEN)
     if not result.width:
         raise ValueError("no columns")
     return result

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import queue
 import threading
+import time
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
@@ -65,8 +66,9 @@ class ThreadExecutor:
         for _ in self._threads:
             self._queue.put(None)
         self._work.give_up()
+        deadline = time.monotonic() + _GRACE_SECONDS
         for thread in self._threads:
-            thread.join(_GRACE_SECONDS)
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def _loop(self, work: BatchWork, on_done: Callable[[], None]) -> None:
         while (job := self._queue.get()) is not None:

@@ -29,13 +29,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PartTarget:
-    """Where parts go, and what they say of the checkpoint that they belong to."""
+    """Where parts go, and what they say of the checkpoint that they belong to.
+
+    `run_key` begins the idempotency key of each batch: the same in every attempt and after every crash, and
+    another one after a rewind or a reset, when doing a batch again is what is wanted.
+    """
 
     layout: Layout
     part_format: PartFormat
     run_id: int
     generation: int
-    checkpoint_key: str
+    run_key: str
     checkpoint: str
 
 
@@ -72,7 +76,7 @@ class BatchWork:
         if fetched is None:
             self._pin.give_up(batch_id)
             return None
-        batch = replace(fetched.batch, key=f"{self._target.checkpoint_key}:{batch_id}")
+        batch = replace(fetched.batch, key=f"{self._target.run_key}:{batch_id}")
         self._emit(BatchFetched(batch_id, batch.start_row, batch.end_row, fetched.seconds))
         try:
             processed = self._chain.process(batch)

@@ -1,0 +1,26 @@
+# `make check` does what the gate does, in the environment that `make install` made.
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: install check format test long
+
+install:
+	python3 -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable '.[dev]'
+
+check:
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest
+
+format:
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+test:
+	$(BIN)/pytest
+
+long:
+	$(BIN)/pytest -m long
