@@ -54,6 +54,7 @@ class CheckpointStore:
         self.layout = Layout(folder)
         self.notices: list[str] = []
         self._closed = False
+        self._log_secured = False
         with self._translated():
             durable.make_private_folder(folder)
             durable.make_private_folder(self.layout.results)
@@ -250,6 +251,8 @@ class CheckpointStore:
         with self._translated():
             durable.fsync_path(self.layout.results)
             self._commit_rows(manifests, replaces_last=replaces_last)
+            if not self._log_secured:
+                self._secure_log()
             parts.publish(self.layout, manifests)
             self._write_mirror()
         if guard.needs_compacting(self.layout):
@@ -292,6 +295,7 @@ class CheckpointStore:
                 guard.compact(self.layout)
             finally:
                 self._catalog = Catalog(self.layout.catalog)
+                self._log_secured = False
 
     def discard_uncommitted(self) -> None:
         """Delete the temporary parts of batches that were computed and never committed.
@@ -347,8 +351,16 @@ class CheckpointStore:
             if changed:
                 recorded = self._catalog.pipeline()
                 self._catalog.add_pipeline(recorded[0] + 1 if recorded else 1, run_id, pipeline)
+        self._secure_log()
         self._write_mirror()
         return run_id
+
+    def _secure_log(self) -> None:
+        """Make the log private and its name durable: DuckDB leaves both to chance when it makes the file."""
+        with self._translated():
+            self.layout.wal.chmod(durable.PRIVATE_FILE)
+            durable.fsync_path(self.layout.folder)
+        self._log_secured = True
 
     def end_run(self, run_id: int, outcome: RunOutcome, message: str = "") -> None:
         """Record how a run ended."""
