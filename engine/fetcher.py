@@ -5,15 +5,35 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from engine.batch import Batch
 
 if TYPE_CHECKING:
-    from engine.batch import Batch
     from engine.jsonable import Json
 
 BatchFetcher = Callable[[int, int], "Batch | None"]
 """Any callable `(batch_id, batch_size) -> Batch | None`. It must give the same rows for the same two
 numbers, every time; None means the end of the source, and nothing else."""
+
+
+def problem(answer: Any, batch_id: int) -> str:
+    """Return what is wrong with a fetcher's answer other than None, empty when nothing is."""
+    import polars as pl
+
+    if not isinstance(answer, Batch):
+        return f"it is a {type(answer).__name__}, not a Batch"
+    data: Any = answer.data
+    if not isinstance(data, pl.DataFrame):
+        return f"its data is a {type(data).__name__}, not a Polars DataFrame"
+    if answer.batch_id != batch_id:
+        return f"it says batch {answer.batch_id}"
+    if data.height != answer.size:
+        return (
+            f"it says rows {answer.start_row:,} to {answer.end_row:,}, which are {answer.size:,}, "
+            f"but holds {data.height:,}"
+        )
+    return ""
 
 
 @dataclass(frozen=True, slots=True)

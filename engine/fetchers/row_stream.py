@@ -1,0 +1,73 @@
+"""Frames of any height in, frames of the height that is asked for out.
+
+Invariant: no row is lost, repeated or moved. Frames are sliced, never copied; at most the frames that one
+request needs are held, and what is left of the last. It must not know where the frames come from.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import polars as pl
+
+    from engine.errors import SourceChanged
+
+
+class RowStream:
+    """Rows taken one after the other from an iterator of frames that all have the same columns.
+
+    After an exception from the iterator the stream is broken: make a new one.
+    """
+
+    def __init__(self, frames: Iterator[pl.DataFrame]) -> None:
+        self._frames = frames
+        self._held: deque[pl.DataFrame] = deque()
+        self._held_rows = 0
+
+    def fill(self, rows: int) -> None:
+        """Hold at least `rows` rows, or all that there are."""
+        while self._held_rows < rows and (frame := next(self._frames, None)) is not None:
+            self._held.append(frame)
+            self._held_rows += frame.height
+
+    def take(self, rows: int) -> pl.DataFrame | None:
+        """Return the next `rows` rows, fewer only at the end, and None when there are none left."""
+        import polars as pl
+
+        self.fill(rows)
+        pieces: list[pl.DataFrame] = []
+        missing = min(rows, self._held_rows)
+        self._held_rows -= missing
+        while missing:
+            frame = self._held.popleft()
+            if frame.height > missing:
+                self._held.appendleft(frame.slice(missing))
+                frame = frame.head(missing)
+            if frame.height:
+                pieces.append(frame)
+            missing -= frame.height
+        return pl.concat(pieces) if pieces else None
+
+
+def behind(anchor: SourceChanged, frames: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """Yield `frames` without their very first row, which must be there: the last row that was committed.
+
+    A source that has become shorter looks like one that is finished; this row tells them apart without a
+    second pass.
+
+    Raises:
+        SourceChanged: `anchor`, when there isn't that row.
+    """
+    found = False
+    for frame in frames:
+        if found:
+            yield frame
+        elif frame.height:
+            found = True
+            yield frame.slice(1)
+    if not found:
+        raise anchor

@@ -1,0 +1,363 @@
+from __future__ import annotations
+
+import gzip
+import subprocess
+import sys
+from datetime import date, datetime
+
+import polars as pl
+import pytest
+
+from engine.errors import SourceChanged, SourceError, SourceNotFound, UsageError
+from engine.fetcher import Position, SourceSize
+from engine.fetchers import CsvFetcher
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write a file into the test's folder, text as UTF-8 with its line ends as they are; return its path."""
+
+    def write(name, content):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write
+
+
+def opened(source, position=None, **options):
+    fetcher = CsvFetcher(source, **options)
+    fetcher.open(position or Position())
+    return fetcher
+
+
+def rows(source, **options):
+    batch = opened(source, **options)(0, 1000)
+    return None if batch is None else batch.data.rows()
+
+
+# --- how files are written --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "a,b\n1,x\n2,y\n",
+        "a,b\n1,x\n2,y",
+        "a,b\r\n1,x\r\n2,y\r\n",
+        "\ufeffa,b\n1,x\n2,y\n",
+        "\ufeffa,b\r\n1,x\r\n2,y",
+        '"a","b"\n"1","x"\n"2","y"\n',
+    ],
+    ids=["plain", "no last line end", "CRLF", "BOM", "BOM, CRLF, no last line end", "quoted"],
+)
+def test_the_usual_ways_of_writing_give_the_same_rows(write, content):
+    path = write("n.csv", content)
+    assert rows(path) == [(1, "x"), (2, "y")]
+    assert opened(path, Position(1, 1, {"next_row": 1}))(1, 9).data.rows() == [(2, "y")]
+
+
+@pytest.mark.parametrize("content", ["", "\n", "\ufeff", "a,b", "a,b\n"])
+def test_a_file_without_rows_ends_at_once(write, content):
+    path = write("n.csv", content)
+    assert rows(path) is None
+    assert opened(path).size() == SourceSize(0, exact=False)
+
+
+def test_other_separators_quotes_comments_and_commas_in_numbers(write):
+    path = write("n.csv", "# made by hand\na;b\n1,5;'x;y'\n# more\n2,5;z\n")
+    options = {"separator": ";", "quote_char": "'", "comment_prefix": "#", "decimal_comma": True}
+    assert rows(path, **options) == [(1.5, "x;y"), (2.5, "z")]
+
+
+def test_null_values_for_all_columns_or_for_one(write):
+    path = write("n.csv", "a,b\n1,NA\nNA,-\n")
+    assert rows(path, null_values=["NA", "-"]) == [(1, None), (None, None)]
+    assert rows(path, null_values="NA") == [(1, None), (None, "-")]
+    assert rows(path, null_values={"a": "NA"}) == [(1, "NA"), (None, "-")]
+
+
+def test_a_file_without_a_header_has_numbered_columns_or_the_given_names(write):
+    path = write("n.csv", "1,x\n2,y\n")
+    assert opened(path, has_header=False)(0, 9).data.columns == ["column_0", "column_1"]
+    named = opened(path, has_header=False, column_names=["a", "b"], schema_overrides={"a": pl.Int8})(0, 9).data
+    assert named.schema == {"a": pl.Int8, "b": pl.String}
+    assert named.rows() == [(1, "x"), (2, "y")]
+
+
+def test_dates_are_found_when_asked_for(write):
+    path = write("n.csv", "a,b\n2024-03-01,2024-03-01T10:30:00\n")
+    assert rows(path) == [("2024-03-01", "2024-03-01T10:30:00")]
+    assert rows(path, try_parse_dates=True) == [(date(2024, 3, 1), datetime(2024, 3, 1, 10, 30))]  # noqa: DTZ001
+
+
+def test_bytes_that_are_no_utf8_are_an_error_or_forgiven(write):
+    path = write("n.csv", b"a,b\n1,caf\xe9\n")
+    with pytest.raises(SourceError, match=r"n\.csv after its row 0: .*utf-8") as caught:
+        rows(path)
+    assert "utf8-lossy" in caught.value.hint
+    assert rows(path, encoding="utf8-lossy") == [(1, "caf\ufffd")]
+
+
+def test_utf16_is_refused_with_the_command_that_converts_it(write):
+    with pytest.raises(SourceError, match="UTF-16") as caught:
+        opened(write("n.csv", "a,b\n1,x\n".encode("utf-16")))
+    assert caught.value.hint.startswith("Convert it: iconv -f UTF-16 -t UTF-8 'n.csv'")
+
+
+def test_bare_carriage_returns_are_refused_rather_than_read_as_one_long_header(write):
+    with pytest.raises(SourceError, match="carriage return"):
+        opened(write("n.csv", "a,b\r1,x\r2,y\r"))
+
+
+def test_a_short_line_is_filled_with_nulls_and_a_long_one_is_an_error(write):
+    assert rows(write("short.csv", "a,b\n1\n")) == [(1, None)]
+    with pytest.raises(SourceError, match="more fields"):
+        rows(write("long.csv", "a,b\n1,x,y\n"))
+
+
+@pytest.mark.parametrize("name", ["a b.csv", "it's.csv", "x[1].csv", "y*.csv", "z?.csv"])
+def test_a_file_name_is_read_literally_beside_others_that_it_would_match(write, name):
+    for other in ["x1.csv", "yy.csv", "zz.csv"]:
+        write(other, "a\n1\n")
+    assert rows(write(name, "a\n42\n")) == [(42,)]
+
+
+def test_a_quoted_field_may_hold_line_ends_also_in_the_rows_that_a_resume_skips(write):
+    # 60,000 rows are several of the blocks that Polars reads a file in.
+    text = "".join(f'{n},"line\n\r\n{n}, ""quoted"""\n' if n % 3 else f"{n},plain\n" for n in range(60_000))
+    path = write("n.csv", "n,text\n" + text)
+    for next_row in [1, 2, 20_001, 59_999]:
+        batch = opened(path, Position(5, next_row, {"next_row": next_row}))(5, 2)
+        assert batch.data["n"].to_list() == list(range(next_row, min(next_row + 2, 60_000)))
+    assert batch.data["text"].to_list() == ['line\n\r\n59999, "quoted"' if 59_999 % 3 else "plain"]
+
+
+# --- dtypes -----------------------------------------------------------------------------------------
+
+
+def test_dtypes_are_those_of_the_first_rows_and_stay(write):
+    path = write("n.csv", "a\n" + "1\n" * 5 + "2.5\n")
+    assert opened(path)(0, 3).data.schema == {"a": pl.Float64}
+    fetcher = opened(path, infer_rows=5)
+    assert fetcher(0, 3).data.schema == {"a": pl.Int64}
+    assert fetcher(1, 2).data.schema == {"a": pl.Int64}
+    with pytest.raises(SourceError, match=r"row 5 .*column 'a' has '2\.5', which is no Int64"):
+        fetcher(2, 3)
+
+
+def test_without_inference_all_columns_are_text(write):
+    assert rows(write("n.csv", "a,b\n1,2.5\n"), infer_rows=0) == [("1", "2.5")]
+
+
+def test_overrides_go_over_what_was_inferred(write):
+    path = write("n.csv", "a,b\n1,2\n")
+    assert opened(path, schema_overrides={"a": pl.String, "b": float})(0, 1).data.rows() == [("1", 2.0)]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [({"c": pl.Int8}, "has 'c', which is no column"), ({"a": pl.Datetime}, "fully-specified"), ({"a": "int"}, "int")],
+)
+def test_an_override_that_means_nothing_is_refused(write, overrides, message):
+    with pytest.raises(UsageError, match=message):
+        opened(write("n.csv", "a,b\n1,2\n"), schema_overrides=overrides)
+
+
+def test_a_first_file_without_rows_does_not_decide_the_dtypes(write, tmp_path):
+    write("a.csv", "n,text\n")
+    write("b.csv", "n,text\n1,x\n")
+    assert rows(tmp_path) == [(1, "x")]
+
+
+# --- several files ----------------------------------------------------------------------------------
+
+
+def test_columns_in_another_order_are_put_into_the_first_files_order(write, tmp_path):
+    write("a.csv", "n,text\n1,x\n")
+    write("b.csv", "text,n\ny,2\n")
+    assert rows(tmp_path) == [(1, "x"), (2, "y")]
+
+
+def test_other_columns_are_refused_by_file_before_anything_is_read(write, tmp_path):
+    write("a.csv", "n,text\n1,x\n")
+    write("b.csv", "n,txt\n2,y\n")
+    with pytest.raises(SourceError) as caught:
+        opened(tmp_path)
+    assert str(caught.value) == (
+        f"{tmp_path}/b.csv doesn't agree with {tmp_path}/a.csv: it has no column 'text'; another column 'txt'"
+    )
+
+
+def test_a_file_without_a_header_that_has_other_columns_is_named_when_it_is_read(write, tmp_path):
+    write("a.csv", "1,x\n")
+    write("b.csv", "2,y,z\n")
+    fetcher = opened(tmp_path, has_header=False)
+    assert fetcher(0, 1).data.rows() == [(1, "x")]
+    with pytest.raises(SourceError, match=r"b\.csv after its row 0"):
+        fetcher(1, 1)
+
+
+@pytest.fixture
+def folder(write, tmp_path):
+    write("b.csv", "n\n0\n1\n2\n")
+    write("c.csv", "n\n3\n4\n")
+    return tmp_path
+
+
+def test_the_cursor_says_in_which_file_the_last_row_was(folder):
+    fetcher = opened(folder)
+    cursors = [fetcher.cursor_after(fetcher(batch_id, 1)) for batch_id in range(5)]
+    assert cursors[2] == {"next_row": 3, "file": 0, "name": "b.csv", "row": 3}
+    assert cursors[3] == {"next_row": 4, "file": 1, "name": "c.csv", "row": 1}
+
+
+def test_the_cursor_of_an_earlier_batch_can_still_be_asked_for(folder):
+    fetcher = opened(folder)
+    first, _ = fetcher(0, 2), fetcher(1, 3)
+    assert fetcher.cursor_after(first) == {"next_row": 2, "file": 0, "name": "b.csv", "row": 2}
+
+
+def test_a_file_that_comes_before_the_cursor_is_noticed(folder, write):
+    write("a.csv", "n\n9\n")
+    with pytest.raises(SourceChanged, match=r"file 2 of the source, c\.csv; that file is now b\.csv"):
+        opened(folder, Position(1, 4, {"next_row": 4, "file": 1, "name": "c.csv", "row": 1}))
+
+
+def test_a_file_that_has_become_shorter_is_noticed(folder, write):
+    write("c.csv", "n\n")
+    with pytest.raises(SourceChanged, match=r"1 rows of .*/c\.csv are committed"):
+        opened(folder, Position(1, 4, {"next_row": 4, "file": 1, "name": "c.csv", "row": 1}))
+
+
+def test_rows_and_files_that_were_added_at_the_end_are_read_on(folder, write):
+    write("c.csv", "n\n3\n4\n5\n")
+    write("d.csv", "n\n6\n")
+    fetcher = opened(folder, Position(1, 5, {"next_row": 5, "file": 1, "name": "c.csv", "row": 2}))
+    assert fetcher(1, 9).data["n"].to_list() == [5, 6]
+
+
+def test_a_source_that_is_not_there_is_not_found(tmp_path):
+    with pytest.raises(SourceNotFound):
+        opened(tmp_path)
+
+
+# --- values that don't parse ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def with_fault(write):
+    return write("n.csv", "n,text\n" + "".join(f"{'oops' if n == 43_210 else n},x\n" for n in range(50_000)))
+
+
+def test_a_bad_value_is_named_with_its_row_and_column(with_fault):
+    with pytest.raises(SourceError) as caught:
+        opened(with_fault)(0, 50_000)
+    assert str(caught.value) == (
+        f"{with_fault}, row 43,210 (the first below the header is 0): column 'n' has 'oops', which is no Int64"
+    )
+    assert "schema_overrides" in caught.value.hint
+    assert "null_values" in caught.value.hint
+
+
+def test_every_batch_before_the_bad_value_is_fetched(with_fault):
+    fetcher = opened(with_fault)
+    for batch_id in range(43):
+        assert fetcher(batch_id, 1000).data["n"].to_list() == list(range(batch_id * 1000, batch_id * 1000 + 1000))
+    for _ in range(2):
+        with pytest.raises(SourceError, match="row 43,210"):
+            fetcher(43, 1000)
+
+
+def test_a_resume_goes_on_behind_a_bad_value_once_it_is_made_null(with_fault):
+    position = Position(43, 43_000, {"next_row": 43_000})
+    with pytest.raises(SourceError, match="row 43,210"):
+        opened(with_fault, position)(43, 1000)
+    assert CsvFetcher(with_fault).identity() == CsvFetcher(with_fault, null_values=["oops"]).identity()
+    batch = opened(with_fault, position, null_values=["oops"])(43, 1000)
+    assert batch.data["n"].to_list()[208:213] == [43_208, 43_209, None, 43_211, 43_212]
+
+
+def test_blanks_and_empty_quotes_are_null_and_no_fault(write):
+    fetcher = opened(write("n.csv", 'n,text\n"",x\n ,y\n,z\noops,w\n'), schema_overrides={"n": pl.Int64})
+    assert fetcher(0, 3).data.rows() == [(None, "x"), (None, "y"), (None, "z")]
+    with pytest.raises(SourceError, match=r"row 3 .*'oops'"):
+        fetcher(1, 3)
+
+
+def test_a_fault_in_a_later_file_is_counted_from_that_files_start(write, tmp_path):
+    write("a.csv", "d,n\n2024-01-01,1\n2024-01-02,2\n")
+    write("b.csv", "n,d\n3,2024-01-03\n4,2024-99-99\n")
+    fetcher = opened(tmp_path, schema_overrides={"d": pl.Date})
+    assert fetcher(0, 3).data["n"].to_list() == [1, 2, 3]
+    with pytest.raises(SourceError, match=r"b\.csv, row 1 .*column 'd' has '2024-99-99', which is no Date"):
+        fetcher(1, 3)
+
+
+def test_a_long_value_is_cut_and_control_characters_are_not_shown_raw(write):
+    path = write("n.csv", "n\n\x1b[31m" + "z" * 500 + "\n")
+    with pytest.raises(SourceError, match=r"has '\\x1b\[31mz{55}…', which") as caught:
+        rows(path, schema_overrides={"n": pl.Int64})
+    assert "\x1b" not in str(caught.value)
+
+
+# --- the rest ---------------------------------------------------------------------------------------
+
+
+def test_the_size_is_estimated_from_the_bytes(write, tmp_path):
+    line = "123456,abcdef\n"
+    write("a.csv", "number,text\n" + line * 100_000)
+    write("b.csv", "number,text\n" + line * 50_000)
+    assert opened(tmp_path).size() == SourceSize(150_000, exact=False)
+
+
+def test_the_size_of_a_compressed_file_is_unknown(write):
+    assert opened(write("n.csv", gzip.compress(b"n\n1\n2\n"))).size() is None
+
+
+def test_identity_holds_the_source_as_given_and_what_makes_a_row():
+    assert CsvFetcher("data", separator=";", schema_overrides={"n": pl.Int8}).identity() == {
+        "kind": "csv",
+        "source": "data",
+        "separator": ";",
+        "has_header": True,
+        "quote_char": '"',
+        "comment_prefix": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"separator": ";;"}, "separator must be one ASCII character"),
+        ({"quote_char": "«"}, "quote_char must be one ASCII character"),
+        ({"encoding": "latin1"}, "encoding must be 'utf8' or 'utf8-lossy'"),
+        ({"infer_rows": -1}, "infer_rows can't be negative"),
+        ({"column_names": ["a"]}, "column_names need has_header=False"),
+        ({"column_names": ["a", "a"], "has_header": False}, "each name once"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(options, message):
+    with pytest.raises(UsageError, match=message):
+        CsvFetcher("n.csv", **options)
+
+
+def test_too_few_column_names_are_refused(write):
+    with pytest.raises(UsageError, match=r"column_names has 1 names, and .* has 2 columns"):
+        opened(write("n.csv", "1,2\n"), has_header=False, column_names=["a"])
+
+
+def test_a_process_can_end_while_a_file_is_half_read(write):
+    path = write("n.csv", "n\n" + "123456789\n" * 500_000)
+    code = (
+        "import sys\n"
+        "from engine.fetcher import Position\n"
+        "from engine.fetchers import CsvFetcher\n"
+        "fetcher = CsvFetcher(sys.argv[1])\n"
+        "fetcher.open(Position())\n"
+        "print(fetcher(0, 10).size)\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert result.stdout == "10\n"
