@@ -24,5 +24,7 @@ class Emitter:
         for listener in self._listeners:
             try:
                 listener(event)
-            except Exception:  # noqa: BLE001 (whatever a listener raises, the run goes on)
+            except KeyboardInterrupt:  # the user's, and only by chance in here
+                raise
+            except BaseException:  # noqa: BLE001 (whatever a listener raises, also SystemExit, the run goes on)
                 _log.exception("a listener failed on %s and was ignored", type(event).__name__)

@@ -175,13 +175,13 @@ class StepFailed(StepError):
         self.end_row = end_row
         self.source: Batch | None = None
         tries = "" if attempts == 1 else f" after {attempts} attempts"
+        committed = f"Batches up to {batch_id - 1} are committed. " if batch_id else ""
         super().__init__(
             f"step '{step}' failed at batch {batch_id} (rows {start_row:,} to {end_row:,}){tries}: {describe(error)}",
             step=step,
             batch_id=batch_id,
             attempts=attempts,
-            hint=f"Batches up to {batch_id - 1} are committed. Mend the step or the data and run again: "
-            f"it goes on at batch {batch_id}.",
+            hint=f"{committed}Mend the step or the data and run again: it goes on at batch {batch_id}.",
         )
 
 
@@ -328,6 +328,10 @@ class IllegalTransition(PipelineError):
 
 def describe(error: BaseException) -> str:
     """Return the error's type and message on one line, secrets masked, for messages and the catalog."""
-    text = " ".join(str(error).split()) or "no message"
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # noqa: BLE001 (an error that can't show itself is an error all the same)
+        text = ""
+    text = text or "no message"
     name = type(error).__name__
     return mask_secrets(text if isinstance(error, PipelineError) else f"{name}: {text}")

@@ -23,6 +23,10 @@ def problem(answer: Any, batch_id: int) -> str:
 
     if not isinstance(answer, Batch):
         return f"it is a {type(answer).__name__}, not a Batch"
+    for name in ("batch_id", "start_row", "end_row"):
+        value = getattr(answer, name)
+        if type(value) is not int:
+            return f"its {name} is {value!r} of type {type(value).__name__}, not int"
     data: Any = answer.data
     if not isinstance(data, pl.DataFrame):
         return f"its data is a {type(data).__name__}, not a Polars DataFrame"

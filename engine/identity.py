@@ -5,31 +5,48 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from engine.errors import UsageError
 from engine.fetcher import SeekableFetcher
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from engine.fetcher import BatchFetcher
+    from engine.jsonable import Json
     from engine.step import BatchStep
 
 
 def description(steps: Sequence[BatchStep], fetcher: BatchFetcher, batch_size: int) -> str:
-    """Return the pipeline as JSON: steps with class, version and settings, source, and batch size."""
+    """Return the pipeline as JSON: steps with class, version and settings, source, and batch size.
+
+    Raises:
+        UsageError: a step's settings or the source's identity aren't JSON values.
+    """
     content = {
         "steps": [
             {
                 "name": step.name,
                 "class": type(step).__qualname__,
                 "version": step.version,
-                "settings": step.settings(),
+                "settings": _as_json(step.settings(), f"the settings of step '{step.name}'"),
             }
             for step in steps
         ],
-        "source": dict(fetcher.identity()) if isinstance(fetcher, SeekableFetcher) else {"kind": "callable"},
+        "source": _as_json(fetcher.identity(), "the identity of the source")
+        if isinstance(fetcher, SeekableFetcher)
+        else {"kind": "callable"},
         "batch_size": batch_size,
     }
-    return json.dumps(content, ensure_ascii=False)
+    return json.dumps(content)
+
+
+def _as_json(value: Mapping[str, Json], what: str) -> Any:
+    try:
+        return json.loads(json.dumps(value))
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            f"{what} can't be recorded: {error}", hint="Use texts, numbers, booleans, None, lists and dicts of these."
+        ) from error
 
 
 def differences(recorded: str, current: str) -> list[str]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from engine.batch import Batch
     from engine.step import BatchStep
 
 _EXAMPLES = 20
@@ -43,14 +44,26 @@ def named_rows(error: BaseException, steps: Sequence[BatchStep]) -> tuple[tuple[
     numbers: tuple[int, ...] = ()
     if error.source is not None and all(isinstance(step, LazyBatchStep) and step.row_wise for step in before):
         lazies = [step for step in before if isinstance(step, LazyBatchStep)]
-        rows = check.rows[:_EXAMPLES]
-        numbers = tuple(error.source.start_row + source_row(lazies, error.source.data, row) for row in rows)
+        numbers = _traced(lazies, error.source, check.rows[:_EXAMPLES])
     return numbers, (tuple(examples.columns), cells)
 
 
+def _traced(steps: Sequence[LazyBatchStep], source: Batch, rows: Sequence[int]) -> tuple[int, ...]:
+    try:
+        return tuple(source.start_row + source_row(steps, source.data, row) for row in rows)
+    except Exception:  # noqa: BLE001 (a step may raise on a part of a batch; that must not hide the failure itself)
+        return ()
+
+
 def source_row(steps: Sequence[LazyBatchStep], source: pl.DataFrame, row: int) -> int:
-    """Return the 0-based row of `source` that becomes row `row` behind the row-wise `steps`."""
+    """Return the 0-based row of `source` that becomes row `row` behind the row-wise `steps`.
+
+    Raises:
+        IndexError: that many rows don't come out.
+    """
     low, high = row, source.height - 1
+    if row > high:
+        raise IndexError(row)
     while low < high:
         middle = (low + high) // 2
         if _rows_out(steps, source.head(middle + 1)) > row:

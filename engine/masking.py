@@ -6,20 +6,30 @@ import re
 
 MASK = "***"
 
-# A password may hold '@', ':' and '/': everything up to the last '@' of the word is taken for it.
-_URL_PASSWORD = re.compile(r"(?P<head>\b[A-Za-z][\w+.-]*://[^\s:/@'\"]*:)[^\s'\"]*(?=@)")
+# A password may hold '@', ':' and '/': everything up to the last '@' of the word is taken for it. The length of
+# the scheme is bounded because a long text of "a.a.a." would otherwise be searched from each of its letters.
+_URL_PASSWORD = re.compile(r"(?P<head>\b[A-Za-z][\w+.-]{0,30}://[^\s:/@'\"]*:)[^\s'\"]*(?=@)")
+# What stands before the word doesn't matter: access_token, PGPASSWORD. Behind a colon only as a quoted key, since
+# "the token: it expired" is no secret.
 _NAMED_SECRET = re.compile(
-    r"(?P<head>\b(?:password|passwd|pwd|secret|token|api_?key)\s*=\s*)(?:'[^']*'|\"[^\"]*\"|[^\s;&,)]+)",
+    r"(?P<head>(?:password|passwd|pwd|secret|token|signature|(?:api|access|account|private|secret)[_-]?key)"
+    r"(?:\s*=\s*|['\"]\s*[:=]\s*))(?:'[^']*'|\"[^\"]*\"|[^\s;&,)}\]]+)",
     re.IGNORECASE,
 )
+_AUTHORIZATION = re.compile(
+    r"(?P<head>\bauthorization['\"]?\s*[:=]\s*['\"]?(?:basic|bearer)\s+)[^\s'\"]+", re.IGNORECASE
+)
+_PATTERNS = (_URL_PASSWORD, _NAMED_SECRET, _AUTHORIZATION)
 
 
 def mask_secrets(text: str) -> str:
-    """Return `text` with passwords in URLs and `password=…` pairs replaced by `***`.
+    """Return `text` with passwords in URLs, `password=…` pairs and the like replaced by `***`.
 
     >>> mask_secrets("cannot reach postgresql://ann:p@ss/word@db:5432/sales")
     'cannot reach postgresql://ann:***@db:5432/sales'
     >>> mask_secrets("host=db password=hunter2 dbname=sales")
     'host=db password=*** dbname=sales'
     """
-    return _NAMED_SECRET.sub(rf"\g<head>{MASK}", _URL_PASSWORD.sub(rf"\g<head>{MASK}", text))
+    for pattern in _PATTERNS:
+        text = pattern.sub(rf"\g<head>{MASK}", text)
+    return text

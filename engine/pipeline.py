@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from engine import results
 from engine import run as running
 from engine.checkpoint import parts
-from engine.checkpoint.layout import Layout
 from engine.checkpoint.store import CheckpointStore
+from engine.checkpoint_view import CheckpointView, state_of
 from engine.emitter import Emitter
 from engine.errors import CheckpointLocked, UsageError, describe
 from engine.events import RunEnded, StopWasRequested
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from engine.checkpoint.records import FailureRecord, RunRecord
     from engine.events import Listener
     from engine.executors.base import Executor
-    from engine.fetcher import BatchFetcher
+    from engine.fetcher import BatchFetcher, SourceSize
     from engine.policy import RetryPolicy
     from engine.progress import RunView
 
@@ -84,11 +84,13 @@ class BatchPipeline:
         self.checkpoint_dir = Path(checkpoint_dir)
         self.name = name or self.checkpoint_dir.name
         self.workers = workers
+        self._given_name = name
+        self._given_executor = executor
         self._retry = retry
         self._part_format = parts.PartFormat(part_compression)
         self._listeners = list(listeners)
         self._executor = executor or ThreadExecutor(workers)
-        self._layout = Layout(self.checkpoint_dir)
+        self._checkpoint = CheckpointView(self.checkpoint_dir)
         self._stop = StopSignal()
         self._busy = threading.Lock()
         self._progress = self._new_progress(Frontier.at_start(self._step_names), RunState.IDLE)
@@ -96,6 +98,30 @@ class BatchPipeline:
     @property
     def _step_names(self) -> tuple[str, ...]:
         return tuple(step.name for step in self.steps)
+
+    def with_options(
+        self, *, batch_size: int | None = None, checkpoint_dir: str | Path | None = None, workers: int | None = None
+    ) -> BatchPipeline:
+        """Return a pipeline of the same steps over the same source, other in what is given here.
+
+        The steps and the fetcher are shared: run one of the two at a time. An executor that was passed in is
+        kept, and `workers` means nothing to it.
+
+        Raises:
+            UsageError: a value that can't be right.
+        """
+        return BatchPipeline(
+            self.steps,
+            self.batch_fetcher,
+            self.batch_size if batch_size is None else batch_size,
+            self.checkpoint_dir if checkpoint_dir is None else checkpoint_dir,
+            name=self._given_name,
+            workers=self.workers if workers is None else workers,
+            retry=self._retry,
+            part_compression=self._part_format.compression,
+            listeners=self._listeners,
+            executor=self._given_executor,
+        )
 
     def add_listener(self, listener: Listener) -> None:
         """Call `listener` with each event of the runs to come."""
@@ -118,10 +144,11 @@ class BatchPipeline:
         """
         with self._alone():
             self._stop = StopSignal()
-            emit = Emitter([self._progress, *self._listeners])
             with self._open() as store:
                 if not resume:
+                    self._source_size(Position())  # a source that isn't there must not cost the results
                     self._rewind(store, -1)
+                emit = Emitter([self._progress, *self._listeners])
                 try:
                     ended = running.run(self._plan(), store, stop=self._stop, emit=emit, accept_changes=accept_changes)
                 finally:
@@ -168,36 +195,29 @@ class BatchPipeline:
             CheckpointError, SourceNotFound, SourceChanged: as `run` would.
         """
         with self._alone():
-            if not self._layout.folder.exists():
-                self._progress = self._new_progress(Frontier.at_start(self._step_names), RunState.IDLE)
-                return self.view()
-            with self._open() as store:
-                frontier = store.frontier(self._step_names)
-                last = store.last_manifest()
-                position = Position(frontier.next_batch_id, frontier.next_row, last.cursor if last else None)
+            with self._checkpoint.open() as store:
+                frontier = store.frontier(self._step_names) if store else Frontier.at_start(self._step_names)
+                last = store.last_manifest() if store else None
                 self._progress = self._new_progress(
-                    frontier, _state(frontier, store.runs(1)), store.failures(), position=position
+                    frontier,
+                    state_of(frontier, store.runs(1) if store else ()),
+                    store.failures() if store else (),
+                    position=Position(frontier.next_batch_id, frontier.next_row, last.cursor if last else None),
                 )
             return self.view()
 
     def get_frontier(self) -> Frontier:
         """Return the committed frontier; while another run holds the checkpoint, as its mirror file has it."""
-        if not self._layout.folder.exists():
-            return Frontier.at_start(self._step_names)
-        try:
-            with self._open() as store:
-                return store.frontier(self._step_names)
-        except CheckpointLocked:
-            return Frontier.load(self._layout.mirror)
+        return self._checkpoint.frontier(self._step_names)
 
     def history(self, limit: int = 100) -> list[RunRecord]:
         """Return the runs of this checkpoint, newest first. Raises `CheckpointLocked` while one is going on."""
-        with self._existing() as store:
+        with self._checkpoint.open() as store:
             return store.runs(limit) if store else []
 
     def failures(self, limit: int = 100) -> list[FailureRecord]:
         """Return the failures of this checkpoint, newest first. Raises `CheckpointLocked` during a run."""
-        with self._existing() as store:
+        with self._checkpoint.open() as store:
             return store.failures(limit) if store else []
 
     def batch(self, batch_id: int) -> Manifest:
@@ -207,7 +227,7 @@ class BatchPipeline:
             UsageError: no such batch is committed.
         """
         try:
-            return parts.read_metadata(self._layout.part(batch_id))[0]
+            return parts.read_metadata(self._checkpoint.layout.part(batch_id))[0]
         except (OSError, ValueError) as error:
             raise UsageError(f"there is no committed batch {batch_id} that can be read") from error
 
@@ -224,7 +244,7 @@ class BatchPipeline:
             NothingToRewind: `batch_id` isn't behind the frontier.
             CheckpointLocked: a run is going on.
         """
-        with self._alone(), self._existing() as store:
+        with self._alone(), self._checkpoint.open() as store:
             return self._rewind(store, batch_id) if store else 0
 
     def _rewind(self, store: CheckpointStore, batch_id: int) -> int:
@@ -246,11 +266,11 @@ class BatchPipeline:
 
     def scan_results(self) -> pl.LazyFrame:
         """Return the results of all committed batches as a LazyFrame, in source order."""
-        return results.scan(self._committed_parts())
+        return results.scan(self._checkpoint.committed_parts())
 
     def iter_results(self) -> Iterator[pl.DataFrame]:
         """Yield the results batch by batch, in order, holding one at a time."""
-        return results.iterate(self._committed_parts())
+        return results.iterate(self._checkpoint.committed_parts())
 
     def query_results(self, sql: str) -> pl.DataFrame:
         """Return the answer of a SQL query (DuckDB's dialect) over the results, the table `results` in it.
@@ -258,7 +278,7 @@ class BatchPipeline:
         Raises:
             UsageError: no results yet, or a query that can't be run.
         """
-        return results.query(self._committed_parts(), sql)
+        return results.query(self._checkpoint.committed_parts(), sql)
 
     def export(self, path: str | Path, *, table: str = "results", overwrite: bool = False) -> None:
         """Write the results into one file: `.parquet`, `.csv`, or a table of a `.duckdb` file.
@@ -269,11 +289,7 @@ class BatchPipeline:
             UsageError: no results yet, an unknown suffix, or a file or table that is there already
                 while `overwrite` is False.
         """
-        results.export(self._committed_parts(), Path(path), table=table, overwrite=overwrite)
-
-    def _committed_parts(self) -> list[Path]:
-        # Parts get their final name only behind the frontier, so they can be read while a run goes on.
-        return [self._layout.part(batch_id) for batch_id in range(self.get_frontier().next_batch_id)]
+        results.export(self._checkpoint.committed_parts(), Path(path), table=table, overwrite=overwrite)
 
     # --- plumbing -------------------------------------------------------------------------------------
 
@@ -289,14 +305,6 @@ class BatchPipeline:
     def _open(self) -> CheckpointStore:
         return CheckpointStore(self.checkpoint_dir)
 
-    @contextmanager
-    def _existing(self) -> Iterator[CheckpointStore | None]:
-        if not self._layout.folder.exists():
-            yield None
-            return
-        with self._open() as store:
-            yield store
-
     def _new_progress(
         self,
         frontier: Frontier,
@@ -305,11 +313,7 @@ class BatchPipeline:
         *,
         position: Position | None = None,
     ) -> Progress:
-        size = None
-        if position is not None and isinstance(self.batch_fetcher, SeekableFetcher):
-            self.batch_fetcher.open(position)
-            size = self.batch_fetcher.size()
-            self.batch_fetcher.close()
+        size = self._source_size(position) if position else None
         return Progress(
             pipeline=self.name,
             source=running.source_name(self.batch_fetcher),
@@ -325,15 +329,15 @@ class BatchPipeline:
             failures=[running.failed_event(failure) for failure in reversed(failures)],
         )
 
-
-def _state(frontier: Frontier, runs: Sequence[RunRecord]) -> RunState:
-    """Return where a pipeline stands that isn't running, from its frontier and its last run."""
-    if runs and runs[0].next_batch_id == frontier.next_batch_id:
-        if runs[0].outcome == "finished":
-            return RunState.FINISHED
-        if runs[0].outcome == "failed":
-            return RunState.FAILED
-    return RunState.RESUMABLE if frontier.next_batch_id else RunState.IDLE
+    def _source_size(self, position: Position) -> SourceSize | None:
+        """Open the source as a run from `position` would, and close it again."""
+        if not isinstance(self.batch_fetcher, SeekableFetcher):
+            return None
+        try:
+            self.batch_fetcher.open(position)
+            return self.batch_fetcher.size()
+        finally:
+            self.batch_fetcher.close()
 
 
 def _check_arguments(steps: Sequence[BatchStep], batch_fetcher: object, batch_size: int, workers: int | None) -> None:

@@ -23,6 +23,14 @@ class RetryPolicy:
     max_seconds: float = 300.0
 
     def __post_init__(self) -> None:
+        types: object = self.transient
+        if not isinstance(types, tuple) or not all(
+            isinstance(one, type) and issubclass(one, Exception) for one in types
+        ):
+            raise UsageError(
+                f"transient must be a tuple of exception types, not {types!r}",
+                hint="Write transient=(ConnectionError, TimeoutError); with one type, transient=(TimeoutError,).",
+            )
         if self.max_attempts < 1:
             raise UsageError(f"max_attempts must be at least 1, not {self.max_attempts}")
         if min(self.base_seconds, self.max_wait_seconds, self.max_seconds) < 0:

@@ -4,7 +4,7 @@ nothing changed            from the frontier, the fetcher put to the committed c
 batch size                 fine for a seekable fetcher; a plain callable's address is id × size: refused
 steps or source            refused with the differences, unless the caller accepts them
 the source has grown       seekable: from the cursor; plain callable: a short last batch is done again
-the source has shrunk      refused
+the source has shrunk      refused; a plain callable is asked for the last batch again to find out
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.batch import Batch
-from engine.errors import FetchFailed, PipelineChanged, PipelineError, SourceChanged
-from engine.fetcher import Position, SeekableFetcher
+from engine.errors import FetchFailed, PipelineChanged, PipelineError, SourceChanged, SourceContractBroken
+from engine.fetcher import Position, SeekableFetcher, problem
 from engine.identity import differences
 
 if TYPE_CHECKING:
@@ -65,13 +64,14 @@ def resume_point(fetcher: BatchFetcher, batch_size: int, last: Manifest | None) 
     """Return where the run starts, given the last committed batch.
 
     Raises:
-        SourceChanged: the last batch has become smaller.
-        FetchFailed: a plain callable raised when it was asked for a short last batch again.
+        SourceChanged: the last batch has become smaller, has moved, or has gone.
+        FetchFailed, SourceContractBroken: a plain callable that was asked for the last batch again, since it
+            can't tell in another way whether its source is still the one that was committed.
     """
     if last is None:
         return ResumePoint(Position())
     onward = ResumePoint(Position(last.batch_id + 1, last.end_row + 1, last.cursor))
-    if isinstance(fetcher, SeekableFetcher) or last.rows_in >= batch_size:
+    if isinstance(fetcher, SeekableFetcher):
         return onward
     try:
         batch = fetcher(last.batch_id, batch_size)
@@ -79,10 +79,15 @@ def resume_point(fetcher: BatchFetcher, batch_size: int, last: Manifest | None) 
         raise
     except Exception as error:
         raise FetchFailed(last.batch_id, error) from error
-    rows = batch.size if isinstance(batch, Batch) else 0
-    if rows < last.rows_in:
+    broken = "" if batch is None else problem(batch, last.batch_id)
+    if broken:
+        raise SourceContractBroken(last.batch_id, broken)
+    rows = batch.size if batch else 0
+    if rows < last.rows_in or (batch and batch.start_row != last.start_row):
+        found = f"{rows:,} from row {batch.start_row:,} on" if batch else "none"
         raise SourceChanged(
-            f"batch {last.batch_id} was committed with {last.rows_in:,} rows, and the source now has {rows:,} there"
+            f"batch {last.batch_id} was committed with {last.rows_in:,} rows from row {last.start_row:,} on, "
+            f"and the source now gives {found}"
         )
     if rows == last.rows_in:
         return onward

@@ -150,7 +150,7 @@ def _started(
         at=now(),
         pipeline=plan.name,
         source=source_name(plan.fetcher),
-        checkpoint_dir=str(store.layout.folder),
+        checkpoint_dir=str(store.folder),
         steps=tuple(step.name for step in plan.steps),
         batch_size=plan.batch_size,
         workers=plan.executor.workers,

@@ -1,4 +1,4 @@
-"""The batch loop: keep the window full, wait for the oldest batch, commit all that are ready, in order.
+"""The batch loop: keep the window full, wait until a commit is due, commit all that are ready, in order.
 
 The loop runs in one thread, the only one that touches the catalog. Batches are computed ahead and out
 of order by the executor; that window is bounded, which is the back-pressure, and whatever was computed
@@ -7,6 +7,7 @@ beyond the frontier when the loop ends is thrown away.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
     from engine.executors.signals import StopSignal
     from engine.executors.work import BatchWork
 
-_LOOK_SECONDS = 0.2  # how soon a stop "now" is seen while a batch hangs
+_LOOK_SECONDS = 0.1  # how soon a stop "now" is seen while a batch hangs
+_COMMIT_SECONDS = 0.1
+"""While more batches are on their way, the shortest time from one commit to the next: small and fast batches then
+share one. A commit costs 3 ms of CPU, a tenth of a batch of 100,000 rows; a kill costs 0.1 s of work more."""
 
 
 class Runner:
@@ -55,6 +59,7 @@ class Runner:
         self._started: deque[float] = deque()
         self._window: deque[Future[Manifest | None]] = deque()
         self._wake = threading.Event()
+        self._last_commit = -math.inf
 
     def run(self, work: BatchWork) -> None:
         """Return when the source has ended and everything is committed.
@@ -66,7 +71,8 @@ class Runner:
         self._executor.start(work, self._wake.set)
         try:
             while self._fill_window():
-                self._commit(self._wait_for_oldest())
+                self._wait_until_due()
+                self._commit(self._take_ready())
         finally:
             self._executor.shutdown()
 
@@ -80,13 +86,26 @@ class Runner:
             raise Abandoned
         return bool(self._window)
 
-    def _wait_for_oldest(self) -> list[Manifest]:
-        """Wait until the oldest batch is done; return it and all behind it that are done as well."""
-        while not self._window[0].done():
+    def _wait_until_due(self) -> None:
+        """Wait until the oldest batch is done, and a commit is due."""
+        while not (self._window[0].done() and self._is_due()):
             if self._stop.now:
                 raise Abandoned
             self._wake.wait(_LOOK_SECONDS)
             self._wake.clear()
+
+    def _is_due(self) -> bool:
+        """Say whether a commit needn't wait for more company: it has enough, or none will come, or it has waited."""
+        done = sum(future.done() for future in self._window)
+        return (
+            self._stop.asked
+            or done == len(self._window)
+            or 2 * done >= self._executor.window
+            or time.perf_counter() - self._last_commit >= _COMMIT_SECONDS
+        )
+
+    def _take_ready(self) -> list[Manifest]:
+        """Return the oldest batch, which is done, and all behind it that are done as well."""
         ready: list[Manifest] = []
         while self._window and self._window[0].done():
             if ready and not self._follows(ready[-1].end_row + 1):
@@ -119,7 +138,7 @@ class Runner:
                 expected_batch_id=self._store.next_batch_id,
                 expected_row=self._store.next_row,
             )
-        before = time.perf_counter()
+        before = self._last_commit = time.perf_counter()
         self._store.commit(manifests, replaces_last=self._replaces_last)
         self._replaces_last = False
         now = time.perf_counter()

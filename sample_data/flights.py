@@ -27,7 +27,7 @@ def build(limit_mph: float = LIMIT_MPH, checkpoint_dir: str | Path = "checkpoint
         steps=[
             DropNullsBatchStep("drop_nulls", ["air_time", "dep_delay", "arr_delay"]),
             WithColumnsBatchStep("add_speed", speed_mph=pl.col("distance") / (pl.col("air_time") / 60)),
-            CheckBatchStep("check_speed", pl.col("speed_mph") <= limit_mph),
+            CheckBatchStep("check_speed", pl.col("speed_mph") <= limit_mph, message=f"speed_mph ≤ {limit_mph:g}"),
             SelectBatchStep(
                 "keep", "time_hour", "carrier", "flight", "tailnum", "origin", "dest",
                 "dep_delay", "arr_delay", "air_time", "distance", "speed_mph",

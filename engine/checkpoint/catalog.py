@@ -90,7 +90,8 @@ class Catalog:
         self._connection.commit()
 
     def _run(self, name: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
-        return self._connection.execute(self._queries[name], parameters).fetchall()
+        stored = {name: _storable(value) for name, value in parameters.items()} if parameters else None
+        return self._connection.execute(self._queries[name], stored).fetchall()
 
     # --- making and reading the head ---------------------------------------------------------------
 
@@ -102,6 +103,10 @@ class Catalog:
             {"format": FORMAT, "checkpoint_key": key, "created_at": datetime.now(UTC), "software": software},
         )
         self._run("insert_frontier")
+
+    def checkpoint(self) -> None:
+        """Fold the log into the file. For `guard` alone: a kill in the middle of this can cost the file."""
+        self._connection.execute("CHECKPOINT")
 
     def identity(self) -> tuple[int, str]:
         """Return the format and the checkpoint's key."""
@@ -141,6 +146,10 @@ class Catalog:
         self.delete_batches_from(next_batch_id)
         self._run("rewind_frontier", {"next_batch_id": next_batch_id, "next_row": next_row})
 
+    def place(self, head: Head) -> None:
+        """Put the frontier anywhere: only for a catalog that is being made from parts."""
+        self._run("place_frontier", asdict(head))
+
     # --- batches, pipeline, runs, failures ----------------------------------------------------------
 
     def count_batches(self) -> tuple[int, int, int]:
@@ -176,6 +185,17 @@ class Catalog:
         self._run("insert_run", parameters)
         return int(run_id)
 
+    def add_lost_run(self, *, run_id: int, next_batch_id: int, batch_size: int, message: str) -> None:
+        """Record in place of a history that is lost that there were runs up to `run_id`."""
+        parameters = {
+            "run_id": run_id,
+            "at": datetime.now(UTC),
+            "next_batch_id": next_batch_id,
+            "batch_size": batch_size,
+            "message": message,
+        }
+        self._run("insert_lost_run", parameters)
+
     def end_run(self, run_id: int, outcome: RunOutcome, message: str) -> None:
         """Record how a run ended."""
         self._run("end_run", {"run_id": run_id, "ended_at": datetime.now(UTC), "outcome": outcome, "message": message})
@@ -199,6 +219,11 @@ class Catalog:
     def failures(self, limit: int) -> list[FailureRecord]:
         """Return the newest failures first."""
         return [_failure(row) for row in self._run("select_failures", {"limit": limit})]
+
+
+def _storable(value: object) -> object:
+    # File names that aren't UTF-8 bring lone surrogates into error messages; DuckDB takes none.
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
 
 
 def _batch_row(manifest: Manifest) -> tuple[object, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -10,6 +11,7 @@ import duckdb
 from engine.errors import (
     CheckpointCorrupt,
     CheckpointError,
+    CheckpointLocked,
     CheckpointNotWritable,
     DiskFull,
     describe,
@@ -38,6 +40,9 @@ def translate(path: Path, error: BaseException) -> CheckpointError:
         words in text for words in ("Permission denied", "Read-only file system", "Cannot open file", "read-only")
     ):
         return CheckpointNotWritable(path, error)
+    if any(words in text for words in ("Could not set lock on file", "Unique file handle", "different configuration")):
+        held = re.search(r"held in (.+ \(PID \d+\))", text)
+        return CheckpointLocked(path, held[1] if held else "another DuckDB connection of this process")
     return CheckpointCorrupt(
         path, f"the catalog {path} is damaged or can't be used: {describe(error)}", hint=REPAIR_HINT
     )

@@ -9,6 +9,7 @@ nothing was committed after the copy was made, putting it back loses nothing.
 from __future__ import annotations
 
 import shutil
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from engine import durable
@@ -27,10 +28,9 @@ def create(layout: Layout, *, key: str, software: str) -> None:
     temporary = layout.folder / f".checkpoint-{new_token()}.tmp"
     log = temporary.with_name(temporary.name + ".wal")
     try:
-        new = catalog.Catalog(temporary)
-        new.create(key=key, software=software)
-        new.close()
-        _checkpoint(temporary)
+        with closing(catalog.Catalog(temporary)) as new:
+            new.create(key=key, software=software)
+            new.checkpoint()
         temporary.chmod(durable.PRIVATE_FILE)
         durable.fsync_path(temporary)
         temporary.replace(layout.catalog)
@@ -49,16 +49,29 @@ def needs_compacting(layout: Layout) -> bool:
 
 
 def compact(layout: Layout) -> None:
-    """Fold the log into the catalog. Nobody may be connected to it."""
+    """Fold the log into the catalog, if there is one. Nobody may be connected to it.
+
+    When it raises while the copy stands, the catalog must not be opened again: what would be committed to it
+    from then on would be lost when the copy is put back.
+    """
+    if not layout.wal.exists():
+        return
     temporary = layout.folder / f".guard-{new_token()}.tmp"
-    temporary.mkdir(durable.PRIVATE_FOLDER)
-    for path in (layout.catalog, layout.wal):
-        _copy(path, temporary / path.name)
-    durable.fsync_path(temporary)
-    temporary.replace(layout.guard)
+    try:
+        temporary.mkdir(durable.PRIVATE_FOLDER)
+        for path in (layout.catalog, layout.wal):
+            _copy(path, temporary / path.name)
+        durable.fsync_path(temporary)
+        temporary.replace(layout.guard)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)  # it has another name by now, unless something failed
     durable.fsync_path(layout.folder)
-    _checkpoint(layout.catalog)
-    durable.fsync_path(layout.catalog)
+    try:
+        _checkpoint(layout.catalog)
+        durable.fsync_path(layout.catalog)
+    except BaseException:
+        restore(layout)
+        raise
     _remove_guard(layout)
 
 
@@ -77,11 +90,8 @@ def restore(layout: Layout) -> bool:
 
 
 def _checkpoint(path: Path) -> None:
-    connection = catalog.connect(path)
-    try:
-        connection.execute("CHECKPOINT")
-    finally:
-        connection.close()
+    with closing(catalog.Catalog(path)) as opened:
+        opened.checkpoint()
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -18,6 +18,7 @@ _TEMPORARY_PART = re.compile(r"\.part-(\d{12,})-([0-9a-f]+)\.tmp")
 class Layout:
     """The paths of one checkpoint.
 
+    >>> from pathlib import Path
     >>> layout = Layout(Path("checkpoints"))
     >>> layout.part(5).name
     'part-000000000005.parquet'

@@ -14,6 +14,7 @@ import json
 import os
 import socket
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -38,8 +39,9 @@ class CheckpointLock:
             if not isinstance(error, BlockingIOError):
                 raise
             raise CheckpointLocked(path.parent, holder(path)) from None
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, json.dumps(_myself()).encode(), 0)
+        with suppress(OSError):  # a full disk: the lock holds all the same, only its holder stays unnamed
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, json.dumps(_myself()).encode(), 0)
 
     def release(self) -> None:
         """Let go of the lock."""

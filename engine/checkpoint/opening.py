@@ -9,7 +9,7 @@ import duckdb
 
 from engine.checkpoint.catalog import FORMAT
 from engine.checkpoint.failures import REPAIR_HINT
-from engine.errors import CheckpointCorrupt, CheckpointForeign, CheckpointNewer
+from engine.errors import CheckpointCorrupt, CheckpointForeign, CheckpointNewer, CheckpointNotWritable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,6 +17,20 @@ if TYPE_CHECKING:
     from engine.checkpoint.catalog import Catalog
 
 _HEADER_BYTES = 3 * 4096  # the main header, and two database headers of 4 KiB each
+
+
+_KEY_CHARACTERS = 32
+_SOMEBODY_ELSES = "a DuckDB database without a checkpoint in it"
+
+
+def check_name(folder: Path) -> None:
+    """Refuse a folder in which DuckDB can't keep its files.
+
+    Raises:
+        CheckpointNotWritable: DuckDB takes what follows a "?" for the query of a URL and puts its log elsewhere.
+    """
+    if "?" in str(folder):
+        raise CheckpointNotWritable(folder, ValueError("there is a '?' in its name"))
 
 
 def inspect(path: Path) -> None:
@@ -32,7 +46,7 @@ def inspect(path: Path) -> None:
         header = file.read(16)
     if header.startswith(b"SQLite format 3"):
         raise CheckpointForeign(path, "an SQLite database")
-    if len(header) == 16 and header[8:12] != b"DUCK":  # noqa: PLR2004 (the magic bytes' place in the header)
+    if header and not b"DUCK".startswith(header[8:12]):
         raise CheckpointForeign(path, "not a DuckDB database")
     if path.stat().st_size < _HEADER_BYTES:
         raise CheckpointCorrupt(path, f"the catalog {path} is cut short", hint=REPAIR_HINT)
@@ -48,10 +62,12 @@ def check_identity(path: Path, catalog: Catalog) -> str:
     """
     try:
         catalog_format, key = catalog.identity()
-    except duckdb.CatalogException:
-        raise CheckpointForeign(path, "a DuckDB database without a checkpoint in it") from None
+    except (duckdb.CatalogException, duckdb.BinderException):
+        raise CheckpointForeign(path, _SOMEBODY_ELSES) from None
     except ValueError as error:
         raise CheckpointCorrupt(path, f"the catalog {path} doesn't say whose it is", hint=REPAIR_HINT) from error
+    if not isinstance(catalog_format, int) or not isinstance(key, str) or len(key) != _KEY_CHARACTERS:
+        raise CheckpointForeign(path, _SOMEBODY_ELSES)
     if catalog_format > FORMAT:
         raise CheckpointNewer(path, catalog_format, FORMAT)
     return key

@@ -63,7 +63,7 @@ def write(
 
 
 def publish(layout: Layout, manifests: Iterable[Manifest]) -> None:
-    """Give committed parts their final names, durably. Doing it twice does no harm."""
+    """Give committed parts their final names, durably."""
     for manifest in manifests:
         temporary = layout.temporary_part(manifest.batch_id, manifest.token)
         temporary.replace(layout.part(manifest.batch_id))

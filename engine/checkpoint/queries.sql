@@ -18,6 +18,9 @@ RETURNING next_batch_id;
 -- name: rewind_frontier
 UPDATE frontier SET next_batch_id = $next_batch_id, next_row = $next_row, generation = generation + 1;
 
+-- name: place_frontier
+UPDATE frontier SET next_batch_id = $next_batch_id, next_row = $next_row, generation = $generation;
+
 -- name: delete_batches_from
 DELETE FROM batches WHERE batch_id >= $batch_id;
 
@@ -40,6 +43,9 @@ SELECT coalesce(max(run_id), 0) + 1 FROM runs;
 
 -- name: insert_run
 INSERT INTO runs VALUES ($run_id, $started_at, NULL, 'running', $first_batch_id, NULL, NULL, $batch_size, $host, $pid, '');
+
+-- name: insert_lost_run
+INSERT INTO runs VALUES ($run_id, $at, $at, 'stopped', 0, $next_batch_id, NULL, $batch_size, '', 0, $message);
 
 -- name: end_run
 UPDATE runs SET ended_at = $ended_at, outcome = $outcome, message = $message,

@@ -23,7 +23,7 @@ from engine import durable
 from engine.checkpoint import guard, opening, parts, recovery
 from engine.checkpoint.catalog import Catalog, Head
 from engine.checkpoint.failures import REPAIR_HINT, translate
-from engine.checkpoint.layout import Layout
+from engine.checkpoint.layout import Layout, new_token
 from engine.checkpoint.lock import CheckpointLock
 from engine.errors import CheckpointCorrupt, NothingToRewind, RowsNotContiguous
 from engine.frontier import Frontier
@@ -51,12 +51,14 @@ class CheckpointStore:
             CheckpointLocked, CheckpointForeign, CheckpointNewer, CheckpointCorrupt,
             CheckpointNotWritable, DiskFull: see errors.py. What is there is left as it is.
         """
-        self.layout = Layout(folder)
+        self.folder = folder
+        self.layout = Layout(folder.absolute())  # DuckDB takes a relative "md:x" for something else than a folder
         self.notices: list[str] = []
         self._closed = False
         self._log_secured = False
+        opening.check_name(self.layout.folder)
         with self._translated():
-            durable.make_private_folder(folder)
+            durable.make_private_folder(self.layout.folder)
             durable.make_private_folder(self.layout.results)
             self._lock = CheckpointLock(self.layout.lock)
         try:
@@ -97,7 +99,7 @@ class CheckpointStore:
             self.notices.append("the last run died while the catalog was being compacted; its copy was put back")
         _sweep(layout.folder)
         if not layout.catalog.exists():
-            if any(layout.results.glob("part-*.parquet")):
+            if layout.wal.exists() or any(layout.results.glob("part-*.parquet")):
                 raise CheckpointCorrupt(
                     layout.catalog, f"the catalog {layout.catalog} is missing, but results are there", hint=REPAIR_HINT
                 )
@@ -109,6 +111,7 @@ class CheckpointStore:
             self._head = self._catalog.head()
             self._recover()
             crashed = self._catalog.mark_crashed_runs()
+            self._steps = opening.step_names(self.pipeline())  # kept: the mirror is written after each commit
         except BaseException:
             self._catalog.close()
             raise
@@ -117,13 +120,13 @@ class CheckpointStore:
                 f"run {', '.join(map(str, crashed))} ended without a word (crash or kill); "
                 f"going on from batch {self._head.next_batch_id}"
             )
+        self._secure_log()
         self._write_mirror()
 
     def _recover(self) -> None:
         layout, head = self.layout, self._head
-        found = recovery.survey((entry.name for entry in os.scandir(layout.results)), head.next_batch_id)
         plan = recovery.decide(
-            found,
+            self._found(),
             next_batch_id=head.next_batch_id,
             next_row=head.next_row,
             generation=head.generation,
@@ -138,10 +141,14 @@ class CheckpointStore:
                 hint="Put them back, or run `batch-pipeline verify --repair` to go back to the batch before the "
                 "first missing one.",
             )
+        self._check_last_part(plan)
         for batch_id in plan.set_aside:
             part = layout.part(batch_id)
-            part.replace(part.with_name(part.name + ".set-aside"))
-            self.notices.append(f"{part.name} is beyond the frontier and unreadable: renamed to {part.name}.set-aside")
+            aside = part.with_name(part.name + ".set-aside")
+            if aside.exists():
+                aside = aside.with_name(f"{aside.name}-{new_token()}")
+            part.replace(aside)
+            self.notices.append(f"{part.name} is beyond the frontier and no part of this: renamed to {aside.name}")
         for batch_id, token in plan.delete_temporary:
             layout.temporary_part(batch_id, token).unlink()
         for batch_id in plan.delete_parts:
@@ -149,10 +156,40 @@ class CheckpointStore:
         parts.publish(layout, plan.publish)
         if plan.take_back:
             self._commit_rows(plan.take_back)
+            self._take_back_pipeline(plan.take_back[-1])
             self.notices.append(
                 f"the catalog's log had lost {len(plan.take_back)} committed batches; they were taken back in from "
                 "their parts"
             )
+
+    def _check_last_part(self, plan: recovery.Plan) -> None:
+        """Refuse a catalog whose log has lost a rewind or a replacement: the parts tell of a later history.
+
+        The last part is enough. Tokens are unique, and whatever puts other parts in the place of committed ones
+        goes on to the last of them.
+        """
+        last = self._committed(self._head.next_batch_id - 1)
+        if last is None or last in plan.publish:
+            return
+        own = self._read_own_part(last.batch_id)
+        if own is not None and own.token != last.token:
+            raise CheckpointCorrupt(
+                self.layout.catalog,
+                f"the catalog has lost its latest entries: {self.layout.part(last.batch_id).name} is of another "
+                "attempt than it says",
+                hint=REPAIR_HINT,
+            )
+
+    def _take_back_pipeline(self, manifest: Manifest) -> None:
+        """Record the pipeline that made this part, unless the catalog still knows it."""
+        pipeline = parts.read_metadata(self.layout.part(manifest.batch_id))[1].get("pipeline")
+        recorded = self._catalog.pipeline()
+        if pipeline and (recorded is None or recorded[1] != pipeline):
+            self._catalog.add_pipeline(recorded[0] + 1 if recorded else 1, manifest.run_id, pipeline)
+
+    def _found(self) -> recovery.Found:
+        with os.scandir(self.layout.results) as entries:
+            return recovery.survey((entry.name for entry in entries), self._head.next_batch_id)
 
     def _committed(self, batch_id: int) -> Manifest | None:
         manifests = self._catalog.batches(batch_id, batch_id)
@@ -184,17 +221,12 @@ class CheckpointStore:
 
     def frontier(self, steps: Sequence[str]) -> Frontier:
         """Return the committed frontier; every one of `steps` stands at it."""
-        last = self._head.next_batch_id - 1
-        return Frontier(
-            last_completed_batch_id=last,
-            last_completed_row=self._head.next_row - 1,
-            total_rows_processed=self._head.next_row,
-            step_states=dict.fromkeys(steps, last),
-        )
+        return _frontier(self._head, steps)
 
     def last_manifest(self) -> Manifest | None:
         """Return the manifest of the last committed batch: its cursor and snapshots are where to go on."""
-        return self._committed(self._head.next_batch_id - 1)
+        with self._translated():
+            return self._committed(self._head.next_batch_id - 1)
 
     def pinned_schema(self) -> pl.Schema | None:
         """Return the columns and dtypes of the results, which the first part has; None before the first."""
@@ -211,28 +243,33 @@ class CheckpointStore:
 
     def result_row_count(self) -> int:
         """Return how many rows the results have."""
-        return self._catalog.count_batches()[2]
+        with self._translated():
+            return self._catalog.count_batches()[2]
 
     def pipeline(self) -> str | None:
         """Return the description of the pipeline as recorded last, None before the first run."""
-        recorded = self._catalog.pipeline()
+        with self._translated():
+            recorded = self._catalog.pipeline()
         return recorded[1] if recorded else None
 
     def steps(self) -> tuple[str, ...]:
         """Return the names of the steps as recorded last."""
-        return opening.step_names(self.pipeline())
+        return self._steps
 
     def runs(self, limit: int = 100) -> list[RunRecord]:
         """Return the newest runs first."""
-        return self._catalog.runs(limit)
+        with self._translated():
+            return self._catalog.runs(limit)
 
     def failures(self, limit: int = 100) -> list[FailureRecord]:
         """Return the newest failures first."""
-        return self._catalog.failures(limit)
+        with self._translated():
+            return self._catalog.failures(limit)
 
     def batches(self, first_batch_id: int, last_batch_id: int) -> list[Manifest]:
         """Return the manifests of committed batches, both ids inclusive, in order."""
-        return self._catalog.batches(first_batch_id, last_batch_id)
+        with self._translated():
+            return self._catalog.batches(first_batch_id, last_batch_id)
 
     # --- forward ------------------------------------------------------------------------------------
 
@@ -251,8 +288,7 @@ class CheckpointStore:
         with self._translated():
             durable.fsync_path(self.layout.results)
             self._commit_rows(manifests, replaces_last=replaces_last)
-            if not self._log_secured:
-                self._secure_log()
+            self._secure_log()
             parts.publish(self.layout, manifests)
             self._write_mirror()
         if guard.needs_compacting(self.layout):
@@ -261,8 +297,8 @@ class CheckpointStore:
     def _commit_rows(self, manifests: Sequence[Manifest], *, replaces_last: bool = False) -> None:
         before = self._head
         start = before
-        if replaces_last:
-            start = replace(before, next_batch_id=before.next_batch_id - 1, next_row=manifests[0].start_row)
+        if replaces_last and (last := self.last_manifest()):
+            start = replace(before, next_batch_id=last.batch_id, next_row=last.start_row)
         after = _after(start, manifests)
         try:
             with self._catalog.transaction():
@@ -274,9 +310,11 @@ class CheckpointStore:
                     )
                 self._catalog.append_batches(manifests, datetime.now(UTC))
         except duckdb.Error:
-            # A failed fsync may come after the commit has landed. Only a new look can tell.
+            # A failed fsync may come after the commit has landed. Only a new look can tell; the token because a
+            # batch that was done again has the id and may have the rows of the one before it.
             self._reconnect()
-            if self._head.next_batch_id != after.next_batch_id:
+            last = self.last_manifest()
+            if self._head != after or last is None or last.token != manifests[-1].token:
                 raise
         else:
             self._head = after
@@ -294,21 +332,22 @@ class CheckpointStore:
             try:
                 guard.compact(self.layout)
             finally:
-                self._catalog = Catalog(self.layout.catalog)
-                self._log_secured = False
+                if not self.layout.guard.exists():
+                    self._catalog = Catalog(self.layout.catalog)
+                    self._log_secured = False
 
     def discard_uncommitted(self) -> None:
         """Delete the temporary parts of batches that were computed and never committed.
 
-        What can't be deleted now is deleted on the next opening.
+        A commit that was cut off by an error may have landed, and its parts wait for their names: only the
+        catalog can tell. What can't be told or deleted now is sorted out on the next opening.
         """
-        with suppress(OSError):
-            self._discard_uncommitted()
-
-    def _discard_uncommitted(self) -> None:
-        found = recovery.survey((entry.name for entry in os.scandir(self.layout.results)), self._head.next_batch_id)
-        for batch_id, token in found.temporary:
-            self.layout.temporary_part(batch_id, token).unlink(missing_ok=True)
+        with suppress(OSError, duckdb.Error):
+            self._head = self._catalog.head()
+            for batch_id, token in self._found().temporary:
+                manifest = self._committed(batch_id)
+                if manifest is None or manifest.token != token:
+                    self.layout.temporary_part(batch_id, token).unlink(missing_ok=True)
 
     # --- back ---------------------------------------------------------------------------------------
 
@@ -327,10 +366,12 @@ class CheckpointStore:
         kept = self._committed(batch_id)
         next_row = kept.end_row + 1 if kept else 0
         with self._translated():
+            # The mirror goes back first: it may lag behind the catalog, but is never ahead of it.
+            self._write_mirror(replace(self._head, next_batch_id=batch_id + 1, next_row=next_row))
             with self._catalog.transaction():
                 self._catalog.rewind(next_batch_id=batch_id + 1, next_row=next_row)
             self._head = self._catalog.head()
-            self._write_mirror()
+            self._secure_log()
             # Committed: a crash from here on leaves parts of an older generation, which opening deletes.
             for gone in range(batch_id + 1, batch_id + 1 + dropped):
                 self.layout.part(gone).unlink(missing_ok=True)
@@ -351,29 +392,45 @@ class CheckpointStore:
             if changed:
                 recorded = self._catalog.pipeline()
                 self._catalog.add_pipeline(recorded[0] + 1 if recorded else 1, run_id, pipeline)
-        self._secure_log()
-        self._write_mirror()
+        if changed:
+            self._steps = opening.step_names(pipeline)
+        with self._translated():
+            self._secure_log()
+            self._write_mirror()
         return run_id
 
     def _secure_log(self) -> None:
         """Make the log private and its name durable: DuckDB leaves both to chance when it makes the file."""
-        with self._translated():
+        if not self._log_secured and self.layout.wal.exists():
             self.layout.wal.chmod(durable.PRIVATE_FILE)
             durable.fsync_path(self.layout.folder)
-        self._log_secured = True
+            self._log_secured = True
 
     def end_run(self, run_id: int, outcome: RunOutcome, message: str = "") -> None:
         """Record how a run ended."""
         with self._translated():
             self._catalog.end_run(run_id, outcome, message)
+            self._secure_log()
 
     def add_failure(self, failure: FailureRecord) -> None:
         """Record the batch that ended a run."""
         with self._translated():
             self._catalog.add_failure(failure)
+            self._secure_log()
 
-    def _write_mirror(self) -> None:
-        durable.replace_text(self.layout.mirror, self.frontier(self.steps()).to_json() + "\n", durable=False)
+    def _write_mirror(self, head: Head | None = None) -> None:
+        frontier = _frontier(head or self._head, self._steps)
+        durable.replace_text(self.layout.mirror, frontier.to_json() + "\n", durable=False)
+
+
+def _frontier(head: Head, steps: Sequence[str]) -> Frontier:
+    last = head.next_batch_id - 1
+    return Frontier(
+        last_completed_batch_id=last,
+        last_completed_row=head.next_row - 1,
+        total_rows_processed=head.next_row,
+        step_states=dict.fromkeys(steps, last),
+    )
 
 
 def _after(head: Head, manifests: Sequence[Manifest]) -> Head:

@@ -24,7 +24,7 @@ class GaveUp(Exception):
     """The last try failed: with `error`, after `attempts` tries. It never leaves the engine."""
 
     def __init__(self, error: BaseException, attempts: int) -> None:
-        super().__init__(str(error))
+        super().__init__(describe(error))
         self.error = error
         self.attempts = attempts
 

@@ -13,28 +13,32 @@ class StopSignal:
     """Asked once: begin no further batch. Asked with `now`: give up those in work as well."""
 
     def __init__(self) -> None:
-        self._asked = threading.Event()
-        self._now = threading.Event()
+        self._asked = False
+        self._now = False
+        # Reentrant, unlike the lock of an Event: a second signal may interrupt the handler of the first in here.
+        self._changed = threading.Condition(threading.RLock())
 
     @property
     def asked(self) -> bool:
         """Whether a stop was asked for, of either kind."""
-        return self._asked.is_set()
+        return self._asked
 
     @property
     def now(self) -> bool:
         """Whether what is in work should be given up."""
-        return self._now.is_set()
+        return self._now
 
     def ask(self, *, now: bool = False) -> None:
         """Ask for a stop. Safe from any thread and from a signal handler."""
-        if now:
-            self._now.set()
-        self._asked.set()
+        with self._changed:
+            self._now = self._now or now
+            self._asked = True
+            self._changed.notify_all()
 
     def wait(self, seconds: float) -> bool:
         """Sleep, but wake up at once when a stop is asked for; say whether it was."""
-        return self._asked.wait(seconds)
+        with self._changed:
+            return self._changed.wait_for(lambda: self._asked, seconds)
 
 
 class Turnstile:

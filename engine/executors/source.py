@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import polars as pl
-
-from engine.batch import Batch
 from engine.errors import FetchFailed, PipelineError, SourceContractBroken
 from engine.executors import retrying
 from engine.executors.signals import Turnstile
-from engine.fetcher import SeekableFetcher
+from engine.fetcher import SeekableFetcher, problem
+from engine.jsonable import stored
 from engine.policy import NEVER
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from engine.batch import Batch
     from engine.events import Listener
     from engine.executors.signals import StopSignal
     from engine.fetcher import BatchFetcher
@@ -96,25 +94,23 @@ class Source:
             raise FetchFailed(batch_id, gave_up.error, attempts=gave_up.attempts) from gave_up.error
         if batch is None:
             return None
-        problem = _problem(batch, batch_id)
-        if problem:
-            raise SourceContractBroken(batch_id, problem)
-        cursor = self._seekable.cursor_after(batch) if self._seekable is not None else None
-        return Fetched(batch, cursor, attempts, time.perf_counter() - started)
+        broken = problem(batch, batch_id)
+        if broken:
+            raise SourceContractBroken(batch_id, broken)
+        return Fetched(batch, self._cursor_after(batch), attempts, time.perf_counter() - started)
 
-
-def _problem(batch: Any, batch_id: int) -> str:
-    """Return what is wrong with a fetcher's answer, empty when nothing is."""
-    if not isinstance(batch, Batch):
-        return f"it is a {type(batch).__name__}, not a Batch"
-    data: Any = batch.data
-    if not isinstance(data, pl.DataFrame):
-        return f"its data is a {type(data).__name__}, not a Polars DataFrame"
-    if batch.batch_id != batch_id:
-        return f"it says batch {batch.batch_id}"
-    if batch.data.height != batch.size:
-        return (
-            f"it says rows {batch.start_row:,} to {batch.end_row:,}, which are {batch.size:,}, "
-            f"but holds {batch.data.height:,}"
-        )
-    return ""
+    def _cursor_after(self, batch: Batch) -> Mapping[str, Json] | None:
+        if self._seekable is None:
+            return None
+        try:
+            cursor: object = self._seekable.cursor_after(batch)
+        except PipelineError:
+            raise
+        except Exception as error:
+            raise FetchFailed(batch.batch_id, error) from error
+        if not isinstance(cursor, Mapping):
+            raise SourceContractBroken(batch.batch_id, f"the cursor after it is {cursor!r}, not a JSON object")
+        try:
+            return dict(stored(cursor))
+        except (TypeError, ValueError) as error:
+            raise SourceContractBroken(batch.batch_id, f"the cursor after it can't be stored: {error}") from error

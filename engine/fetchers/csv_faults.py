@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 ROWS_AT_ONCE = 10_000
 VALUE_LENGTH_SHOWN = 60
 
-_HINT = (
+HINT = (
     "Mend the file, or say what such values mean: null_values=[…] makes them null, schema_overrides={column: dtype} "
     "reads a column as something else (pl.String takes everything), encoding='utf8-lossy' forgives bad bytes. "
     "Then run again to go on from there."
@@ -53,13 +53,13 @@ def rows_up_to_fault(
                 raise SourceError(
                     f"{path}, row {row + offset:,} (the first below the header is 0): column '{name}' has "
                     f"{_shown(text.item(offset, name))}, which is no {schema[name]}",
-                    hint=_HINT,
+                    hint=HINT,
                 ) from error
             yield good
             row += good.height
     except pl.exceptions.PolarsError as other:
         error = other
-    raise SourceError(f"cannot read {path} after its row {row:,}: {describe(error)}", hint=_HINT) from error
+    raise SourceError(f"cannot read {path} after its row {row:,}: {describe(error)}", hint=HINT) from error
 
 
 def _frames(plan: pl.LazyFrame, row: int) -> Iterator[pl.DataFrame]:

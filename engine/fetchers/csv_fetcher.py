@@ -8,9 +8,9 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Any, Literal
 
-from engine.errors import SourceChanged, UsageError
+from engine.errors import SourceChanged, SourceError, UsageError, describe
 from engine.fetchers import csv_columns, csv_size, file_cursor, source_files
-from engine.fetchers.csv_faults import rows_up_to_fault
+from engine.fetchers.csv_faults import HINT, rows_up_to_fault
 from engine.fetchers.csv_format import CsvFormat
 from engine.fetchers.row_stream import behind
 from engine.fetchers.stream_fetcher import StreamFetcher
@@ -119,7 +119,10 @@ class CsvFetcher(StreamFetcher):
         import polars as pl
 
         for path in self._found.paths[:-1]:
-            count = self._format.scan(path, self._schema).select(pl.len()).collect().item()
+            try:
+                count = self._format.scan(path, self._schema).select(pl.len()).collect().item()
+            except pl.exceptions.PolarsError as error:
+                raise SourceError(f"cannot count the rows of {path}: {describe(error)}", hint=HINT) from error
             if self._starts[-1] + count >= next_row:
                 break
             self._starts.append(self._starts[-1] + count)

@@ -278,6 +278,21 @@ def test_a_resume_goes_on_behind_a_bad_value_once_it_is_made_null(with_fault):
     assert batch.data["n"].to_list()[208:213] == [43_208, 43_209, None, 43_211, 43_212]
 
 
+def test_a_fetch_that_is_repeated_after_the_file_was_mended_keeps_its_place(write, tmp_path):
+    write("a.csv", "n\n0\n1\n")
+    write("b.csv", "n\n2\noops\n")
+    write("c.csv", "n\n4\n5\n")
+    fetcher = opened(tmp_path)
+    assert fetcher(0, 2).data["n"].to_list() == [0, 1]
+    with pytest.raises(SourceError, match=r"b\.csv, row 1 "):
+        fetcher(1, 2)
+    write("b.csv", "n\n2\n3\n")
+    batch = fetcher(1, 2)
+    assert batch.data["n"].to_list() == [2, 3]
+    assert fetcher.cursor_after(batch) == {"next_row": 4, "file": 1, "name": "b.csv", "row": 2}
+    assert fetcher(2, 9).data["n"].to_list() == [4, 5]
+
+
 def test_blanks_and_empty_quotes_are_null_and_no_fault(write):
     fetcher = opened(write("n.csv", 'n,text\n"",x\n ,y\n,z\noops,w\n'), schema_overrides={"n": pl.Int64})
     assert fetcher(0, 3).data.rows() == [(None, "x"), (None, "y"), (None, "z")]

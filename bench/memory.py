@@ -1,0 +1,70 @@
+"""Peak memory of a run over 6 million rows, over ten times as many, and in ten times as many batches.
+
+What is measured: the peak resident size of the whole process (interpreter, Polars, DuckDB and all), a fresh
+process for each measurement. What isn't: the page cache, which the kernel gives and takes as it likes.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bench import lineitem, machine, table
+from bench.task import Task, measure
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    what: str
+    source: Path
+    rows: int
+    batch_size: int
+
+
+def report(*, rounds: int) -> None:
+    """Measure, and print the table."""
+    once, tenfold, rows = lineitem.path(), lineitem.tenfold(), lineitem.ROWS
+    cases = (
+        _Case("the source", once, rows, 100_000),
+        _Case("ten times the source", tenfold, 10 * rows, 100_000),
+        _Case("small batches", once, rows, 10_000),
+        _Case("ten times the source, small batches", tenfold, 10 * rows, 10_000),
+    )
+    print(f"lineitem, 16 columns, built-in steps, peak of the process; {rounds} rounds")
+    print(machine.describe())
+    peaks: dict[_Case, list[float]] = {case: [] for case in cases}
+    for number in range(rounds):
+        for case in cases:
+            task = Task(
+                "built_in_steps",
+                str(case.source),
+                str(lineitem.cache_folder() / "memory"),
+                batch_size=case.batch_size,
+            )
+            answer = measure(task)
+            peaks[case].append(answer.peak_mb)
+            print(f"round {number + 1}: {case.what} {answer.peak_mb:.0f} MB", file=sys.stderr)
+    base = {case.batch_size: statistics.median(peaks[case]) for case in reversed(cases)}
+    print()
+    print(
+        table.render(
+            ["what", "rows", "batches", "peak MB (least … greatest)", "growth"],
+            [
+                [
+                    case.what,
+                    f"{case.rows:,}",
+                    f"{-(-case.rows // case.batch_size):,}",
+                    table.spread(peaks[case], 0),
+                    f"{statistics.median(peaks[case]) / base[case.batch_size] - 1:+.1%}",
+                ]
+                for case in cases
+            ],
+        )
+    )
+    fewer, more = (statistics.median(peaks[case]) for case in (cases[0], cases[2]))
+    print(f"\nthe same rows in ten times as many batches: {more / fewer - 1:+.1%}")

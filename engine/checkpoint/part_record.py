@@ -1,0 +1,80 @@
+"""Each part against what the catalog recorded of it when it was committed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.checkpoint import parts
+from engine.checkpoint.loss import Loss
+from engine.checkpoint.salvage import read_whole
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import polars as pl
+
+    from engine.checkpoint.layout import Layout
+    from engine.checkpoint.manifest import Manifest
+
+_MOST_FAULTS = 20
+
+
+class PartsAgainstRecord:
+    """Looks at the parts of the checkpoint `key`, in batch order, one at a time.
+
+    `first_bad` is the first batch whose part can't be used, None while there is none; `loss` counts it and
+    all behind it.
+    """
+
+    def __init__(self, layout: Layout, key: str) -> None:
+        self._layout = layout
+        self._key = key
+        self._schema: pl.Schema | None = None
+        self._faults: list[str] = []
+        self.count = 0
+        self.good = 0
+        self.bytes_found = 0
+        self.first_bad: int | None = None
+        self.loss = Loss()
+
+    def look_at(self, manifest: Manifest) -> None:
+        """Look at the part of the next batch; `manifest` is the catalog's record of it."""
+        path = self._layout.temporary_part(manifest.batch_id, manifest.token)
+        if not path.exists():  # else it is committed and waits for its name, whatever bears that name now
+            path = self._layout.part(manifest.batch_id)
+        self.count += 1
+        fault = self._fault(path, manifest)
+        if not fault:
+            self.good += 1
+        elif len(self._faults) < _MOST_FAULTS:
+            self._faults.append(f"batch {manifest.batch_id}: {fault}")
+        if fault and self.first_bad is None:
+            self.first_bad = manifest.batch_id
+        if self.first_bad is not None:
+            self.loss = self.loss.plus([manifest])
+
+    def faults(self) -> tuple[str, ...]:
+        """Return a sentence for each part that can't be used, the first ones if they are many."""
+        more = self.count - self.good - len(self._faults)
+        return (*self._faults, f"and {more:,} more") if more else tuple(self._faults)
+
+    def _fault(self, path: Path, manifest: Manifest) -> str:
+        try:
+            size = path.stat().st_size
+        except FileNotFoundError:
+            return f"{path.name} is missing"
+        self.bytes_found += size
+        if size != manifest.bytes_written:
+            return f"{path.name} has {size:,} bytes instead of {manifest.bytes_written:,}"
+        if parts.checksum(path) != manifest.checksum:
+            return f"{path.name} has been altered: its CRC-32 isn't {manifest.checksum}"
+        try:
+            own, checkpoint = parts.read_metadata(path)
+            schema = read_whole(path, manifest)
+        except ValueError as error:
+            return str(error)
+        if own.batch_id != manifest.batch_id or checkpoint.get("key") != self._key:
+            return f"{path.name} is the part of another batch or checkpoint"
+        if self._schema is None:
+            self._schema = schema
+        return "" if schema == self._schema else f"{path.name} has other columns than the parts before it"

@@ -1,0 +1,264 @@
+"""Is this checkpoint whole? Reads everything, changes nothing, and says what it looked at.
+
+The caller holds the lock. What a crash leaves and the next run tidies up by itself (a part that waits for
+its name, temporary files, a mirror that lags) is told as a note, not as a fault. The one thing that is done
+is what every opening does first: a copy of the catalog that a killed compaction left is put back.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from engine.checkpoint import guard, opening, parts, recovery
+from engine.checkpoint.catalog import Catalog
+from engine.checkpoint.failures import translate
+from engine.checkpoint.layout import Layout
+from engine.checkpoint.lock import CheckpointLock
+from engine.checkpoint.loss import PAGE, Loss
+from engine.checkpoint.part_record import PartsAgainstRecord
+from engine.checkpoint.salvage import Salvaged, read_whole, salvage
+from engine.errors import CheckpointCorrupt, CheckpointForeign, FrontierUnreadable
+from engine.frontier import Frontier
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from engine.checkpoint.catalog import Head
+    from engine.checkpoint.manifest import Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at: what was found, what is wrong with it, what the next run will tidy up."""
+
+    what: str
+    found: str
+    faults: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What there is and what is wrong with it.
+
+    `usable_batches` is the number of batches before the first one that can't be used; `loss` is what lies
+    behind them, and goes when the frontier is put there.
+    """
+
+    catalog: Check
+    parts: Check
+    mirror: Check
+    usable_batches: int
+    loss: Loss
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """In the order in which they were made."""
+        return self.catalog, self.parts, self.mirror
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing is wrong."""
+        return not any(check.faults for check in self.checks)
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[Layout]:
+    """Hold the lock of the checkpoint in `folder` for the block, which works on the layout.
+
+    Raises:
+        CheckpointLocked: someone is at work on it.
+        CheckpointNotWritable, DiskFull: also for what the disk says inside the block.
+    """
+    layout = Layout(folder)
+    try:
+        lock = CheckpointLock(layout.lock)
+        try:
+            yield layout
+        finally:
+            lock.release()
+    except OSError as error:
+        raise translate(folder, error) from error
+
+
+def verify(layout: Layout) -> Report:
+    """Look at everything. Call it while holding the lock.
+
+    Raises:
+        CheckpointForeign, CheckpointNewer: what is there is not for this version to judge.
+        CheckpointNotWritable: it can't be read at all.
+    """
+    notes = []
+    if guard.restore(layout):
+        notes.append("a compaction had been killed; the copy of the catalog made before it was put back")
+    try:
+        with _opened(layout) as catalog:
+            return _against_catalog(layout, catalog, tuple(notes))
+    except (CheckpointCorrupt, CheckpointForeign) as error:
+        return _without_catalog(layout, error, tuple(notes))
+
+
+@contextmanager
+def _opened(layout: Layout) -> Iterator[Catalog]:
+    """Open the catalog to read it. Raises `CheckpointCorrupt` for whatever it can't give."""
+    if not layout.catalog.exists():
+        raise CheckpointCorrupt(layout.catalog, f"{layout.catalog.name} is missing")
+    opening.inspect(layout.catalog)
+    try:
+        catalog = Catalog(layout.catalog)
+        try:
+            yield catalog
+        finally:
+            with suppress(duckdb.Error):
+                catalog.close()
+    except duckdb.Error as error:
+        raise translate(layout.catalog, error) from error
+    except (ValueError, TypeError, KeyError) as error:  # rows that don't hold what was written into them
+        raise CheckpointCorrupt(layout.catalog, f"{layout.catalog.name} holds what can't be read: {error}") from error
+
+
+# --- with a catalog -------------------------------------------------------------------------------------
+
+
+def _against_catalog(layout: Layout, catalog: Catalog, notes: tuple[str, ...]) -> Report:
+    key = opening.check_identity(layout.catalog, catalog)
+    head = catalog.head()
+    plan = _recovery_plan(layout, catalog, head, key)
+    record = PartsAgainstRecord(layout, key)
+    expected_row = 0
+    for first in range(0, head.next_batch_id, PAGE):
+        page = catalog.batches(first, min(first + PAGE, head.next_batch_id) - 1)
+        for batch_id, manifest in enumerate(page, first):
+            if (manifest.batch_id, manifest.start_row) != (batch_id, expected_row):
+                raise CheckpointCorrupt(layout.catalog, f"the catalog's record breaks off before batch {batch_id}")
+            expected_row = manifest.end_row + 1
+            record.look_at(manifest)
+    count, last, rows_out = catalog.count_batches()
+    if (count, last, expected_row) != (head.next_batch_id, head.next_batch_id - 1, head.next_row):
+        raise CheckpointCorrupt(
+            layout.catalog,
+            f"the catalog has {count:,} batches up to row {expected_row - 1:,}, and its frontier says "
+            f"{head.next_batch_id:,} up to row {head.next_row - 1:,}",
+        )
+    found = f"opens; {count:,} batches without a gap, {head.next_row:,} source rows, {rows_out:,} result rows"
+    return Report(
+        catalog=Check("catalog", found, notes=notes),
+        parts=_parts_check(layout, record, plan),
+        mirror=_mirror(layout, head, plan),
+        usable_batches=head.next_batch_id if record.first_bad is None else record.first_bad,
+        loss=record.loss,
+    )
+
+
+def _parts_check(layout: Layout, record: PartsAgainstRecord, plan: recovery.Plan) -> Check:
+    notes = [
+        f"{len(those):,} {what}"
+        for those, what in (
+            (plan.publish, "committed parts wait for their final name"),
+            (plan.delete_temporary, "temporary parts of batches that were never committed"),
+            (plan.delete_parts, "parts beyond the frontier were left behind by a rewind"),
+            (plan.take_back, "whole parts beyond the frontier, which the catalog's log has lost"),
+        )
+        if those
+    ]
+    strays = [f"{layout.part(batch_id).name} is beyond the frontier and not ours" for batch_id in plan.set_aside]
+    found = (
+        f"{record.good:,} of {record.count:,} present, with recorded size and CRC-32, readable; "
+        f"{record.bytes_found:,} bytes"
+    )
+    return Check("parts", found, (*record.faults(), *strays), tuple(notes))
+
+
+def _recovery_plan(layout: Layout, catalog: Catalog, head: Head, key: str) -> recovery.Plan:
+    """Return what the next opening would do by itself."""
+
+    def committed(batch_id: int) -> Manifest | None:
+        manifests = catalog.batches(batch_id, batch_id)
+        return manifests[0] if manifests else None
+
+    def read_part(batch_id: int) -> Manifest | None:
+        try:
+            manifest, checkpoint = parts.read_metadata(layout.part(batch_id))
+        except ValueError:
+            return None
+        return manifest if checkpoint.get("key") == key else None
+
+    return recovery.decide(
+        recovery.survey(_names(layout), head.next_batch_id),
+        next_batch_id=head.next_batch_id,
+        next_row=head.next_row,
+        generation=head.generation,
+        committed=committed,
+        published=lambda batch_id: layout.part(batch_id).exists(),
+        read_part=read_part,
+    )
+
+
+def _names(layout: Layout) -> list[str]:
+    return [entry.name for entry in os.scandir(layout.results)] if layout.results.is_dir() else []
+
+
+# --- the mirror -----------------------------------------------------------------------------------------
+
+
+def _mirror(layout: Layout, head: Head, plan: recovery.Plan) -> Check:
+    name = layout.mirror.name
+    next_batch_id, next_row = head.next_batch_id, head.next_row
+    if plan.take_back:
+        next_batch_id, next_row = plan.take_back[-1].batch_id + 1, plan.take_back[-1].end_row + 1
+    try:
+        mirror = Frontier.load(layout.mirror)
+    except FrontierUnreadable as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return Check(name, "is missing", notes=("the next run writes it anew",))
+        return Check(name, "is no frontier", faults=(str(error),))
+    if (mirror.next_batch_id, mirror.next_row, mirror.total_rows_processed) == (next_batch_id, next_row, next_row):
+        return Check(name, f"agrees: batch {mirror.last_completed_batch_id}")
+    found = f"says batch {mirror.last_completed_batch_id}, the catalog batch {next_batch_id - 1}"
+    if mirror.next_batch_id < next_batch_id or plan.delete_parts:
+        return Check(name, found, notes=("a crash came between the two; the next run writes it anew",))
+    return Check(name, found, faults=(f"{name} doesn't agree with the catalog, which decides",))
+
+
+# --- without one ----------------------------------------------------------------------------------------
+
+
+def _without_catalog(layout: Layout, error: CheckpointCorrupt | CheckpointForeign, notes: tuple[str, ...]) -> Report:
+    batch_ids = recovery.survey(_names(layout), 0).beyond
+    previous: Salvaged | None = None
+    usable = 0
+    faults: tuple[str, ...] = ()
+    while usable < len(batch_ids):
+        try:
+            following = salvage(layout, usable, previous)
+            read_whole(layout.part(usable), following.manifest)
+        except ValueError as broken:
+            faults = (f"batch {usable}: {broken}",)
+            break
+        previous, usable = following, usable + 1
+    if isinstance(error, CheckpointForeign) and not usable:
+        raise error  # nothing here says that it was ever ours
+    rows = previous.manifest.end_row + 1 if previous else 0
+    return Report(
+        catalog=Check("catalog", "can't be used", (str(error),), notes),
+        parts=Check("parts", f"{usable:,} of {len(batch_ids):,} follow each other, with {rows:,} source rows", faults),
+        mirror=Check(layout.mirror.name, "can't be compared without a catalog"),
+        usable_batches=usable,
+        loss=_loss_beyond(layout, [batch_id for batch_id in batch_ids if batch_id >= usable]),
+    )
+
+
+def _loss_beyond(layout: Layout, batch_ids: list[int]) -> Loss:
+    loss = Loss()
+    for batch_id in batch_ids:
+        try:
+            loss = loss.plus([parts.read_metadata(layout.part(batch_id))[0]])
+        except ValueError:
+            loss = Loss(loss.batches + 1, loss.source_rows, loss.result_rows)
+    return loss

@@ -1,0 +1,126 @@
+"""A checkpoint folder as those see it who don't run the pipeline: frontier, parts, history.
+
+Invariant: looking makes nothing. A folder without a checkpoint stays as it is, and while another process holds
+the checkpoint only its mirror file and its published parts are read, never the catalog.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.checkpoint.layout import Layout
+from engine.checkpoint.lock import holder
+from engine.checkpoint.store import CheckpointStore
+from engine.errors import CheckpointLocked, UsageError
+from engine.frontier import Frontier
+from engine.state import RunState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from engine.checkpoint.records import FailureRecord, RunRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a checkpoint stands.
+
+    `held_by` describes the process that is at work on it, and is None when there is none; then `runs` and
+    `failures` are the latest of each, newest first. They are empty while it is held.
+    """
+
+    state: RunState
+    frontier: Frontier
+    held_by: str | None = None
+    runs: tuple[RunRecord, ...] = ()
+    failures: tuple[FailureRecord, ...] = ()
+
+
+class CheckpointView:
+    """Looks at the checkpoint in `folder`. Holds nothing open between calls."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self.layout = Layout(Path(folder))
+
+    def exists(self) -> bool:
+        """Say whether there is a checkpoint, sound or not."""
+        layout = self.layout
+        return (
+            layout.catalog.exists()
+            or layout.guard.exists()
+            or (layout.results.is_dir() and any(layout.results.glob("part-*.parquet")))
+        )
+
+    def require(self) -> None:
+        """Raise `UsageError` unless there is a checkpoint."""
+        if not self.exists():
+            raise UsageError(
+                f"there is no checkpoint in {self.layout.folder}",
+                hint="Name the folder that holds checkpoint.duckdb, or run the pipeline first.",
+            )
+
+    @contextmanager
+    def open(self) -> Iterator[CheckpointStore | None]:
+        """Open the checkpoint for as long as the block takes; None when there is none.
+
+        Raises:
+            CheckpointError: as `CheckpointStore`.
+        """
+        if not self.exists():
+            yield None
+            return
+        with CheckpointStore(self.layout.folder) as store:
+            yield store
+
+    def frontier(self, steps: Sequence[str] | None = None) -> Frontier:
+        """Return the committed frontier; while a run holds the checkpoint, as its mirror file has it.
+
+        `steps` are the names that it is told for, those recorded last when None.
+
+        Raises:
+            FrontierUnreadable: the checkpoint is held, and its mirror file is not a frontier.
+        """
+        try:
+            with self.open() as store:
+                if store is None:
+                    return Frontier.at_start(steps or ())
+                return store.frontier(store.steps() if steps is None else steps)
+        except CheckpointLocked:
+            return Frontier.load(self.layout.mirror)
+
+    def committed_parts(self) -> list[Path]:
+        """Return the parts behind the frontier, in batch order. Works while a run goes on as well."""
+        # Parts get their final name before the mirror tells of them, so all of these are there.
+        return [self.layout.part(batch_id) for batch_id in range(self.frontier().next_batch_id)]
+
+    def standing(self, steps: Sequence[str] | None = None) -> Standing:
+        """Return where the checkpoint stands. Raises `CheckpointError` when it can't be told."""
+        try:
+            with self.open() as store:
+                if store is None:
+                    return Standing(RunState.IDLE, Frontier.at_start(steps or ()))
+                frontier = store.frontier(store.steps() if steps is None else steps)
+                runs = tuple(store.runs(1))
+                return Standing(state_of(frontier, runs), frontier, None, runs, tuple(store.failures(1)))
+        except CheckpointLocked:
+            return Standing(RunState.RUNNING, Frontier.load(self.layout.mirror), holder(self.layout.lock))
+
+    def parts_size(self) -> tuple[int, int]:
+        """Return how many published parts there are and how many bytes they take."""
+        if not self.layout.results.is_dir():
+            return 0, 0
+        sizes = [part.stat().st_size for part in self.layout.results.glob("part-*.parquet")]
+        return len(sizes), sum(sizes)
+
+
+def state_of(frontier: Frontier, runs: Sequence[RunRecord]) -> RunState:
+    """Return where a pipeline stands that isn't running, from its frontier and its runs, newest first."""
+    if runs and runs[0].next_batch_id == frontier.next_batch_id:
+        if runs[0].outcome == "finished":
+            return RunState.FINISHED
+        if runs[0].outcome == "failed":
+            return RunState.FAILED
+    return RunState.RESUMABLE if frontier.next_batch_id else RunState.IDLE

@@ -1,0 +1,53 @@
+"""Events as JSON, one a line on stdout, for programs that watch a run."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import fields
+from datetime import datetime
+from typing import IO, TYPE_CHECKING
+
+from engine.cli.streams import ReaderGone, write_result
+from engine.masking import mask_secrets
+
+if TYPE_CHECKING:
+    from engine.events import Event
+
+
+class JsonLines:
+    """A listener that writes each event to `stream`, until nobody reads any more. Safe from any thread."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+        self._lock = threading.RLock()  # a signal handler may emit while its own thread is writing
+        self._gone = False
+
+    def __call__(self, event: Event) -> None:
+        """Write one line; the run goes on when that isn't possible any more."""
+        with self._lock:
+            if self._gone:
+                return
+            try:
+                write_result(self._stream, line(event) + "\n", flush=True)
+            except ReaderGone:
+                self._gone = True
+
+
+def line(event: Event) -> str:
+    """Return the event as a JSON object: its type, then its fields; times as ISO 8601, secrets masked.
+
+    Everything outside ASCII is escaped, so the line is harmless on a terminal too.
+    """
+    content = {field.name: _plain(getattr(event, field.name)) for field in fields(event)}
+    return json.dumps({"type": type(event).__name__, **content})
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, str):
+        return mask_secrets(str(value))
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,119 @@
+"""One view of a run as one line: a bar for a screen, counters for a log, and the sentences around them. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from engine.cli.wording import counted, duration, frontier_in_words, percent, short
+from engine.state import RunState
+
+if TYPE_CHECKING:
+    from engine.progress import RunView
+
+_LIVE = (RunState.RUNNING, RunState.STOPPING)
+_LEAST_BAR, _MOST_BAR = 10, 40
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The characters of the bar, and the codes around its done part; none without colour."""
+
+    done: str = "━"
+    to_do: str = "─"
+    colour: str = ""
+    plain: str = ""
+
+
+UNICODE = Look()
+ASCII = Look(done="#", to_do="-")
+GREEN, PLAIN = "\x1b[32m", "\x1b[0m"
+
+
+def bar(view: RunView, columns: int, look: Look = UNICODE) -> str:
+    """Return the progress line for a screen that is `columns` wide; shorter than that, one line."""
+    texts = [f"{view.rows_committed:,} rows"]
+    if view.source_rows is not None:
+        about = "" if view.source_rows_exact else "~"
+        texts = [f"{view.rows_committed:,}/{about}{view.source_rows:,} rows"]
+    texts.append(f"{short(_pace(view))} rows/s")
+    if view.state in _LIVE and view.eta_seconds is not None:
+        texts.append(f"eta ~{duration(view.eta_seconds)}")
+    texts.append(f"batch {view.frontier + 1}")
+    if view.retries:
+        texts.append(f"retrying {counted(len(view.retries), 'batch', 'batches')}")
+    if view.fraction is None:
+        return "  ".join(texts)[: columns - 1]
+    texts.insert(0, f"{percent(view.fraction):>6}")
+    text = "  ".join(texts)
+    width = min(columns - len(text) - 3, _MOST_BAR)
+    if width < _LEAST_BAR:
+        return text[: columns - 1]
+    done = int(view.fraction * width)
+    return f"{look.colour}{look.done * done}{look.plain}{look.to_do * (width - done)} {text}"
+
+
+def counters(view: RunView) -> str:
+    """Return the same for a log: a sentence that stands alone.
+
+    >>> from engine.progress import RunView
+    >>> counters(RunView(rows_committed=210_000, source_rows=336_776, fraction=0.6236, frontier=20))
+    'batch 21: 210,000 of 336,776 rows (62.3%), 0 rows/s'
+    """
+    of = "" if view.source_rows is None else f" of {view.source_rows:,}"
+    share = "" if view.fraction is None else f" ({percent(view.fraction)})"
+    eta = f", eta {duration(view.eta_seconds)}" if view.state in _LIVE and view.eta_seconds is not None else ""
+    retrying = f", {counted(len(view.retries), 'batch', 'batches')} being retried" if view.retries else ""
+    return (
+        f"batch {view.frontier + 1}: {view.rows_committed:,}{of} rows{share}, "
+        f"{short(_pace(view))} rows/s{eta}{retrying}"
+    )
+
+
+def _pace(view: RunView) -> float:
+    """Return the rows per second of lately, or of the whole run once it is over."""
+    return view.rows_per_second if view.state in _LIVE else view.average_rows_per_second
+
+
+def beginning(view: RunView) -> str:
+    """Return what a run that has just begun is about to do; empty when nothing is left to do.
+
+    >>> from engine.progress import RunView
+    >>> beginning(RunView(batches_committed_before=21, rows_committed_before=210_000, source_rows=336_776))
+    'going on at batch 21: 210,000 rows done, 126,776 to go'
+    >>> beginning(RunView(source_rows=336_776))
+    'starting at batch 0: 336,776 rows to go'
+    """
+    before, rows = view.batches_committed_before, view.rows_committed_before
+    to_go = None if view.source_rows is None else view.source_rows - rows
+    if to_go == 0 and view.source_rows_exact:
+        return ""
+    if before == 0:
+        return "starting at batch 0" + ("" if to_go is None else f": {to_go:,} rows to go")
+    return f"going on at batch {before}: {rows:,} rows done" + ("" if to_go is None else f", {to_go:,} to go")
+
+
+def stopping(view: RunView) -> str:
+    """Return what a requested stop is waiting for."""
+    if view.stop_now:
+        return "stopping now: giving up what is in flight; what is committed stays"
+    in_flight = f" ({counted(view.batches_in_flight, 'batch', 'batches')})" if view.batches_in_flight else ""
+    return f"stopping after what is in flight{in_flight}"
+
+
+def finished(view: RunView) -> str:
+    """Return how a run ended that came to the end of its source."""
+    if view.frontier < 0:
+        return "nothing to do: the source has no rows"
+    if view.batches_committed_in_run == 0:
+        return f"nothing to do: finished, {counted(view.rows_committed, 'row')}"
+    return (
+        f"finished: {counted(view.rows_committed, 'row')} in {counted(view.frontier + 1, 'batch', 'batches')}, "
+        f"{duration(view.elapsed_seconds)} for this run"
+    )
+
+
+def stopped(view: RunView) -> str:
+    """Return where a run stopped that was told to."""
+    where = frontier_in_words(view.frontier, view.rows_committed, view.rows_to_go)
+    return f"stopped, resumable. Frontier: {where}. The same command goes on from there."

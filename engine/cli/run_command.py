@@ -1,0 +1,67 @@
+"""`batch-pipeline run`: from the frontier to the end of the source."""
+
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from engine.cli.agreement import require_agreement
+from engine.cli.places import Yes
+from engine.cli.streams import say
+from engine.cli.wording import loss_in_words
+from engine.safe_text import safe
+
+if TYPE_CHECKING:
+    from engine.pipeline import BatchPipeline
+
+
+def run(
+    target: Annotated[
+        str, typer.Argument(metavar="TARGET", help="The pipeline: file.py[:name] or package.module:name.")
+    ],
+    *,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Drop the results and start over.")] = False,
+    batch_size: Annotated[int | None, typer.Option(metavar="ROWS", help="Source rows a batch.")] = None,
+    checkpoint_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the checkpoint is.")] = None,
+    workers: Annotated[int | None, typer.Option(metavar="N", help="Batches worked on at the same time.")] = None,
+    accept_changes: Annotated[
+        bool, typer.Option("--accept-changes", help="Go on although steps or source have changed.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Write each event as a line of JSON to stdout.")] = False,
+    yes: Yes = False,
+) -> int:
+    """Run a pipeline from its frontier to the end of its source.
+
+    The first Ctrl-C (or SIGTERM, or a closed terminal) finishes the batches in flight, the second gives them
+    up, the third ends at once. Whatever happens, the same command goes on from the frontier.
+    """
+    from engine.cli.driving import drive, ending
+    from engine.cli.json_lines import JsonLines
+    from engine.cli.reporter import Style
+    from engine.spec import load
+
+    stdout = sys.stdout
+    with redirect_stdout(sys.stderr):  # stdout is for results: what their code prints is talk
+        pipeline = load(target).with_options(batch_size=batch_size, checkpoint_dir=checkpoint_dir, workers=workers)
+        if fresh:
+            _agree_to_drop(pipeline, yes=yes)
+        if json:
+            pipeline.add_listener(JsonLines(stdout))
+        style = Style.WORDS if json else Style.for_stderr()
+        outcome = drive(pipeline, style, resume=not fresh, accept_changes=accept_changes)
+    for line in ending(outcome, pipeline.checkpoint_dir):
+        say(line)
+    return outcome.exit_code
+
+
+def _agree_to_drop(pipeline: "BatchPipeline", *, yes: bool) -> None:
+    from engine.checkpoint.loss import loss_of_rewind
+    from engine.checkpoint_view import CheckpointView
+
+    with CheckpointView(pipeline.checkpoint_dir).open() as store:
+        loss = loss_of_rewind(store, -1) if store else None
+    if loss:
+        where = safe(str(pipeline.checkpoint_dir))
+        require_agreement(f"starting over drops {loss_in_words(loss)} in {where}", "Drop them?", yes=yes)

@@ -1,0 +1,90 @@
+"""`batch-pipeline verify [--repair]`: is the checkpoint whole, and if not, make it so."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from engine.cli.agreement import require_agreement
+from engine.cli.places import CheckpointDir, OptionalTarget, Place, Yes, place
+from engine.cli.streams import out, say
+from engine.cli.wording import counted, loss_in_words
+from engine.safe_text import safe
+
+if TYPE_CHECKING:
+    from engine.checkpoint.layout import Layout
+    from engine.checkpoint.verify import Report
+
+SOUND, UNSOUND = 0, 3
+
+
+def verify(
+    target: OptionalTarget = None,
+    *,
+    checkpoint_dir: CheckpointDir = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Mend what is wrong.")] = False,
+    yes: Yes = False,
+) -> int:
+    """Check that the checkpoint is whole.
+
+    Reads the catalog, every part and the mirror file; exit code 3 when something is wrong.
+
+    With --repair a missing or damaged catalog is made anew from the parts (the damaged one is kept), and a
+    missing or damaged part puts the frontier before it.
+    """
+    from engine.checkpoint.verify import held
+    from engine.checkpoint.verify import verify as verified
+
+    where = place(target, checkpoint_dir)
+    where.checkpoint.require()
+    with held(where.folder) as layout:
+        report = verified(layout)
+        _print(report)
+        if not repair:
+            return _verdict(report)
+        _repair(layout, report, yes=yes)
+    return _settled(where)
+
+
+def _print(report: "Report") -> None:
+    for check in report.checks:
+        out(f"{'wrong' if check.faults else 'ok':<6}{check.what}: {safe(check.found)}")
+        for fault in check.faults:
+            out(f"      {safe(fault)}")
+        for note in check.notes:
+            out(f"      note: {safe(note)}")
+
+
+def _verdict(report: "Report") -> int:
+    if report.sound:
+        say("the checkpoint is whole")
+        return SOUND
+    say("the checkpoint is damaged; `batch-pipeline verify --repair` mends what can be mended")
+    return UNSOUND
+
+
+def _repair(layout: "Layout", report: "Report", *, yes: bool) -> None:
+    from engine.checkpoint.repair import Means, carry_out, decide
+
+    plan = decide(report)
+    if plan.means is Means.NOTHING:
+        say("nothing to repair")
+    if plan.loss:
+        kept = counted(plan.batches, "batch", "batches")
+        require_agreement(f"this keeps {kept} and drops {loss_in_words(plan.loss)}", "Repair?", yes=yes)
+    for sentence in carry_out(layout, plan):
+        say(safe(sentence))
+
+
+def _settled(where: Place) -> int:
+    """Open the checkpoint as a run would, which tidies up the rest, and look at it once more."""
+    from engine.checkpoint.verify import held
+    from engine.checkpoint.verify import verify as verified
+
+    with where.checkpoint.open() as store:
+        for notice in store.notices if store else ():
+            say(safe(notice))
+    with held(where.folder) as layout:
+        report = verified(layout)
+    if not report.sound:
+        _print(report)
+    return _verdict(report)

@@ -1,0 +1,254 @@
+"""Stand-ins for sources, steps, listeners and executors: what the engine's own tests are made of, and yours may be.
+
+They keep their promises like the real ones and pass the same contract suites; what they add is that a test
+can say when they fail, when they wait, and what they were asked. Nothing in here sleeps.
+"""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, TypeVar
+
+import polars as pl
+
+from engine.batch import Batch
+from engine.errors import SourceChanged
+from engine.fetcher import SeekableFetcher, SourceSize
+from engine.step import BatchStep, StatefulBatchStep
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from engine.checkpoint.manifest import Manifest
+    from engine.events import Event
+    from engine.executors.work import BatchWork
+    from engine.fetcher import Position
+    from engine.jsonable import Json
+
+TIMEOUT_SECONDS = 20.0
+"""How long a stand-in waits for what should happen at once; then it raises `TimeoutError`."""
+
+E = TypeVar("E")
+
+
+class TransientError(Exception):
+    """For retry policies: the kind of error that goes away."""
+
+
+def numbers(start_row: int, stop_row: int) -> pl.DataFrame:
+    """Return the rows `start_row … stop_row - 1` of the sources here: one Int64 column `id`, the row's number."""
+    return pl.DataFrame({"id": pl.Series(range(start_row, stop_row), dtype=pl.Int64)})
+
+
+class NumberSource:
+    """A plain callable over `rows` rows; change `rows` to let the source grow or shrink.
+
+    `calls` are the batch ids asked for, in order. `errors` maps a batch id to the errors to raise for it, one a call.
+    """
+
+    def __init__(self, rows: int, *, errors: Mapping[int, list[Exception]] | None = None) -> None:
+        self.rows = rows
+        self.calls: list[int] = []
+        self.errors = {batch_id: list(queue) for batch_id, queue in (errors or {}).items()}
+
+    def __call__(self, batch_id: int, batch_size: int) -> Batch | None:
+        """Return the batch at row id × size, None when there is no such row."""
+        self.calls.append(batch_id)
+        if self.errors.get(batch_id):
+            raise self.errors[batch_id].pop(0)
+        start = batch_id * batch_size
+        stop = min(start + batch_size, self.rows)
+        return Batch(batch_id, start, stop - 1, numbers(start, stop)) if start < stop else None
+
+
+class SeekableNumbers(SeekableFetcher):
+    """The same as a seekable source; with `concurrent` it is asked from several threads."""
+
+    def __init__(self, rows: int, *, concurrent: bool = False) -> None:
+        self.rows = rows
+        self.concurrent = concurrent
+        self.calls: list[int] = []
+        self.opened: list[Position] = []
+        self.closed = 0
+        self._next_row = 0
+
+    def open(self, position: Position) -> None:
+        """Go to the position."""
+        super().open(position)
+        self.opened.append(position)
+        if position.next_row > self.rows:
+            raise SourceChanged(f"{position.next_row:,} rows are committed, and there are now {self.rows:,}")
+        self._next_row = position.next_row
+
+    def __call__(self, batch_id: int, batch_size: int) -> Batch | None:
+        """Return the batch."""
+        self.calls.append(batch_id)
+        ahead = (batch_id - self.position.next_batch_id) * batch_size
+        start = self.position.next_row + ahead if self.concurrent else self._next_row
+        stop = min(start + batch_size, self.rows)
+        if start >= stop:
+            return None
+        self._next_row = stop
+        return Batch(batch_id, start, stop - 1, numbers(start, stop))
+
+    def cursor_after(self, batch: Batch) -> Mapping[str, Json]:
+        """Return `{"next_row": …}`."""
+        return {"next_row": batch.end_row + 1}
+
+    def identity(self) -> Mapping[str, Json]:
+        """Return the kind alone: growing and shrinking leaves it the same source."""
+        return {"kind": "numbers"}
+
+    def size(self) -> SourceSize:
+        """Return the exact number of rows."""
+        return SourceSize(self.rows)
+
+    def close(self) -> None:
+        """Count the call."""
+        self.closed += 1
+
+
+class FailingStep(BatchStep):
+    """Hands the batch on, except that it raises where `errors` says so: by batch id, one error a call.
+
+    An error that is no list is raised at every call. `calls` are the batch ids that it was called for.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        errors: Mapping[int, BaseException | list[BaseException]],
+        *,
+        concurrent: bool = False,
+    ) -> None:
+        super().__init__(name)
+        self.errors = {batch: list(error) if isinstance(error, list) else error for batch, error in errors.items()}
+        self.concurrent = concurrent
+        self.calls: list[int] = []
+
+    def process(self, batch: Batch) -> Batch:
+        """Raise or return the batch."""
+        self.calls.append(batch.batch_id)
+        error = self.errors.get(batch.batch_id)
+        if isinstance(error, BaseException):
+            raise error
+        if error:
+            raise error.pop(0)
+        return batch
+
+
+class GateStep(BatchStep):
+    """Holds the batches in `held` until they are let go; the others pass."""
+
+    def __init__(self, name: str, *held: int, concurrent: bool = True) -> None:
+        super().__init__(name)
+        self.concurrent = concurrent
+        self._held = set(held)
+        self._arrived: set[int] = set()
+        self._changed = threading.Condition()
+
+    def process(self, batch: Batch) -> Batch:
+        """Return the batch once it may pass."""
+        with self._changed:
+            self._arrived.add(batch.batch_id)
+            self._changed.notify_all()
+            _expect(self._changed, lambda: batch.batch_id not in self._held, f"gate for batch {batch.batch_id}")
+        return batch
+
+    def wait_for(self, *batch_ids: int) -> None:
+        """Return when all these batches have come to the gate."""
+        with self._changed:
+            _expect(self._changed, lambda: self._arrived.issuperset(batch_ids), f"batches {batch_ids} to arrive")
+
+    def let_go(self, *batch_ids: int) -> None:
+        """Let these batches pass; all of them when none is named."""
+        with self._changed:
+            self._held -= set(batch_ids or self._held)
+            self._changed.notify_all()
+
+
+class RunningTotal(StatefulBatchStep):
+    """Adds the column `total`: the sum of `column` over all rows of all batches up to this one's."""
+
+    def __init__(self, name: str, column: str = "id") -> None:
+        super().__init__(name)
+        self.column = column
+        self.total = 0
+        self.restored: list[Json] = []
+
+    def process(self, batch: Batch) -> Batch:
+        """Return the batch with the total so far."""
+        totals = batch.data[self.column].cum_sum() + self.total
+        self.total += int(batch.data[self.column].sum())
+        return batch.with_data(batch.data.with_columns(totals.alias("total")))
+
+    def snapshot(self) -> Json:
+        """Return the total."""
+        return {"total": self.total}
+
+    def restore(self, state: Json) -> None:
+        """Take on a total; 0 at the start."""
+        self.restored.append(state)
+        self.total = state["total"] if isinstance(state, dict) else 0
+
+
+class EventLog:
+    """A listener that keeps every event and can be waited on."""
+
+    def __init__(self) -> None:
+        self._events: list[Event] = []
+        self._changed = threading.Condition()
+
+    def __call__(self, event: Event) -> None:
+        """Keep the event."""
+        with self._changed:
+            self._events.append(event)
+            self._changed.notify_all()
+
+    def all(self) -> list[Event]:
+        """Return what has come so far, in order."""
+        with self._changed:
+            return list(self._events)
+
+    def of(self, kind: type[E]) -> list[E]:
+        """Return the events of one kind."""
+        return [event for event in self.all() if isinstance(event, kind)]
+
+    def wait_for(self, kind: type[E], count: int = 1) -> E:
+        """Return the latest event of a kind as soon as there are `count` of them."""
+        with self._changed:
+            _expect(self._changed, lambda: len(self.of(kind)) >= count, f"{count} × {kind.__name__}")
+        return self.of(kind)[-1]
+
+
+class InlineExecutor:
+    """No threads: each batch is done in `submit`, in the runner's thread. Deterministic, and slow."""
+
+    workers = 1
+
+    def __init__(self, window: int = 1) -> None:
+        self.window = window
+
+    def start(self, work: BatchWork, on_done: Callable[[], None]) -> None:
+        """Remember the work."""
+        self._work = work
+        self._on_done = on_done
+
+    def submit(self, batch_id: int) -> Future[Manifest | None]:
+        """Do the batch now."""
+        future: Future[Manifest | None] = Future()
+        try:
+            future.set_result(self._work(batch_id))
+        except BaseException as error:  # noqa: BLE001 (as in every executor: the runner decides)
+            future.set_exception(error)
+        self._on_done()
+        return future
+
+    def shutdown(self) -> None:
+        """Nothing is being worked on."""
+
+
+def _expect(condition: threading.Condition, predicate: Callable[[], bool], what: str) -> None:
+    if not condition.wait_for(predicate, TIMEOUT_SECONDS):
+        raise TimeoutError(f"waited {TIMEOUT_SECONDS:.0f} seconds for {what}")

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engine.checkpoint import lock
+from engine.checkpoint.lock import CheckpointLock
+from engine.checkpoint.store import CheckpointStore
+from engine.errors import CheckpointLocked
+
+HOLDER = """
+import sys
+from pathlib import Path
+from engine.checkpoint.lock import CheckpointLock
+lock = CheckpointLock(Path(sys.argv[1]))
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "checkpoint.lock"
+
+
+@pytest.fixture
+def other_process(path):
+    """Another process that holds the lock until it is told to go, or killed."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(path), "--password=hunter2"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def open_descriptors():
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_a_second_process_is_told_who_holds_it(path, other_process):
+    with pytest.raises(CheckpointLocked) as caught:
+        CheckpointLock(path)
+    assert f"process {other_process.pid} on {os.uname().nodename} since 20" in str(caught.value)
+    assert caught.value.path == path.parent
+    assert caught.value.hint
+
+
+def test_secrets_on_the_holders_command_line_are_masked(path, other_process):
+    with pytest.raises(CheckpointLocked) as caught:
+        CheckpointLock(path)
+    assert "password=***" in caught.value.holder
+    assert "hunter2" not in path.read_text()
+
+
+def test_the_kernel_releases_it_when_its_holder_is_killed(path, other_process):
+    assert lock.is_held(path)
+    other_process.kill()
+    other_process.wait()
+    assert not lock.is_held(path)
+    CheckpointLock(path).release()
+
+
+def test_a_second_lock_in_the_same_process_is_refused_as_well(path):
+    held = CheckpointLock(path)
+    with pytest.raises(CheckpointLocked, match=f"process {os.getpid()}"):
+        CheckpointLock(path)
+    held.release()
+    CheckpointLock(path).release()
+
+
+def test_reading_and_copying_the_file_does_not_release_it(path):
+    held = CheckpointLock(path)
+    path.read_text()
+    with path.open("rb+"):
+        pass
+    assert lock.is_held(path)
+    with pytest.raises(CheckpointLocked):
+        CheckpointLock(path)
+    held.release()
+
+
+def test_reading_the_catalog_in_this_process_does_not_release_the_store(committed):
+    with CheckpointStore(committed):
+        (committed / "checkpoint.duckdb").read_bytes()
+        with pytest.raises(CheckpointLocked):
+            CheckpointStore(committed)
+        code = (
+            "import sys; from pathlib import Path; from engine.checkpoint.store import CheckpointStore;"
+            "CheckpointStore(Path(sys.argv[1]))"
+        )
+        command = [sys.executable, "-c", code, str(committed)]
+        other = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert "CheckpointLocked" in other.stderr
+
+
+def test_asking_whether_it_is_held_takes_nothing(path):
+    assert not lock.is_held(path)
+    held = CheckpointLock(path)
+    assert lock.is_held(path)
+    held.release()
+    assert not lock.is_held(path)
+    CheckpointLock(path).release()
+
+
+def test_the_file_stays_so_that_two_never_lock_two_files(path):
+    CheckpointLock(path).release()
+    inode = path.stat().st_ino
+    CheckpointLock(path).release()
+    assert path.stat().st_ino == inode
+
+
+@pytest.mark.parametrize("content", [b"", b"no JSON", b"[]", b"{}", b"\xff", b'{"pid": 1}'])
+def test_a_holder_that_did_not_say_who_it_is_is_another_process(path, content):
+    held = CheckpointLock(path)
+    path.write_bytes(content)
+    with pytest.raises(CheckpointLocked, match="another process"):
+        CheckpointLock(path)
+    held.release()
+
+
+@pytest.mark.parametrize("call", ["ftruncate", "pwrite"])
+def test_a_disk_too_full_for_the_holders_name_still_gives_the_lock(path, monkeypatch, call):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, call, full)
+    held = CheckpointLock(path)
+    with pytest.raises(CheckpointLocked):
+        CheckpointLock(path)
+    held.release()
+
+
+def test_no_descriptor_is_left_open(path):
+    before = open_descriptors()
+    held = CheckpointLock(path)
+    for _ in range(3):
+        with pytest.raises(CheckpointLocked):
+            CheckpointLock(path)
+        lock.is_held(path)
+    held.release()
+    assert open_descriptors() == before
+
+
+def test_a_refused_store_leaves_no_descriptor_open(committed):
+    with CheckpointStore(committed):
+        before = open_descriptors()
+        with pytest.raises(CheckpointLocked):
+            CheckpointStore(committed)
+        assert open_descriptors() == before

@@ -1,0 +1,83 @@
+"""What must hold in a checkpoint folder whose process was killed, before anyone opens it again.
+
+Read with DuckDB and Polars alone, from a copy, so that looking changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import polars as pl
+from kill_target import BATCH_SIZE, source
+
+
+@dataclass(frozen=True)
+class Found:
+    """The first batch that the catalog has not committed, and how many batches' parts have their final names."""
+
+    next_batch_id: int
+    published: int
+
+
+def check(folder: Path, expected: pl.DataFrame, *, rewinding: bool = False) -> Found:
+    """Return what is there; raises AssertionError where a promise is broken.
+
+    `rewinding` says that a rewind may have been under way: parts behind its frontier may be left then.
+    """
+    committed = _committed(folder)
+    by_name: dict[str, tuple[int, int, str]] = {}
+    for batch_id, rows_out, token, checksum in committed:
+        final = folder / "results" / f"part-{batch_id:012d}.parquet"
+        temporary = folder / "results" / f".part-{batch_id:012d}-{token}.tmp"
+        part = temporary if temporary.exists() else final
+        assert part.exists(), f"batch {batch_id} is committed and has no part: the frontier is ahead of the parts"
+        assert f"{zlib.crc32(part.read_bytes()):08x}" == checksum, f"the part of batch {batch_id} is not what was meant"
+        by_name[part.name] = (batch_id, rows_out, token)
+        rows = pl.read_parquet(part)
+        assert rows.height == rows_out
+        assert rows.equals(rows_of(expected, batch_id)), f"batch {batch_id} has other rows than it should"
+    published = sorted((folder / "results").glob("*.parquet")) if (folder / "results").exists() else []
+    for part in published:
+        assert rewinding or part.name in by_name, f"{part.name} is not committed and yet among the results"
+    mirror = folder / "frontier.json"
+    if mirror.exists():
+        last = json.loads(mirror.read_text())["last_completed_batch_id"]
+        assert last <= len(committed) - 1, "frontier.json is ahead of the catalog"
+    return Found(len(committed), len(published))
+
+
+def rows_of(expected: pl.DataFrame, batch_id: int) -> pl.DataFrame:
+    """Return the expected results of one batch."""
+    return expected.filter(pl.col("id").is_between(batch_id * BATCH_SIZE, (batch_id + 1) * BATCH_SIZE - 1))
+
+
+def _committed(folder: Path) -> list[tuple[int, int, str, str]]:
+    """Return (batch, rows out, token, checksum) of the committed batches, by the catalog's own word."""
+    # While a guard stands, the copy in it is what counts, and the catalog beside it may be half written.
+    place = folder / "checkpoint.guard" if (folder / "checkpoint.guard").exists() else folder
+    if not (place / "checkpoint.duckdb").exists():
+        return []
+    with tempfile.TemporaryDirectory() as scratch:
+        for name in ("checkpoint.duckdb", "checkpoint.duckdb.wal"):
+            if (place / name).exists():
+                shutil.copyfile(place / name, Path(scratch) / name)
+        with duckdb.connect(str(Path(scratch) / "checkpoint.duckdb")) as connection:
+            frontiers = connection.execute("SELECT next_batch_id, next_row FROM frontier").fetchall()
+            batches = connection.execute(
+                "SELECT batch_id, rows_out, token, checksum, start_row, end_row FROM batches ORDER BY batch_id"
+            ).fetchall()
+    assert len(frontiers) == 1
+    assert [batch[0] for batch in batches] == list(range(frontiers[0][0])), "the batches don't lead up to the frontier"
+    next_row = 0
+    for batch in batches:
+        assert batch[4] == next_row
+        next_row = batch[5] + 1
+    assert next_row == frontiers[0][1]
+    assert next_row <= source().height
+    return [batch[:4] for batch in batches]

@@ -1,0 +1,21 @@
+"""Start the real command, with one point of the protocol armed: `kill_launcher.py POINT CALL ARGUMENT…`."""
+
+from __future__ import annotations
+
+import sys
+
+import kill_points
+from engine.checkpoint import guard
+from engine.cli.boundary import run_app
+
+
+def main() -> int:
+    point, call, *arguments = sys.argv[1:]
+    guard.COMPACT_AT_BYTES = kill_points.COMPACT_AT_BYTES
+    kill_points.POINTS[point](kill_points.Bomb(int(call)))
+    print("ready", flush=True)  # random kills count their time from here, not from Python's start
+    return run_app(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

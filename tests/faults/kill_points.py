@@ -1,0 +1,250 @@
+"""The points of the protocol at which a process may die, each as a patch that makes it die there.
+
+A point is armed in the child before the command starts; nothing in the engine knows of it. It kills the
+process with SIGKILL when it is reached for the n-th time: no handler, no `finally`, no flush.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine import durable
+from engine.checkpoint import catalog, guard, lock, parts, recovery, store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+COMPACT_AT_BYTES = 4_000
+"""So that a run over a few dozen batches compacts its log several times."""
+
+
+class Bomb:
+    """Goes off at the n-th call, from whatever thread."""
+
+    def __init__(self, call: int) -> None:
+        self.call = call
+        self._calls = 0
+        self._lock = threading.Lock()
+
+    def strikes(self) -> bool:
+        """Count a call; say whether it is the one."""
+        with self._lock:
+            self._calls += 1
+            return self._calls == self.call
+
+    def tick(self) -> None:
+        if self.strikes():
+            die()
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+    while True:  # another thread may be running when the signal lands
+        time.sleep(1)
+
+
+Point = "Callable[[Bomb], None]"
+
+
+def _always(*_: Any, **__: Any) -> bool:
+    return True
+
+
+def before(owner: Any, name: str, matches: Callable[..., bool] = _always) -> Callable[[Bomb], None]:
+    """Die instead of making the n-th call of `owner.name` whose arguments match."""
+
+    def arm(bomb: Bomb) -> None:
+        original = getattr(owner, name)
+
+        @functools.wraps(original)
+        def patched(*args: Any, **kwargs: Any) -> Any:
+            if matches(*args, **kwargs):
+                bomb.tick()
+            return original(*args, **kwargs)
+
+        setattr(owner, name, patched)
+
+    return arm
+
+
+def after(owner: Any, name: str, matches: Callable[..., bool] = _always) -> Callable[[Bomb], None]:
+    """Die as soon as the n-th call of `owner.name` whose arguments match has returned."""
+
+    def arm(bomb: Bomb) -> None:
+        original = getattr(owner, name)
+
+        @functools.wraps(original)
+        def patched(*args: Any, **kwargs: Any) -> Any:
+            result = original(*args, **kwargs)
+            if matches(*args, **kwargs):
+                bomb.tick()
+            return result
+
+        setattr(owner, name, patched)
+
+    return arm
+
+
+def within(owner: Any, name: str, point: Callable[[Bomb], None]) -> Callable[[Bomb], None]:
+    """Arm `point` only when the n-th call of `owner.name` begins; it then goes off at its first call."""
+
+    def arm(bomb: Bomb) -> None:
+        original = getattr(owner, name)
+
+        @functools.wraps(original)
+        def patched(*args: Any, **kwargs: Any) -> Any:
+            if bomb.strikes():
+                point(Bomb(1))
+            return original(*args, **kwargs)
+
+        setattr(owner, name, patched)
+
+    return arm
+
+
+def _part_half_written(bomb: Bomb) -> None:
+    _cut_short(bomb, lambda content: len(content) // 2)
+
+
+def _part_written_not_fsynced(bomb: Bomb) -> None:
+    _cut_short(bomb, len)
+
+
+def _cut_short(bomb: Bomb, length: Callable[[memoryview], int]) -> None:
+    original = durable.write_new
+
+    def patched(path: Path, content: memoryview) -> None:
+        if bomb.strikes():
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, durable.PRIVATE_FILE)
+            os.write(descriptor, content[: length(content)])
+            die()
+        original(path, content)
+
+    durable.write_new = patched
+
+
+def _half_the_renames(bomb: Bomb) -> None:
+    original = parts.publish
+
+    def patched(layout: Any, manifests: Any) -> None:
+        together = list(manifests)
+        if len(together) > 1 and bomb.strikes():
+            original(layout, together[: len(together) // 2])
+            die()
+        original(layout, together)
+
+    parts.publish = patched
+
+
+def _while_folding(bomb: Bomb) -> None:
+    """Die from another thread while DuckDB folds its log into the file: n is how long after its start, in 1/2 ms."""
+    original = guard._checkpoint
+
+    def patched(path: Path) -> None:
+        def wait_and_die() -> None:
+            time.sleep(bomb.call / 2_000)
+            die()
+
+        threading.Thread(target=wait_and_die, daemon=True).start()
+        original(path)
+        time.sleep(1)  # too late for this n: let it die behind the checkpoint
+
+    guard._checkpoint = patched
+
+
+def _named(start: str) -> Callable[..., bool]:
+    return lambda path, *_, **__: path.name.startswith(start)
+
+
+_Store, _Catalog = store.CheckpointStore, catalog.Catalog
+_results = _named("results")
+
+RUN = {
+    "part half written": _part_half_written,
+    "part written, not fsynced": _part_written_not_fsynced,
+    "part fsynced": after(durable, "write_new"),
+    "before the commit": before(_Store, "_commit_rows"),
+    "in the transaction, frontier moved": after(_Catalog, "advance"),
+    "in the transaction, batches added": after(_Catalog, "append_batches"),
+    "after the commit, before the renames": after(_Store, "_commit_rows"),
+    "half of the renames done": _half_the_renames,
+    "renames done, folder not fsynced": within(parts, "publish", before(durable, "fsync_path", _results)),
+    "renames done, folder fsynced": after(parts, "publish"),
+    "before the mirror": within(_Store, "commit", before(_Store, "_write_mirror")),
+    "mirror written, not in place": within(_Store, "commit", before(Path, "replace", _named(".frontier.json"))),
+    "after the mirror": within(_Store, "commit", after(_Store, "_write_mirror")),
+}
+"""Reached by every commit of a run, or by every part."""
+
+COMPACTION = {
+    "before the guard": before(guard, "compact"),
+    "first file copied": after(guard, "_copy"),
+    "guard copied, not in place": before(Path, "replace", _named(".guard-")),
+    "guard in place": before(guard, "_checkpoint"),
+    "log folded into the catalog": after(guard, "_checkpoint"),
+    "guard renamed to be removed": after(Path, "replace", _named("checkpoint.guard")),
+    "guard removed": after(guard, "compact"),
+}
+"""Reached each time that the log has become long."""
+
+FOLDING = {"while the log is folded into the catalog": _while_folding}
+"""Inside DuckDB's own checkpoint."""
+
+BEGINNING = {
+    "folder made": before(lock.CheckpointLock, "__init__"),
+    "lock taken": after(lock.CheckpointLock, "__init__"),
+    "before the catalog's tables": before(_Catalog, "create"),
+    "tables made": after(_Catalog, "create"),
+    "new catalog folded": after(_Catalog, "checkpoint"),
+    "before the new catalog gets its name": before(Path, "replace", _named(".checkpoint-")),
+    "new catalog has its name": after(Path, "replace", _named(".checkpoint-")),
+    "catalog made": after(guard, "create"),
+    "run recorded, not committed": after(_Catalog, "add_run"),
+    "run begun": after(_Store, "begin_run"),
+}
+"""Reached once, by the first run."""
+
+END = {
+    "before the end is recorded": before(_Catalog, "end_run"),
+    "end recorded": after(_Store, "end_run"),
+    "checkpoint closed": after(_Store, "close"),
+}
+"""Reached once, when everything is committed."""
+
+RECOVERY = {
+    "before anything is mended": before(recovery, "decide"),
+    "before a temporary part is deleted": before(Path, "unlink", _named(".part-")),
+    "before committed parts get their names": before(parts, "publish"),
+    "before crashed runs are marked": before(_Catalog, "mark_crashed_runs"),
+    "before the mirror is made again": before(_Store, "_write_mirror"),
+}
+"""Reached by the opening after a kill."""
+
+RESTORING = {
+    "before the copy is put back": before(guard, "_copy"),
+    "catalog put back, log not": within(guard, "restore", before(Path, "replace", _named(".checkpoint.duckdb.wal"))),
+    "both put back, guard still there": before(guard, "_remove_guard"),
+    "guard renamed to be removed": after(Path, "replace", _named("checkpoint.guard")),
+}
+"""Reached by the opening after a kill inside a compaction."""
+
+REWINDING = {
+    "before the rewind": before(_Store, "rewind"),
+    "in the rewind's transaction": after(_Catalog, "rewind"),
+    "rewind committed, before the catalog is read again": within(_Catalog, "rewind", before(_Catalog, "head")),
+    "rewind committed, before the first part is deleted": before(Path, "unlink", _named("part-")),
+    "half of the parts deleted": before(Path, "unlink", _named("part-")),
+    "parts deleted, folder not fsynced": within(_Store, "rewind", before(durable, "fsync_path", _results)),
+    "after the rewind": after(_Store, "rewind"),
+}
+"""Reached by `rewind`, by `reset`, and by a fresh run over old results."""
+
+POINTS: dict[str, Callable[[Bomb], None]] = (
+    RUN | COMPACTION | FOLDING | BEGINNING | END | RECOVERY | RESTORING | REWINDING | {"nowhere": lambda bomb: None}
+)

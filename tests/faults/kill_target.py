@@ -1,0 +1,76 @@
+"""The pipeline that is killed: small batches, several at once, one step with a memory, a source that takes its time."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from engine import (
+    AddColumnBatchStep,
+    Batch,
+    BatchPipeline,
+    DropNullsBatchStep,
+    FrameFetcher,
+    StatefulBatchStep,
+)
+
+if TYPE_CHECKING:
+    from engine.jsonable import Json
+
+ROWS = 12_000
+BATCH_SIZE = 100
+BATCHES = ROWS // BATCH_SIZE
+FETCH_SECONDS = float(os.environ.get("KILL_TARGET_FETCH_SECONDS", "0"))
+
+
+def source() -> pl.DataFrame:
+    """Every seventh value is null; the texts make parts of different sizes."""
+    numbers = range(ROWS)
+    return pl.DataFrame(
+        {
+            "id": numbers,
+            "value": [None if number % 7 == 0 else number * 3 % 1_001 for number in numbers],
+            "text": [f"row {number} " * (number % 5) for number in numbers],
+        }
+    )
+
+
+def expected() -> pl.DataFrame:
+    """The results, made without the engine."""
+    kept = source().drop_nulls()
+    return kept.with_columns(feature=pl.col("value") * 2, total=pl.col("value").cum_sum())
+
+
+class SlowFetcher(FrameFetcher):
+    def __call__(self, batch_id: int, batch_size: int) -> Batch | None:
+        time.sleep(FETCH_SECONDS)
+        return super().__call__(batch_id, batch_size)
+
+
+class RunningTotal(StatefulBatchStep):
+    def process(self, batch: Batch) -> Batch:
+        data = batch.data.with_columns(total=pl.col("value").cum_sum() + self.total)
+        self.total += int(batch.data["value"].sum())
+        return batch.with_data(data)
+
+    def snapshot(self) -> Json:
+        return self.total
+
+    def restore(self, state: Json) -> None:
+        self.total = state if isinstance(state, int) else 0
+
+
+def pipeline() -> BatchPipeline:
+    return BatchPipeline(
+        steps=[
+            DropNullsBatchStep("drop_nulls"),
+            AddColumnBatchStep("add_feature", "value", multiplier=2, output="feature"),
+            RunningTotal("running_total"),
+        ],
+        batch_fetcher=SlowFetcher(source()),
+        batch_size=BATCH_SIZE,
+        workers=3,
+    )

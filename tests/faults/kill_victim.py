@@ -1,0 +1,99 @@
+"""One checkpoint and the processes that are killed over it: the real command, in a child, again and again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import kill_checks
+import kill_target
+import polars as pl
+
+if TYPE_CHECKING:
+    from kill_checks import Found
+
+_HERE = Path(__file__).parent
+_PATIENCE_SECONDS = 120
+
+KILLS: Counter[str] = Counter()
+"""How often a process really died, by point; `at random` among them. The summary at the end shows it."""
+
+
+class Victim:
+    """A checkpoint folder on which commands are run and killed. After each kill the promises are checked."""
+
+    def __init__(self, folder: Path, expected: pl.DataFrame, *, fetch_seconds: float = 0.0) -> None:
+        self.folder = folder
+        self._expected = expected
+        self._environment = os.environ | {"KILL_TARGET_FETCH_SECONDS": str(fetch_seconds)}
+        self._rewinding = False
+
+    def kill_at(self, point: str, *command: str, call: int = 1) -> Found:
+        """Run the command, which must die at the n-th time that it reaches the point; return what it leaves."""
+        child = self._start(point, call, command)
+        _, talk = child.communicate(timeout=_PATIENCE_SECONDS)
+        assert child.returncode == -signal.SIGKILL, f"'{point}' was not reached {call} times\n{talk}"
+        return self._killed(point)
+
+    def kill_after(self, seconds: float, *command: str) -> Found | None:
+        """Run the command and kill it that long after it has begun; None when it had ended by then."""
+        child = self._start("nowhere", 1, command)
+        assert child.stdout is not None
+        child.stdout.readline()
+        time.sleep(seconds)
+        child.kill()
+        _, talk = child.communicate(timeout=_PATIENCE_SECONDS)
+        if child.returncode != -signal.SIGKILL:
+            assert child.returncode == 0, talk
+            return None
+        return self._killed("at random")
+
+    def run(self, *command: str) -> float:
+        """Run the command to its end, which must be a good one; return how long it took once it had begun."""
+        child = self._start("nowhere", 1, command)
+        assert child.stdout is not None
+        child.stdout.readline()
+        began = time.perf_counter()
+        _, talk = child.communicate(timeout=_PATIENCE_SECONDS)
+        assert child.returncode == 0, talk
+        self._rewinding = False
+        return time.perf_counter() - began
+
+    def finish(self) -> None:
+        """Resume to the end; the results must be those of a run that was never interrupted."""
+        self.run(*RUN)
+        found = kill_checks.check(self.folder, self._expected)
+        assert found == kill_checks.Found(kill_target.BATCHES, kill_target.BATCHES)
+        parts = sorted((self.folder / "results").iterdir())
+        assert len(parts) == kill_target.BATCHES, f"something is left behind: {parts}"
+        assert pl.concat(pl.read_parquet(part) for part in parts).equals(self._expected)
+
+    def _killed(self, point: str) -> Found:
+        KILLS[point] += 1
+        return kill_checks.check(self.folder, self._expected, rewinding=self._rewinding)
+
+    def _start(self, point: str, call: int, command: tuple[str, ...]) -> subprocess.Popen[str]:
+        self._rewinding |= command != RUN
+        return subprocess.Popen(
+            [sys.executable, _HERE / "kill_launcher.py", point, str(call), *command, "--checkpoint-dir", self.folder],
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+
+RUN = ("run", str(_HERE / "kill_target.py"))
+FRESH = (*RUN, "--fresh", "--yes")
+RESET = ("reset", "--yes")
+
+
+def rewind(batch_id: int) -> tuple[str, ...]:
+    return ("rewind", str(batch_id), "--yes")

@@ -1,0 +1,91 @@
+"""The real command in a real (pseudo) terminal, for tests of what only a process can show."""
+
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+
+# The child takes the terminal as its own: closing it then sends SIGHUP, as closing a window does.
+_START = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); from tui.cli import main; main()"
+PATIENCE_SECONDS = 10.0
+_ESCAPES = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[()][AB0]|\x1b[=>78]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
+
+
+class TerminalProcess:
+    """`batchpipe-tui` with its terminal. `written` is all that it wrote; close it as a context manager."""
+
+    def __init__(self, *arguments, size=(120, 36), cwd=None, environment=None):
+        self.master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", _START, *map(str, arguments)],
+            stdin=slave, stdout=slave, stderr=slave, cwd=cwd, start_new_session=True,
+            env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **(environment or {})},
+        )  # fmt: skip
+        os.close(slave)
+        self.written = b""
+        self.is_open = True
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.close_terminal()
+
+    @property
+    def text(self) -> str:
+        """What it wrote, without the escape sequences."""
+        return _ESCAPES.sub(b"", self.written).decode("utf-8", "replace")
+
+    def read(self, seconds: float = 0.05) -> None:
+        """Take what it has written."""
+        if self.is_open and select.select([self.master], [], [], seconds)[0]:
+            try:
+                self.written += os.read(self.master, 1 << 16)
+            except OSError:  # the other end is closed
+                self.close_terminal()
+
+    def until(self, condition):
+        """Read until the condition holds."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while not condition():
+            assert time.monotonic() < end, (
+                f"not in time; ended: {self.process.poll()}, open: {self.is_open}, screen: {self.text[-2000:]}"
+            )
+            self.read()
+
+    def until_text(self, text):
+        self.until(lambda: text in self.text)
+
+    def press(self, keys: str) -> None:
+        os.write(self.master, keys.encode())
+
+    def send(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def close_terminal(self) -> None:
+        """Hang up: the kernel sends SIGHUP to the process."""
+        if self.is_open:
+            self.is_open = False
+            os.close(self.master)
+
+    def exit_code(self) -> int:
+        """Wait for the end; keep on reading, because a full terminal would hold it up."""
+        self.until(lambda: self.process.poll() is not None)
+        return self.process.returncode
+
+    def cpu_seconds(self) -> float:
+        """CPU time that the process has used so far, system time too."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -1,0 +1,198 @@
+"""Everything a person can do, once: key, words, when it is possible, and whether it destroys something.
+
+Bindings, footer, command palette, help screen and `check_action` are all made from `ACTIONS`, so they
+can't disagree. An id is the name of the `action_…` method that does it. Two actions may share a key when no
+situation allows both: r is Run, Resume or Retry. It must not know of screens or widgets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from textual.binding import Binding
+
+from engine.state import RunState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+STILL = frozenset({RunState.IDLE, RunState.RESUMABLE, RunState.FAILED, RunState.FINISHED})
+LIVE = frozenset({RunState.RUNNING, RunState.STOPPING})
+DONE_SOME = STILL - {RunState.IDLE}
+ANY: frozenset[RunState | None] = STILL | LIVE | {None}
+
+
+class Scope(Enum):
+    """Where an action is at home: on the dashboard alone, or on every screen."""
+
+    DASHBOARD = auto()
+    APP = auto()
+
+
+class Need(Enum):
+    """What must be there for an action to make sense."""
+
+    PIPELINE = auto()
+    """A pipeline is loaded."""
+    REST = auto()
+    """No other job is being done on the checkpoint. A run that is going on is no such job."""
+    COMMITTED = auto()
+    """At least one batch is committed."""
+    FAILURE = auto()
+    """There is a failure to look at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """All that decides what is possible; `state` is None while no pipeline is loaded."""
+
+    state: RunState | None = None
+    working: bool = False
+    committed: bool = False
+    failure: bool = False
+
+    def has(self, need: Need) -> bool:
+        """Say whether a need is met."""
+        return {
+            Need.PIPELINE: self.state is not None,
+            Need.REST: not self.working,
+            Need.COMMITTED: self.committed,
+            Need.FAILURE: self.failure,
+        }[need]
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing to do. `footer` is its rank there, smaller is kept longer in a narrow one, None is never shown."""
+
+    id: str
+    key: str
+    words: str
+    tells: str
+    states: frozenset[RunState | None] = ANY
+    needs: tuple[Need, ...] = ()
+    destructive: bool = False
+    footer: int | None = None
+    scope: Scope = Scope.DASHBOARD
+    in_palette: bool = True
+    priority: bool = False
+
+    def possible(self, situation: Situation) -> bool:
+        """Say whether it can be done in this situation."""
+        return situation.state in self.states and all(situation.has(need) for need in self.needs)
+
+    @property
+    def key_words(self) -> str:
+        """The key as people write it: `^s` for ctrl+s.
+
+        >>> ACTION["screenshot"].key_words, ACTION["filter"].key_words
+        ('^s', '/')
+        """
+        return _KEY_WORDS.get(self.key) or self.key.replace("ctrl+", "^")
+
+
+_KEY_WORDS = {"slash": "/", "question_mark": "?", "f5": "F5", "escape": "Esc"}
+_GO = (Need.PIPELINE, Need.REST)
+
+ACTIONS: tuple[Action, ...] = (
+    Action("run", "r", "Run", "Run the pipeline from the first batch.", frozenset({RunState.IDLE}), _GO, footer=0),
+    Action("resume", "r", "Resume", "Go on from the frontier.", frozenset({RunState.RESUMABLE}), _GO, footer=0),
+    Action(
+        "retry", "r", "Retry", "Read the pipeline file again if it was edited, and go on with the batch that failed.",
+        frozenset({RunState.FAILED}), _GO, footer=0,
+    ),
+    Action(
+        "run_on", "r", "Run on", "Look for rows that came to the source since it was finished.",
+        frozenset({RunState.FINISHED}), _GO, footer=7,
+    ),
+    Action(
+        "stop", "s", "Stop", "Finish and commit the batches in flight, then stop.",
+        frozenset({RunState.RUNNING}), footer=1,
+    ),
+    Action(
+        "stop_now", "S", "Stop now", "Give up the batches in flight; what is committed stays, the rest is done again.",
+        LIVE, footer=2,
+    ),
+    Action(
+        "rewind", "w", "Rewind", "Move the frontier back to a batch and drop the results behind it; asks first.",
+        DONE_SOME, (*_GO, Need.COMMITTED), destructive=True, footer=5,
+    ),
+    Action(
+        "reset", "R", "Reset", "Drop all results and begin again; asks first.",
+        DONE_SOME, _GO, destructive=True, footer=6,
+    ),
+    Action(
+        "export", "e", "Export", "Write the results into one .parquet, .csv or .duckdb file.",
+        needs=(Need.PIPELINE, Need.COMMITTED), footer=4,
+    ),
+    Action("copy", "c", "Copy", "Copy the failure or detail as plain text.", needs=(Need.PIPELINE,)),
+    Action(
+        "open_source", "o", "Open source", "Open the line that failed in $EDITOR.",
+        needs=(Need.PIPELINE, Need.FAILURE), footer=3,
+    ),
+    Action("read_again", "f5", "Read again", "Read the pipeline file and the checkpoint again.", STILL | {None},
+           (Need.REST,)),
+    Action("report", "m", "Report", "Write the run as a Markdown file.", needs=(Need.PIPELINE,)),
+    Action("filter", "slash", "Filter", "Show only failures and log lines that hold a text.", footer=9),
+    Action("zoom", "z", "Zoom", "Give the whole screen to the pane in focus, or give it back.", footer=8),
+    Action("freeze", "f", "Freeze", "Hold the panes still; the run goes on, the top line too."),
+    Action("back", "escape", "Back", "Leave zoom, filter or the tab row.", in_palette=False),
+    Action("open_other", "ctrl+o", "Open", "Choose another pipeline.", STILL | {None}, (Need.REST,)),
+    Action("theme", "t", "Theme", "Switch to the next theme.", scope=Scope.APP),
+    Action("screenshot", "ctrl+s", "Screenshot", "Save the screen as an SVG picture.", scope=Scope.APP),
+    Action("command_palette", "ctrl+p", "Palette", "Search all commands.", footer=10, scope=Scope.APP, in_palette=False,
+           priority=True),
+    Action("help", "question_mark", "Help", "Show all keys and what they do.", footer=1, scope=Scope.APP),
+    Action("suspend_process", "ctrl+z", "Suspend", "Back to the shell; `fg` returns. A run pauses meanwhile.",
+           scope=Scope.APP),
+    Action("leave", "q", "Quit", "Leave; asks what to do with a run that is going on.", footer=0, scope=Scope.APP),
+    Action("interrupt", "ctrl+c", "Interrupt", "Stop gracefully and quit; twice: stop now and quit.",
+           scope=Scope.APP, in_palette=False, priority=True),
+)  # fmt: skip
+"""In the order of footer and help."""
+
+ACTION = {action.id: action for action in ACTIONS}
+
+
+def bindings(scope: Scope) -> list[Binding]:
+    """Return the bindings of one scope."""
+    return [
+        Binding(action.key, action.id, action.words, show=False, priority=action.priority)
+        for action in ACTIONS
+        if action.scope is scope
+    ]
+
+
+def possible(action_id: str, situation: Situation) -> bool:
+    """Say whether an action can be done now; what isn't in the registry always can."""
+    action = ACTION.get(action_id)
+    return action is None or action.possible(situation)
+
+
+def footer(situation: Situation, width: int, *, dashboard: bool = True) -> list[Action]:
+    """Return the actions to name in a footer of `width` cells, in the registry's order.
+
+    `dashboard=False` is the footer of another screen, where only what is possible everywhere counts.
+
+    >>> [action.words for action in footer(Situation(RunState.IDLE), width=24)]
+    ['Run', 'Help', 'Quit']
+    """
+    shown = [
+        action
+        for action in ACTIONS
+        if action.footer is not None and (dashboard or action.scope is Scope.APP) and action.possible(situation)
+    ]
+    while len(shown) > 1 and sum(_cells(action) for action in shown) > width:
+        shown.remove(max(shown, key=lambda action: (action.footer or 0, -ACTIONS.index(action))))
+    return shown
+
+
+def _cells(action: Action) -> int:
+    return len(action.key_words) + 1 + len(action.words) + 2
+
+
+def in_palette(situation: Situation) -> Iterable[Action]:
+    """Yield the possible actions that the command palette offers."""
+    return (action for action in ACTIONS if action.in_palette and action.possible(situation))

@@ -1,0 +1,274 @@
+"""The app: one bridge, the screens over it, and how the program ends.
+
+Invariant: whatever happens to the screen, the run is stopped gracefully or goes on to its next commit; the
+screen's end is never the reason that something is lost. It must not touch the engine but through the bridge.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import App
+from textual.content import Content
+from textual.message import Message
+
+from engine.errors import describe
+from engine.safe_text import safe
+from engine.state import RunState
+from tui import settings as stored
+from tui import themes
+from tui.actions import Scope, Situation, bindings, possible
+from tui.bridge import Bridge
+from tui.glyphs import Glyphs, glyphs_for
+from tui.outcome import Done, Job
+from tui.palette import ActionCommands
+from tui.screens.base import DashboardBase
+from tui.target import Overrides
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from textual.binding import BindingType
+    from textual.command import Provider
+
+    from engine.pipeline import BatchPipeline
+    from tui.screens.opening import OpeningScreen
+
+EXIT_FAILED = 1
+EXIT_LOCKED = 3
+EXIT_RESUMABLE = 4
+EXIT_INTERRUPTED = 130
+
+
+class JobDone(Message):
+    """A worker is through with a job."""
+
+    def __init__(self, done: Done) -> None:
+        self.done = done
+        super().__init__()
+
+
+class BatchPipeApp(App[None], inherit_bindings=False):
+    """The dashboard as a program.
+
+    Args:
+        target: what to open, `file.py[:name]` or `package.module:name`; with neither this nor `pipeline` the
+            opening screen asks.
+        pipeline: a pipeline that is there already.
+        bridge: in place of both; tests pass one that stands still.
+        settings: what was kept for this person; read from their file unless given, and then never written.
+        glyphs: the characters to draw with; as the settings say unless given.
+        theme: a theme's name, instead of the one in the settings.
+        begin: run at once.
+        now: the time; tests pass a clock that stands still.
+    """
+
+    TITLE = "batchpipe"
+    CSS_PATH: ClassVar[list[str | PurePath]] = ["styles/dashboard.tcss", "styles/dialogs.tcss", "styles/opening.tcss"]
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings(Scope.APP)]
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {ActionCommands}
+    ESCAPE_TO_MINIMIZE = False
+
+    def __init__(
+        self,
+        target: str | None = None,
+        *,
+        pipeline: BatchPipeline | None = None,
+        bridge: Bridge | None = None,
+        overrides: Overrides | None = None,
+        settings: stored.Settings | None = None,
+        glyphs: Glyphs | None = None,
+        theme: str = "",
+        begin: bool = False,
+        now: Callable[[], datetime] | None = None,
+    ) -> None:
+        super().__init__()
+        self._settings_file = stored.settings_file() if settings is None else None
+        self.settings = stored.load(self._settings_file) if self._settings_file else settings or stored.Settings()
+        self.glyphs = glyphs or glyphs_for(ascii_only=self.settings.ascii)
+        self.now = now or (lambda: datetime.now(UTC))
+        self.bridge: Bridge | None = bridge
+        self._overrides = overrides or Overrides()
+        self._begin = begin
+        self._leaving = False
+        self._interrupts = 0
+        self._dashboard: DashboardBase | None = None
+        if bridge is None and (target is not None or pipeline is not None):
+            self.bridge = Bridge(target, pipeline=pipeline, overrides=self._overrides)
+        for own in themes.OWN:
+            self.register_theme(own)
+        wanted = theme or self.settings.theme
+        self.theme = wanted if wanted in self.available_themes else themes.DEFAULT
+
+    def on_mount(self) -> None:
+        """Open the first screen."""
+        if self.bridge is not None:
+            self.open_dashboard(self.bridge)
+        else:
+            self.open_opening()
+
+    def open_opening(self) -> None:
+        """Ask what to open."""
+        from tui.screens.opening import OpeningScreen
+
+        self._dashboard = None
+        self.push_screen(OpeningScreen(self.settings))
+
+    def open_dashboard(self, bridge: Bridge) -> None:
+        """Show a pipeline."""
+        from tui.screens.dashboard import Dashboard
+
+        self.bridge = bridge
+        bridge.deliver = self._deliver
+        self._dashboard = Dashboard(bridge, now=self.now, begin=self._begin)
+        self._begin = False
+        self.push_screen(self._dashboard)
+
+    async def on_opening_screen_chosen(self, event: OpeningScreen.Chosen) -> None:
+        """A pipeline was chosen in the opening screen."""
+        await self.pop_screen()
+        self.open_dashboard(Bridge(event.target, overrides=self._overrides))
+
+    # --- jobs -----------------------------------------------------------------------------------------
+
+    def _deliver(self, done: Done) -> None:
+        """Take the end of a job from a worker thread; a screen that is gone takes nothing."""
+        if self.is_running:
+            self.post_message(JobDone(done))
+
+    def on_job_done(self, event: JobDone) -> None:
+        """Show how a job ended, and leave if that was what was waited for."""
+        if self._leaving and not (self.bridge and self.bridge.running):
+            self.exit(return_code=self.exit_code())
+            return
+        if event.done.job is Job.LOAD and event.done.trouble is None:
+            self._remember()
+        if isinstance(self._dashboard, DashboardBase):
+            self._dashboard.job_done(event.done)
+
+    def _remember(self) -> None:
+        bridge = self.bridge
+        if bridge is None or bridge.pipeline is None or bridge.target is None:
+            return
+        file = bridge.target.known_file
+        text = bridge.target.text
+        if file is not None and text.startswith(str(file)):
+            text = f"{file.resolve()}{text[len(str(file)) :]}"
+        pipeline = bridge.pipeline
+        recent = stored.Recent(text, pipeline.name, str(pipeline.checkpoint_dir.resolve()))
+        self._keep(self.settings.with_recent(recent))
+
+    def _keep(self, settings: stored.Settings) -> None:
+        self.settings = settings
+        if self._settings_file is not None:
+            problem = stored.save(settings, self._settings_file)
+            if problem:
+                self.notify(safe(problem), severity="warning", markup=False)
+
+    # --- what can be done on every screen -------------------------------------------------------------
+
+    def situation(self) -> Situation:
+        """Return what decides which actions are possible."""
+        return self._dashboard.situation() if self._dashboard is not None else Situation()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Say whether an action can be done now; the registry knows."""
+        del parameters
+        return possible(action, self.situation())
+
+    def action_theme(self) -> None:
+        """Switch to the next theme, and keep it."""
+        self.theme = themes.after(self.theme)
+        self._keep(replace(self.settings, theme=self.theme))
+        self.notify(self.theme, timeout=2, markup=False)
+
+    def action_help(self) -> None:
+        """Show the keys."""
+        from tui.screens.help import HelpScreen
+
+        self.push_screen(HelpScreen(self.situation()))
+
+    def action_screenshot(self, filename: str | None = None, path: str | None = None) -> None:
+        """Save the screen as a picture in the current folder."""
+        try:
+            saved = self.save_screenshot(filename, path)
+        except OSError as error:
+            self.notify(f"The picture can't be saved: {error.strerror}", severity="error", markup=False)
+        else:
+            self.notify(f"The picture is in {safe(str(Path(saved).resolve()))}.", markup=False)
+
+    # --- leaving --------------------------------------------------------------------------------------
+
+    def action_leave(self) -> None:
+        """Quit; ask first while a run is going on."""
+        if self.bridge is None or not self.bridge.running:
+            self.exit(return_code=self.exit_code())
+            return
+        from tui.screens.quit import QuitScreen
+
+        def answered(yes: bool | None) -> None:  # noqa: FBT001 (Textual's callback)
+            if yes:
+                self.leave_when_stopped()
+
+        self.push_screen(QuitScreen(self.bridge.view().batches_in_flight), answered)
+
+    def action_interrupt(self) -> None:
+        """Once: stop gracefully and quit. Twice: give up what is in flight. Three times: don't wait either."""
+        self._interrupts += 1
+        if self.bridge is None or not self.bridge.running or self._interrupts > 2:  # noqa: PLR2004 (told above)
+            self.exit(return_code=EXIT_INTERRUPTED if self._interrupts > 1 else self.exit_code())
+            return
+        self.leave_when_stopped(now=self._interrupts > 1)
+        if self._interrupts == 1:
+            self.notify("Stopping after the batches in flight, then leaving. Ctrl+C again gives them up.", markup=False)
+
+    def leave_when_stopped(self, *, now: bool = False) -> None:
+        """Stop the run, and exit when it is over."""
+        self._leaving = True
+        if self.bridge is not None and self.bridge.running:
+            self.bridge.stop(now=now)
+        else:
+            self.exit(return_code=self.exit_code())
+
+    def leave_from_thread(self) -> None:
+        """Exit, asked from another thread."""
+        with suppress(RuntimeError):  # the event loop has ended already
+            self.call_later(self.exit, None, self.exit_code())
+
+    @property
+    def waits_for_run(self) -> bool:
+        """Whether the batches in flight may finish after the screen has gone."""
+        return self._interrupts < 2  # noqa: PLR2004 (the second Ctrl+C gives them up)
+
+    def exit_code(self) -> int:
+        """Return the status that tells how the last run of this session ended; 0 when nothing was run."""
+        bridge = self.bridge
+        if bridge is None:
+            return 0
+        if bridge.trouble is not None:
+            return bridge.trouble.exit_code
+        view = bridge.view()
+        if view.run_id is None:
+            return 0
+        if self._interrupts > 1:
+            return EXIT_INTERRUPTED
+        return {RunState.FINISHED: 0, RunState.FAILED: EXIT_FAILED}.get(view.state, EXIT_RESUMABLE)
+
+    def _print(self, text: str, stderr: bool = False) -> None:  # noqa: FBT001, FBT002 (Textual's signature)
+        """Write what user code prints into the log; a message for each print would drown the screen."""
+        if self.bridge is not None:
+            self.bridge.log.printed(text)
+        super()._print(text, stderr)
+
+    def _fatal_error(self) -> None:
+        """End with one line instead of Textual's traceback, which prints the locals of every frame: secrets too."""
+        error = self._exception
+        text = describe(error) if error is not None else "an unknown error"
+        self._exit_renderables.append(
+            Content(f"The screen failed and was closed: {safe(text)}\nThe run was stopped after its last commit.")
+        )
+        self._close_messages_no_wait()

@@ -1,0 +1,52 @@
+"""The last line of the screen: the keys that do something now, as many as fit, each of them a button.
+
+Textual's own footer mounts a widget a key and was seen to leak them; this is one line, drawn anew only when
+the situation changes.
+"""
+
+from __future__ import annotations
+
+from textual.content import Content
+from textual.widget import Widget
+
+from tui.actions import Scope, Situation, footer
+
+
+class KeyLine(Widget):
+    """Shows the footer of the registry for a situation."""
+
+    DEFAULT_CSS = """
+    KeyLine {
+        dock: bottom;
+        height: 1;
+        background: $panel;
+        color: $foreground;
+        link-color: $foreground;
+        link-style: none;
+        link-background-hover: $primary 30%;
+        link-color-hover: $foreground;
+        link-style-hover: none;
+    }
+    """
+
+    def __init__(self, *, dashboard: bool = False) -> None:
+        super().__init__()
+        self._dashboard = dashboard
+        self._situation = Situation()
+
+    def show(self, situation: Situation | None = None) -> None:
+        """Draw the keys of a situation."""
+        self._situation = situation or Situation()
+        self.refresh()
+
+    def render(self) -> Content:
+        """One line."""
+        shown = footer(self._situation, self.size.width - 1, dashboard=self._dashboard)
+        parts: list[Content] = [Content(" ")]
+        for action in shown:
+            space = "app" if action.scope is Scope.APP else "screen"
+            style = "$error" if action.destructive else "$accent"
+            words = f"[bold {style}]{action.key_words}[/] {action.words}"
+            key = Content.from_markup(f"[@click={space}.{action.id}]{words}[/]")
+            parts += [key, Content("  ")]
+        return Content("").join(parts)

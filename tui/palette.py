@@ -1,0 +1,48 @@
+"""The command palette's offers: what the registry says is possible now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.command import DiscoveryHit, Hit, Provider
+
+from tui.actions import Scope, Situation, in_palette
+from tui.screens.base import DashboardBase
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from textual.command import Hits
+
+    from tui.actions import Action
+
+
+class ActionCommands(Provider):
+    """Offers actions with their keys."""
+
+    async def discover(self) -> Hits:
+        """Yield all that can be done now, in the registry's order."""
+        for action in self._offered():
+            yield DiscoveryHit(_words(action), self._doer(action), help=action.tells)
+
+    async def search(self, query: str) -> Hits:
+        """Yield what fits what was typed."""
+        matcher = self.matcher(query)
+        for action in self._offered():
+            score = matcher.match(_words(action))
+            if score > 0:
+                yield Hit(score, matcher.highlight(_words(action)), self._doer(action), help=action.tells)
+
+    def _offered(self) -> Iterable[Action]:
+        screen = self.screen
+        if isinstance(screen, DashboardBase):
+            return in_palette(screen.situation())
+        return (action for action in in_palette(Situation()) if action.scope is Scope.APP)
+
+    def _doer(self, action: Action) -> Callable[[], Awaitable[object]]:
+        namespace = self.app if action.scope is Scope.APP else self.screen
+        return lambda: self.app.run_action(action.id, namespace)
+
+
+def _words(action: Action) -> str:
+    return f"{action.words} ({action.key_words})"

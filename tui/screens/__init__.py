@@ -1,0 +1,1 @@
+"""The screens: opening, dashboard, and the dialogs that ask before something is lost."""

@@ -1,0 +1,52 @@
+"""What all parts of the dashboard share: the bridge, the view of this instant, and saying things."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.screen import Screen
+
+from engine.safe_text import safe
+from tui.actions import LIVE, Situation, possible
+from tui.outcome import Job
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from tui.bridge import Bridge
+    from tui.outcome import Done
+
+TOAST_LIMIT = 400
+
+
+class DashboardBase(Screen[None]):
+    """A screen over one bridge. `seen` is the latest view that was pulled, whatever is frozen."""
+
+    def __init__(self, bridge: Bridge, *, now: Callable[[], datetime]) -> None:
+        super().__init__()
+        self.bridge = bridge
+        self.now = now
+        self.seen = bridge.view()
+
+    def situation(self) -> Situation:
+        """Return what decides which actions are possible."""
+        bridge, view = self.bridge, self.seen
+        return Situation(
+            state=view.state if bridge.loaded else None,
+            working=bridge.working is not None and not (bridge.working is Job.RUN and view.state in LIVE),
+            committed=view.frontier >= 0,
+            failure=bool(view.failures),
+        )
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Say whether an action can be done now; the registry knows."""
+        del parameters
+        return possible(action, self.situation())
+
+    def job_done(self, done: Done) -> None:
+        """Take the end of a job."""
+
+    def say(self, text: str, *, bad: bool = False) -> None:
+        """Show a short message that goes away by itself; its text may come from anywhere."""
+        self.app.notify(safe(text, TOAST_LIMIT), severity="error" if bad else "information", markup=False)

@@ -1,0 +1,118 @@
+"""What a person takes out of the dashboard: a copy, a report, the results, a line in their editor."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from textual.app import SuspendNotSupported
+
+from tui.report import markdown
+from tui.screens.ask import AskScreen
+from tui.screens.base import DashboardBase
+from tui.screens.confirm import ConfirmScreen
+from tui.source_line import SourceLine, editor_command, source_line
+
+if TYPE_CHECKING:
+    from engine.events import BatchFailed
+
+SUFFIXES = (".parquet", ".csv", ".duckdb", ".db")
+
+
+class FileCommands(DashboardBase):
+    """Copy, open, export, report."""
+
+    def detail_text(self) -> str:
+        """Return what the detail pane shows, as plain text."""
+        return ""
+
+    def failure_in_mind(self) -> BatchFailed | None:
+        """Return the failure that a person looks at."""
+        return None
+
+    def action_copy(self) -> None:
+        """Copy what the detail pane shows."""
+        text = self.detail_text()
+        if text:
+            self.app.copy_to_clipboard(text)
+            self.say("Copied.")
+        else:
+            self.say("Nothing is selected that could be copied.")
+
+    def action_open_source(self) -> None:
+        """Open the line that failed in the person's editor, with the terminal to itself."""
+        place = self.place_of_failure()
+        if place is None:
+            self.say("No file of yours is in that traceback.", bad=True)
+            return
+        command = editor_command(place)
+        try:
+            with self.app.suspend():
+                # The descriptors that a child would inherit lead to the log.
+                screen = sys.__stderr__
+                status = subprocess.run(command, check=False, stdout=screen, stderr=screen).returncode  # noqa: S603 (the person's own $EDITOR)
+        except SuspendNotSupported:
+            self.say("This terminal can't be lent to an editor.", bad=True)
+        except OSError as error:
+            self.say(f"{command[0]} can't be started: {error.strerror}. Set $EDITOR.", bad=True)
+        else:
+            if status:
+                self.say(f"{command[0]} ended with status {status}.", bad=True)
+        self.refresh()
+
+    def place_of_failure(self) -> SourceLine | None:
+        """Return the line of a person's own file where the failure is at home."""
+        failure = self.failure_in_mind()
+        if failure is None:
+            return None
+        file = self.bridge.target.known_file if self.bridge.target else None
+        return source_line(failure.traceback, file, failure.step)
+
+    def action_export(self) -> None:
+        """Ask for a path, and write the results there."""
+
+        def problem(text: str) -> str:
+            path = Path(text).expanduser()
+            if path.suffix.lower() not in SUFFIXES:
+                return f"The name must end in one of {', '.join(SUFFIXES)}."
+            return "" if path.parent.is_dir() else f"The folder {path.parent} does not exist."
+
+        def chosen(text: str | None) -> None:
+            if text is not None:
+                self.export_to(Path(text).expanduser())
+
+        lines = [f"Write the results of {self.seen.frontier + 1:,} batches into one file:"]
+        name = f"{self.seen.pipeline or 'results'}.parquet"
+        self.app.push_screen(AskScreen("Export the results", lines, verb="Export", value=name, problem=problem), chosen)
+
+    def export_to(self, path: Path) -> None:
+        """Write the results; ask first when a file would be replaced."""
+
+        def answered(yes: bool | None) -> None:  # noqa: FBT001 (Textual's callback)
+            if yes:
+                self.begin_export(path, overwrite=True)
+
+        if path.exists():
+            lines = [f"{path} is there already.", "A DuckDB file keeps its other tables; any other file is replaced."]
+            self.app.push_screen(ConfirmScreen("Overwrite?", lines, verb="Overwrite"), answered)
+        else:
+            self.begin_export(path, overwrite=False)
+
+    def begin_export(self, path: Path, *, overwrite: bool) -> None:
+        """Hand the export to the worker."""
+        self.bridge.export(str(path), overwrite=overwrite)
+        self.say(f"Exporting to {path}…")
+
+    def action_report(self) -> None:
+        """Write the run as Markdown into the current folder."""
+        view = self.seen
+        run = f"-run-{view.run_id}" if view.run_id is not None else ""
+        path = Path(f"{view.pipeline or 'pipeline'}{run}.md".replace("/", "_"))
+        try:
+            path.write_text(markdown(view, self.bridge.runs, self.now()), encoding="utf-8")
+        except OSError as error:
+            self.say(f"The report can't be written to {path}: {error.strerror}", bad=True)
+        else:
+            self.say(f"The report is in {path.resolve()}.")

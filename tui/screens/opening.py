@@ -1,0 +1,152 @@
+"""The first screen when no pipeline was named: the samples, the recent ones, and a path to open.
+
+Nothing is loaded or opened here: a sample is told by its docstring, a recent pipeline by its mirror file.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.containers import Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.screen import Screen
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from engine.errors import FrontierUnreadable
+from engine.frontier import Frontier
+from engine.safe_text import safe
+from tui.key_line import KeyLine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from textual.app import ComposeResult
+    from textual.binding import BindingType
+
+    from tui.settings import Recent, Settings
+
+SHORT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One pipeline that can be opened."""
+
+    target: str
+    name: str
+    tells: str
+
+
+class OpeningScreen(Screen[None]):
+    """Chooses a target and tells the app."""
+
+    BINDINGS: ClassVar[list[BindingType]] = []
+
+    class Chosen(Message):
+        """A target was chosen."""
+
+        def __init__(self, target: str) -> None:
+            self.target = target
+            super().__init__()
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self._settings = settings
+        self._choices: list[Choice] = []
+
+    def compose(self) -> ComposeResult:
+        """A word on what this is, the choices, the path."""
+        with Vertical(id="opening"):
+            yield Static("batchpipe", id="opening-name")
+            yield Static("batch pipelines that never lose their place", id="opening-words")
+            choices = OptionList(id="choices")
+            choices.border_title = "Open a pipeline"
+            choices.border_subtitle = "enter opens"
+            yield choices
+            path = Input(placeholder="pipeline.py, pipeline.py:name or package.module:name", id="path", compact=True)
+            path.border_title = "Or by its path"
+            yield path
+            yield Static("", id="opening-problem", markup=False)
+        yield KeyLine()
+
+    def on_mount(self) -> None:
+        """List what can be opened."""
+        choices = self.query_one(OptionList)
+        for heading, found in (
+            ("recent", [recent_choice(recent) for recent in self._settings.recents]),
+            ("samples", list(samples())),
+        ):
+            if found:
+                choices.add_option(Option(Content.styled(heading, "$text-muted"), disabled=True))
+            for choice in found:
+                choices.add_option(Option(_row(choice), id=str(len(self._choices))))
+                self._choices.append(choice)
+        choices.focus()
+        choices.action_first()
+
+    def on_screen_resume(self) -> None:
+        """Show the keys."""
+        self.query_one(KeyLine).show()
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Open what was chosen."""
+        event.stop()
+        if event.option.id is not None:
+            self.post_message(self.Chosen(self._choices[int(event.option.id)].target))
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Open the path."""
+        event.stop()
+        target = event.value.strip()
+        if target:
+            self.post_message(self.Chosen(target))
+
+
+def samples() -> Iterator[Choice]:
+    """Yield the sample pipelines of this installation, without importing them."""
+    found = find_spec("sample_data")
+    for folder in found.submodule_search_locations or () if found else ():
+        for file in sorted(Path(folder).glob("*.py")):
+            if file.name != "__init__.py":
+                yield Choice(f"sample_data.{file.stem}:pipeline", file.stem, _first_sentence(file))
+
+
+def _first_sentence(file: Path) -> str:
+    try:
+        text = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+    except (OSError, ValueError, SyntaxError):
+        return ""
+    return text.partition("\n")[0]
+
+
+def recent_choice(recent: Recent) -> Choice:
+    """Return a recent pipeline with what its mirror file says; the catalog isn't opened."""
+    mirror = Path(recent.checkpoint_dir) / "frontier.json"
+    if not mirror.exists():
+        return Choice(recent.target, recent.name, "not begun")
+    try:
+        frontier = Frontier.load(mirror)
+    except FrontierUnreadable:
+        return Choice(recent.target, recent.name, "its frontier.json can't be read")
+    if frontier.last_completed_batch_id < 0:
+        return Choice(recent.target, recent.name, "not begun")
+    return Choice(
+        recent.target,
+        recent.name,
+        f"batch {frontier.last_completed_batch_id:,} done, {frontier.total_rows_processed:,} rows",
+    )
+
+
+def _row(choice: Choice) -> Content:
+    return Content.assemble(
+        (f"  {safe(choice.name, 30):<16} ", "bold"),
+        safe(choice.tells, SHORT),
+        "\n",
+        (f"  {'':<16} {safe(choice.target, SHORT)}", "$text-muted"),
+    )

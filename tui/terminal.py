@@ -1,0 +1,64 @@
+"""The terminal for the screen alone: what foreign code writes to it goes to the log instead.
+
+A panic in Rust, a C library's warning or a child process writes to descriptors 1 and 2 past Python, right over the
+picture. While the block runs, the screen has a descriptor of its own and those two lead into a pipe.
+"""
+
+from __future__ import annotations
+
+import codecs
+import os
+import sys
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_CHUNK = 65_536
+_LAST_WORDS_SECONDS = 1.0
+
+
+@contextmanager
+def own_terminal(written: Callable[[str], None]) -> Iterator[None]:
+    """Keep descriptors 1 and 2 off the terminal; `written` is called, in a thread, with what they were given."""
+    streams = sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__
+    for stream in streams[:2]:
+        stream.flush()
+    kept = os.dup(1), os.dup(2)
+    read_end, write_end = os.pipe()
+    screen = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="replace")
+    reader = threading.Thread(target=_pass_on, args=(read_end, written), name="stray output", daemon=True)
+    reader.start()
+    sys.stdout = sys.stderr = screen
+    # Textual draws on the one, and asks the other how large the terminal is.
+    sys.__stdout__ = sys.__stderr__ = screen  # type: ignore[misc]
+    os.dup2(write_end, 1)
+    os.dup2(write_end, 2)
+    os.close(write_end)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = streams[:2]
+        sys.__stdout__, sys.__stderr__ = streams[2:]  # type: ignore[misc]
+        for number, descriptor in enumerate(kept, 1):
+            os.dup2(descriptor, number)
+            os.close(descriptor)
+        _close_quietly(screen.close)
+        reader.join(_LAST_WORDS_SECONDS)
+
+
+def _pass_on(descriptor: int, written: Callable[[str], None]) -> None:
+    decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+    while chunk := os.read(descriptor, _CHUNK):
+        written(decode(chunk))
+    os.close(descriptor)
+
+
+def _close_quietly(close: Callable[[], None]) -> None:
+    try:
+        close()
+    except OSError:
+        # The terminal has gone: what was to be drawn is lost, and nobody is there to miss it.
+        return

@@ -1,0 +1,28 @@
+"""Panes of the dashboard: each draws one immutable value, and says by message what a person chose.
+
+No widget touches the engine, a thread, a file or a clock.
+"""
+
+from tui.widgets.batch_grid import BatchGridPane
+from tui.widgets.detail import DetailPane
+from tui.widgets.failures import FailuresPane
+from tui.widgets.log import LogPane
+from tui.widgets.pane import Pane
+from tui.widgets.results import ResultsPane
+from tui.widgets.runs import RunsPane
+from tui.widgets.status_bar import StatusBar
+from tui.widgets.steps import StepsPane
+from tui.widgets.throughput import ThroughputPane
+
+__all__ = [
+    "BatchGridPane",
+    "DetailPane",
+    "FailuresPane",
+    "LogPane",
+    "Pane",
+    "ResultsPane",
+    "RunsPane",
+    "StatusBar",
+    "StepsPane",
+    "ThroughputPane",
+]

@@ -1,0 +1,244 @@
+"""Every batch of the source at a glance: a cell for each, or for several when there are more batches than cells.
+
+A cell shows the worst state that it stands for (`cells.WORST_FIRST`). The chosen batch is remembered by its id, so
+it stays chosen when the pane is resized and cells come to stand for other batches.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.cells import cell_len
+from textual.binding import Binding
+from textual.message import Message
+
+from engine.progress.view import BatchState
+from tui.format import count, span
+from tui.widgets.cells import Shape, shape, worst_states
+from tui.widgets.line import NO_LINE, Line, centred, joined, width_of
+from tui.widgets.pane import Pane
+
+if TYPE_CHECKING:
+    from textual import events
+    from textual.binding import BindingType
+
+    from engine.progress.view import RunView
+
+STATE_STYLES = {
+    BatchState.PENDING: "bar-rest",
+    BatchState.RUNNING: "bar-run strong",
+    BatchState.COMPUTED: "bar-run",
+    BatchState.COMMITTED: "bar-good",
+    BatchState.FAILED: "bar-bad",
+    BatchState.EARLIER: "bar-good-earlier",
+    BatchState.SKIPPED: "muted",
+}
+STATE_WORDS = {
+    BatchState.PENDING: "pending",
+    BatchState.RUNNING: "running",
+    BatchState.COMPUTED: "computed",
+    BatchState.COMMITTED: "done",
+    BatchState.EARLIER: "earlier",
+    BatchState.FAILED: "failed",
+    BatchState.SKIPPED: "skipped",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Batches:
+    """One state a batch, and how many batches there will be; unless that `is_known`, so many at least."""
+
+    states: bytes
+    total: int
+    is_known: bool
+
+
+class BatchGridPane(Pane[Batches]):
+    """The grid. Arrow keys move the choice, enter or a second click tells it."""
+
+    TITLE = "3 Batches"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left", "move(-1)", "Batch before", show=False),
+        Binding("right", "move(1)", "Next batch", show=False),
+        Binding("up", "move_row(-1)", "Line above", show=False),
+        Binding("down", "move_row(1)", "Line below", show=False),
+        Binding("home", "move_to_end(False)", "First batch", show=False),
+        Binding("end", "move_to_end(True)", "Last batch", show=False),
+        Binding("enter", "choose", "Details", show=False),
+    ]
+
+    class Selected(Message):
+        """Someone wants to see these batches, both ids inclusive."""
+
+        def __init__(self, pane: BatchGridPane, first_batch_id: int, last_batch_id: int) -> None:
+            super().__init__()
+            self.pane = pane
+            self.first_batch_id = first_batch_id
+            self.last_batch_id = last_batch_id
+
+        @property
+        def control(self) -> BatchGridPane:
+            """The grid."""
+            return self.pane
+
+    batch_id = 0
+    """The chosen batch."""
+    _drawn: tuple[object, ...] = ()
+    _rows: tuple[tuple[bytes, Line], ...] = ()
+
+    def show(self, view: RunView) -> None:
+        """Show where each batch stands."""
+        known = view.total_batches is not None
+        total = max(view.total_batches or 0, len(view.batch_states))
+        self.accept(Batches(view.batch_states, total, known))
+
+    @property
+    def selected(self) -> tuple[int, int] | None:
+        """First and last batch of the chosen cell, None when there are no batches."""
+        grid = self._shape()
+        if grid is None:
+            return None
+        first = self._cell(grid) * grid.per_cell
+        return first, min(first + grid.per_cell, grid.total) - 1
+
+    def draw(self, shown: Batches, width: int, height: int) -> list[Line]:
+        """Return the lines of cells; those whose batches haven't changed are taken as they were."""
+        if not shown.total:
+            words = "no batches yet" if shown.is_known else "no batches yet: the size of the source is unknown"
+            return centred(((words, "muted"),), width, height)
+        grid = shape(shown.total, width, height, is_exact=shown.is_known)
+        how = (grid, self.glyphs)
+        before = self._rows if how == self._drawn else ()
+        length = grid.columns * grid.per_cell
+        rows: list[tuple[bytes, Line]] = []
+        for number in range(grid.rows):
+            states = shown.states[number * length : (number + 1) * length]
+            states = states.ljust(min(length, grid.total - number * length), b"\0")
+            if number < len(before) and before[number][0] == states:
+                rows.append(before[number])
+            else:
+                rows.append((states, self._line(worst_states(states, grid.per_cell), grid.pitch)))
+        self._drawn, self._rows = how, tuple(rows)
+        lines = [line for _, line in rows]
+        if self.has_focus:
+            row, column = divmod(self._cell(grid), grid.columns)
+            lines[row] = reversed_at(lines[row], column * grid.pitch)
+        return lines
+
+    def heading(self, shown: Batches | None) -> Line:
+        """Return the title with what a cell stands for and, when focused, what is chosen."""
+        grid = self._shape()
+        if grid is None or shown is None:
+            return ((self.title, ""),)
+        parts = [self.title]
+        if grid.per_cell > 1:
+            parts.append(f"1 cell = {count(grid.per_cell)}")
+        selected = self.selected
+        if self.has_focus and selected is not None:
+            first, last = selected
+            worst = worst_states(shown.states[first : last + 1].ljust(last - first + 1, b"\0"), last - first + 1)
+            words = STATE_WORDS.get(BatchState(worst[0]), "")
+            parts.append(f"{'batch' if first == last else 'batches'} {span(first, last, self.glyphs.dash)} {words}")
+        return ((f" {self.glyphs.separator} ".join(parts), ""),)
+
+    def footing(self, shown: Batches | None, width: int) -> Line:
+        """Return the legend, the longest that fits."""
+        if shown is None:
+            return NO_LINE
+        every = [state for state in STATE_WORDS if state is not BatchState.SKIPPED or state in shown.states]
+        always = {BatchState.PENDING, BatchState.FAILED}
+        present = [state for state in every if state in always or state in shown.states]
+        for states, gap in ((every, "  "), (every, " "), (present, " ")):
+            words = [((f"{self.glyphs.cells[state]} {STATE_WORDS[state]}", ""),) for state in states]
+            line = joined(words, (gap, ""))
+            if width_of(line) <= width - 2:
+                return line
+        return NO_LINE
+
+    def action_move(self, cells: int) -> None:
+        """Choose the cell so many further on."""
+        grid = self._shape()
+        if grid is not None:
+            self._choose(grid, self._cell(grid) + cells)
+
+    def action_move_row(self, rows: int) -> None:
+        """Choose the cell so many lines below."""
+        grid = self._shape()
+        if grid is not None and 0 <= self._cell(grid) + rows * grid.columns < grid.cells:
+            self._choose(grid, self._cell(grid) + rows * grid.columns)
+
+    def action_move_to_end(self, last: bool) -> None:  # noqa: FBT001 - from a binding's text
+        """Choose the last cell, or the first."""
+        grid = self._shape()
+        if grid is not None:
+            self._choose(grid, grid.cells - 1 if last else 0)
+
+    def action_choose(self) -> None:
+        """Tell which batches are chosen."""
+        selected = self.selected
+        if selected is not None:
+            self.post_message(self.Selected(self, *selected))
+
+    def on_click(self, event: events.Click) -> None:
+        """Choose the cell under the mouse; a click on the chosen one tells it."""
+        grid = self._shape()
+        offset = event.get_content_offset(self)
+        if grid is None or offset is None:
+            return
+        column = offset.x // grid.pitch
+        cell = offset.y * grid.columns + column
+        if column >= grid.columns or cell >= grid.cells:
+            return
+        if cell == self._cell(grid):
+            self.action_choose()
+        else:
+            self._choose(grid, cell)
+
+    def on_focus(self) -> None:
+        """Show the choice."""
+        self.redraw()
+
+    def on_blur(self) -> None:
+        """Hide it."""
+        self.redraw()
+
+    def _shape(self) -> Shape | None:
+        width, height = self.room
+        if self._shown is None or not self._shown.total or width < 1 or height < 1:
+            return None
+        return shape(self._shown.total, width, height, is_exact=self._shown.is_known)
+
+    def _cell(self, grid: Shape) -> int:
+        return min(self.batch_id // grid.per_cell, grid.cells - 1)
+
+    def _choose(self, grid: Shape, cell: int) -> None:
+        self.batch_id = min(max(0, cell), grid.cells - 1) * grid.per_cell
+        self.redraw()
+
+    def _line(self, cells: bytes, pitch: int) -> Line:
+        gap = " " * (pitch - 1)
+        return tuple(
+            ((self.glyphs.cells[state] + gap) * len(list(run)), STATE_STYLES[BatchState(state)])
+            for state, run in groupby(cells)
+        )
+
+
+def reversed_at(line: Line, column: int) -> Line:
+    """Return the line with the glyph in that cell in reverse, as a cursor that needs no colour.
+
+    >>> reversed_at((("abc", "x"),), 1)
+    (('a', 'x'), ('b', 'strong reverse'), ('c', 'x'))
+    """
+    parts: list[tuple[str, str]] = []
+    start = 0
+    for text, styles in line:
+        at = column - start
+        start += cell_len(text)
+        if 0 <= at < len(text):
+            pieces = ((text[:at], styles), (text[at], "strong reverse"), (text[at + 1 :], styles))
+            parts.extend(piece for piece in pieces if piece[0])
+        else:
+            parts.append((text, styles))
+    return tuple(parts)

@@ -1,0 +1,139 @@
+"""The runs of this checkpoint, newest first, the one that runs now on top."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from textual.message import Message
+
+from engine.state import RunState
+from tui.format import counted, duration, percent
+from tui.widgets.line import NO_LINE, Line, fit
+from tui.widgets.rows_pane import Row, RowsPane
+from tui.widgets.status_bar import LIVE
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
+    from engine.checkpoint.records import RunOutcome, RunRecord
+    from engine.progress.view import RunView
+    from tui.glyphs import Glyphs
+
+OUTCOME_STYLES: dict[RunOutcome, str] = {
+    "running": "run", "finished": "good", "stopped": "warn", "failed": "bad", "crashed": "bad",
+}  # fmt: skip
+_OUTCOMES_OF_STATES: dict[RunState, RunOutcome] = {
+    RunState.FAILED: "failed", RunState.FINISHED: "finished", RunState.RESUMABLE: "stopped",
+}  # fmt: skip
+MOST_RUNS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """What the list draws: the records, newest first, and of the view what it needs of the run that it is of."""
+
+    records: tuple[RunRecord, ...]
+    run_id: int | None
+    state: RunState
+    elapsed: str
+    rows_done: int
+    source_rows: int | None
+    failures: tuple[int, ...]
+    """The run of each failure."""
+
+
+class RunsPane(RowsPane[Runs]):
+    """What each run came to. Enter tells which one is chosen."""
+
+    TITLE = "4 Runs"
+    EMPTY = "no runs yet"
+
+    class Selected(Message):
+        """Someone wants to see this run. `record` is None for one that the catalog's history doesn't have yet."""
+
+        def __init__(self, pane: RunsPane, run_id: int, record: RunRecord | None) -> None:
+            super().__init__()
+            self.pane = pane
+            self.run_id = run_id
+            self.record = record
+
+        @property
+        def control(self) -> RunsPane:
+            """The list."""
+            return self.pane
+
+    def show(self, runs: Sequence[RunRecord], view: RunView) -> None:
+        """Show the history, in any order, and the run of the view where it knows more."""
+        newest = sorted(runs, key=lambda record: record.run_id, reverse=True)[:MOST_RUNS]
+        self.accept(
+            Runs(
+                tuple(newest),
+                view.run_id,
+                view.state,
+                duration(view.elapsed_seconds),
+                view.rows_committed_in_run,
+                view.source_rows,
+                tuple(failure.run_id for failure in view.failures),
+            )
+        )
+
+    def rows(self, shown: Runs, width: int) -> list[Row]:  # noqa: ARG002 - lines are cropped
+        """Return a row a run."""
+        margin = len(f"#{max([shown.run_id or 0, *(record.run_id for record in shown.records)])}")
+        rows = [
+            Row(record.run_id, record_line(record, shown, margin, self.glyphs))
+            for record in shown.records
+            if record.run_id != shown.run_id or record.ended_at is not None
+        ]
+        if shown.run_id is not None and all(row.key != shown.run_id for row in rows):
+            rows.insert(0, Row(shown.run_id, live_line(shown, margin, self.glyphs)))
+        return rows
+
+    def footing(self, shown: Runs | None, width: int) -> Line:
+        """Return what enter does."""
+        has_room = width >= len("enter: details")
+        return (("enter: details", ""),) if shown is not None and self._rows and has_room else NO_LINE
+
+    def chosen(self, key: Hashable) -> None:
+        """Tell it."""
+        if self._shown is not None and isinstance(key, int):
+            record = next((record for record in self._shown.records if record.run_id == key), None)
+            self.post_message(self.Selected(self, key, record))
+
+
+def live_line(shown: Runs, margin: int, glyphs: Glyphs) -> Line:
+    """Return the line of the run that the view is of."""
+    is_live = shown.state in LIVE
+    outcome: RunOutcome = "running" if is_live else _OUTCOMES_OF_STATES.get(shown.state, "running")
+    run_id = shown.run_id or 0
+    head = _head(f"#{run_id:<{margin - 1}}", outcome, "now" if is_live else outcome, shown.elapsed, glyphs)
+    return head + _tail(run_id, shown.rows_done, shown, glyphs)
+
+
+def record_line(record: RunRecord, shown: Runs, margin: int, glyphs: Glyphs) -> Line:
+    """Return the line of a run of the catalog."""
+    seconds = None if record.ended_at is None else (record.ended_at - record.started_at).total_seconds()
+    number = f"#{record.run_id:<{margin - 1}}"
+    head = _head(number, record.outcome, record.outcome, duration(seconds), glyphs)
+    return head + _tail(record.run_id, record.rows_done, shown, glyphs)
+
+
+def _head(number: str, outcome: RunOutcome, word: str, took: str, glyphs: Glyphs) -> Line:
+    return (
+        (number, "muted"),
+        (f" {glyphs.outcomes[outcome]} {fit(word, 8)}", OUTCOME_STYLES[outcome]),
+        (f" {fit(took, 6, right=True)}", ""),
+    )
+
+
+def _tail(run_id: int, rows: int | None, shown: Runs, glyphs: Glyphs) -> Line:
+    """Return what the run did, as its share of the source or in rows, and its failures."""
+    done = ""
+    if rows is not None and shown.source_rows:
+        done = f" {fit(percent(rows / shown.source_rows, 0), 4, right=True)}"
+    elif rows is not None:
+        done = f"  {counted(rows, 'row')}"
+    failures = shown.failures.count(run_id)
+    failed = f"  {glyphs.failed} {failures:,}" if failures else ""
+    return tuple(part for part in ((done, ""), (failed, "bad")) if part[0])
