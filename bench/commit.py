@@ -149,8 +149,6 @@ def _pipeline_table(folder: Path, batches: int, step: int) -> str:
     rows = []
     for mark in marks:
         done, commits, wall, cpu = (now - then for now, then in zip(mark, before, strict=True))
-        rows.append(
-            [f"{mark[0]:,}", f"{done / wall:,.0f}", f"{done / max(commits, 1):.1f}", f"{cpu / done * 1e3:.2f}"]
-        )
+        rows.append([f"{mark[0]:,}", f"{done / wall:,.0f}", f"{done / max(commits, 1):.1f}", f"{cpu / done * 1e3:.2f}"])
         before = mark
     return table.render(["batches", "batches/s", "batches a commit", "CPU ms a batch"], rows)

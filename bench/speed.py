@@ -20,14 +20,14 @@ _REFERENCE = "one_shot"
 _SUBJECTS = (_REFERENCE, "one_shot_without_statistics", "built_in_steps", "custom_steps", "naive_loop")
 
 
-def report(*, rounds: int, batch_size: int, keep: tuple[str, ...]) -> None:
+def report(*, rounds: int, batch_size: int, workers: int | None, keep: tuple[str, ...]) -> None:
     """Measure, and print a table for each reading of the filter."""
     source = str(lineitem.path())
     folder = str(lineitem.cache_folder() / "speed")
     print(f"lineitem, {lineitem.ROWS:,} rows × 16 columns, batches of {batch_size:,}, zstd(1); {rounds} rounds")
     print(machine.describe())
     for kept in keep:
-        answers = _measured(Task("", source, folder, kept, batch_size), rounds)
+        answers = _measured(Task("", source, folder, kept, batch_size, workers=workers), rounds)
         print(f"\nkeep {kept}: {answers[_REFERENCE][0].rows_out:,} rows")
         print(_table(answers))
 

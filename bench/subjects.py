@@ -107,7 +107,7 @@ def custom_steps(task: Task) -> Work:
 
 def _pipeline(task: Task, steps: Sequence[BatchStep]) -> Work:
     pipeline = BatchPipeline(
-        steps, ParquetFetcher(task.source), task.batch_size, Path(task.folder) / "checkpoint", **task.options
+        steps, ParquetFetcher(task.source), task.batch_size, Path(task.folder) / "checkpoint", workers=task.workers
     )
 
     def work() -> list[Path]:

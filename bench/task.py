@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 
@@ -14,7 +14,8 @@ class Task:
     """What to measure: a subject of `bench.subjects` over `source`, its files going to `folder`.
 
     `keep` is which ship mode stays: "all but AIR" (6 rows of 7) or "only AIR" (1 of 7). `digest` asks for
-    a digest of the results, in their order; it is made after the measurement and isn't part of it.
+    a digest of the results, in their order; it is made after the measurement and isn't part of it. `workers` is
+    the engine's, None for its default.
     """
 
     subject: str
@@ -23,7 +24,7 @@ class Task:
     keep: str = "all but AIR"
     batch_size: int = 100_000
     digest: bool = False
-    options: dict[str, int] = field(default_factory=dict)
+    workers: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,12 @@ below together. Constructing a pipeline reads and writes nothing.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
-from engine import results
+from engine import identity, results
 from engine import run as running
 from engine.checkpoint import parts
 from engine.checkpoint.store import CheckpointStore
@@ -65,7 +66,7 @@ class BatchPipeline:
 
     def __init__(
         self,
-        steps: Sequence[BatchStep],
+        steps: Iterable[BatchStep],
         batch_fetcher: BatchFetcher,
         batch_size: int = DEFAULT_BATCH_SIZE,
         checkpoint_dir: str | Path = "checkpoints",
@@ -77,8 +78,8 @@ class BatchPipeline:
         listeners: Sequence[Listener] = (),
         executor: Executor | None = None,
     ) -> None:
-        _check_arguments(steps, batch_fetcher, batch_size, workers)
-        self.steps = tuple(steps)
+        self.steps = _checked_steps(steps)
+        _check_arguments(batch_fetcher, batch_size, workers, part_compression)
         self.batch_fetcher = batch_fetcher
         self.batch_size = batch_size
         self.checkpoint_dir = Path(checkpoint_dir)
@@ -146,7 +147,9 @@ class BatchPipeline:
             self._stop = StopSignal()
             with self._open() as store:
                 if not resume:
-                    self._source_size(Position())  # a source that isn't there must not cost the results
+                    # What would be refused must not cost the results.
+                    identity.description(self.steps, self.batch_fetcher, self.batch_size)
+                    self._source_size(Position())
                     self._rewind(store, -1)
                 emit = Emitter([self._progress, *self._listeners])
                 try:
@@ -340,9 +343,12 @@ class BatchPipeline:
             self.batch_fetcher.close()
 
 
-def _check_arguments(steps: Sequence[BatchStep], batch_fetcher: object, batch_size: int, workers: int | None) -> None:
+def _checked_steps(steps: Iterable[BatchStep]) -> tuple[BatchStep, ...]:
+    if not isinstance(steps, Iterable):
+        raise UsageError(f"steps must be a list of steps, not {steps!r}")
+    checked = tuple(steps)
     names: set[str] = set()
-    for step in steps:
+    for step in checked:
         if not isinstance(step, BatchStep):
             raise UsageError(
                 f"{step!r} is not a step", hint="Subclass BatchStep, or wrap a function in a FunctionBatchStep."
@@ -355,12 +361,18 @@ def _check_arguments(steps: Sequence[BatchStep], batch_fetcher: object, batch_si
                 hint="A step is known by its name; give each one its own.",
             )
         names.add(step.name)
+    return checked
+
+
+def _check_arguments(batch_fetcher: object, batch_size: object, workers: object, part_compression: str) -> None:
     if not callable(batch_fetcher):
         raise UsageError(
             f"batch_fetcher is a {type(batch_fetcher).__name__}, which can't be called",
             hint="Pass a fetcher of engine, or a function (batch_id, batch_size) -> Batch | None.",
         )
-    if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
-        raise UsageError(f"batch_size must be a whole number of at least 1, not {batch_size!r}")
-    if workers is not None and workers < 1:
-        raise UsageError(f"workers must be at least 1, not {workers}")
+    for name, value in (("batch_size", batch_size), ("workers", 1 if workers is None else workers)):
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise UsageError(f"{name} must be a whole number of at least 1, not {value!r}")
+    if part_compression not in get_args(parts.PartCompression):
+        known = ", ".join(get_args(parts.PartCompression))
+        raise UsageError(f"part_compression must be one of {known}, not {part_compression!r}")

@@ -29,6 +29,7 @@ from engine.executors.source import Source
 from engine.executors.work import BatchWork, PartTarget
 from engine.fetcher import SeekableFetcher
 from engine.isolate import named_rows
+from engine.jsonable import stored
 from engine.masking import mask_secrets
 from engine.runner import Runner
 from engine.state import RunState
@@ -89,45 +90,83 @@ def run(plan: Plan, store: CheckpointStore, *, stop: StopSignal, emit: Listener,
         started=last is not None,
     )
     point = resume.resume_point(fetcher, plan.batch_size, last)
-    with ExitStack() as cleanup:
-        if isinstance(fetcher, SeekableFetcher):
-            cleanup.callback(fetcher.close)
-            fetcher.open(point.position)
-        size = fetcher.size() if isinstance(fetcher, SeekableFetcher) else None
-        run_id = store.begin_run(batch_size=plan.batch_size, pipeline=current, changed=changed)
-        emit(_started(plan, store, run_id, point, size))
-        if stop.asked:
-            emit(StopWasRequested(stop.now))  # asked before anybody could know that a run begins
-        for notice in store.notices:
-            emit(Warned(notice))
-        cleanup.callback(store.discard_uncommitted)
-        try:
-            _restore(plan.steps, _states(store, point))
-            for step in plan.steps:
-                cleanup.callback(_tear_down, step, emit)
-                _set_up(step, store.next_batch_id)
-            work = _work(plan, store, run_id, point, current, stop=stop, emit=emit)
-            Runner(
-                store,
-                plan.executor,
-                stop=stop,
-                emit=emit,
-                first_batch_id=point.position.next_batch_id,
-                replaces_last=point.replaces_last,
-            ).run(work)
-        except (Abandoned, KeyboardInterrupt) as interruption:
-            _note(store, run_id, "stopped", emit)
-            error = interruption if isinstance(interruption, KeyboardInterrupt) else None
-            if error is not None:
-                emit(StopWasRequested(now=True))
-            return Ended(run_id, RunState.RESUMABLE, error)
-        except BaseException as error:  # noqa: BLE001 (a PanicException is no Exception; `run` of the pipeline raises it)
-            failure = failure_record(run_id, error, store.next_batch_id, plan.steps)
-            emit(failed_event(failure))
-            _note(store, run_id, "failed", emit, failure)
-            return Ended(run_id, RunState.FAILED, error)
-        _note(store, run_id, "finished", emit)
-        return Ended(run_id, RunState.FINISHED)
+    run_id = None
+    try:
+        with ExitStack() as cleanup:
+            size = _open(fetcher, point, emit, cleanup)
+            run_id = store.begin_run(batch_size=plan.batch_size, pipeline=current, changed=changed)
+            emit(_started(plan, store, run_id, point, size))
+            if stop.asked:
+                emit(StopWasRequested(stop.now))  # asked before anybody could know that a run begins
+            for notice in store.notices:
+                emit(Warned(notice))
+            cleanup.callback(store.discard_uncommitted)
+            return _run(plan, store, run_id, point, current, cleanup, stop=stop, emit=emit)
+    except BaseException as error:
+        if run_id is None:
+            raise
+        return _ended_by(error, run_id, emit)  # a second Ctrl-C, while the end was being recorded
+
+
+def _run(
+    plan: Plan,
+    store: CheckpointStore,
+    run_id: int,
+    point: ResumePoint,
+    description: str,
+    cleanup: ExitStack,
+    *,
+    stop: StopSignal,
+    emit: Listener,
+) -> Ended:
+    try:
+        states = _states(store, point)
+        for step in plan.steps:
+            cleanup.callback(_tear_down, step, emit)
+            _set_up(step, states, store.next_batch_id)
+        work = _work(plan, store, run_id, point, description, states=states, stop=stop, emit=emit)
+        Runner(
+            store,
+            plan.executor,
+            stop=stop,
+            emit=emit,
+            first_batch_id=point.position.next_batch_id,
+            replaces_last=point.replaces_last,
+        ).run(work)
+    except Abandoned:
+        _note(store, run_id, "stopped", emit)
+        return Ended(run_id, RunState.RESUMABLE)
+    except KeyboardInterrupt as error:
+        _note(store, run_id, "stopped", emit)
+        return _ended_by(error, run_id, emit)
+    except BaseException as error:  # noqa: BLE001 (a PanicException is no Exception; `run` of the pipeline raises it)
+        failure = failure_record(run_id, error, store.next_batch_id, plan.steps)
+        emit(failed_event(failure))
+        _note(store, run_id, "failed", emit, failure)
+        return Ended(run_id, RunState.FAILED, error)
+    _note(store, run_id, "finished", emit)
+    return Ended(run_id, RunState.FINISHED)
+
+
+def _ended_by(error: BaseException, run_id: int, emit: Listener) -> Ended:
+    if not isinstance(error, KeyboardInterrupt):
+        return Ended(run_id, RunState.FAILED, error)
+    emit(StopWasRequested(now=True))
+    return Ended(run_id, RunState.RESUMABLE, error)
+
+
+def _open(fetcher: BatchFetcher, point: ResumePoint, emit: Listener, cleanup: ExitStack) -> SourceSize | None:
+    """Open the source where the run goes on, and return its size if it is known."""
+    if not isinstance(fetcher, SeekableFetcher):
+        return None
+    cleanup.callback(_close, fetcher, emit)
+    try:
+        fetcher.open(point.position)
+        return fetcher.size()
+    except PipelineError:
+        raise
+    except Exception as error:
+        raise FetchFailed(point.position.next_batch_id, error) from error
 
 
 def _note(
@@ -169,19 +208,22 @@ def _states(store: CheckpointStore, point: ResumePoint) -> Mapping[str, Json]:
     return (manifests[0].states or {}) if manifests else {}
 
 
-def _restore(steps: Sequence[BatchStep], states: Mapping[str, Json]) -> None:
-    for step in steps:
-        if isinstance(step, StatefulBatchStep):
-            step.restore(states.get(step.name))
-
-
-def _set_up(step: BatchStep, batch_id: int) -> None:
+def _set_up(step: BatchStep, states: Mapping[str, Json], batch_id: int) -> None:
     try:
         step.setup()
+        if isinstance(step, StatefulBatchStep):
+            step.restore(stored(states.get(step.name)))
     except PipelineError:
         raise
     except Exception as error:
         raise StepSetupFailed(step.name, batch_id, error) from error
+
+
+def _close(fetcher: SeekableFetcher, emit: Listener) -> None:
+    try:
+        fetcher.close()
+    except Exception as error:  # noqa: BLE001 (as with a step: it doesn't change how the run ended)
+        emit(Warned(f"the source could not be closed: {describe(error)}"))
 
 
 def _tear_down(step: BatchStep, emit: Listener) -> None:
@@ -198,6 +240,7 @@ def _work(
     point: ResumePoint,
     description: str,
     *,
+    states: Mapping[str, Json],
     stop: StopSignal,
     emit: Listener,
 ) -> BatchWork:
@@ -213,7 +256,7 @@ def _work(
     source = Source(
         plan.fetcher, batch_size=plan.batch_size, first_batch_id=first, retry=plan.retry, stop=stop, emit=emit
     )
-    chain = StepChain(plan.steps, first_batch_id=first, retry=plan.retry, stop=stop, emit=emit)
+    chain = StepChain(plan.steps, first_batch_id=first, retry=plan.retry, stop=stop, emit=emit, states=states)
     last_step = plan.steps[-1].name if plan.steps else "source"
     pinned = None if first == 0 else store.pinned_schema()
     pin = SchemaPin(pinned, first_batch_id=first, step=last_step)

@@ -93,8 +93,9 @@ class StatefulBatchStep(BatchStep):
     """A step that remembers something from batch to batch, such as a running total.
 
     It always runs one batch at a time, in order. After each batch `snapshot` is committed together with
-    the frontier; before the first batch of a run `restore` gets the snapshot at the frontier, or None at
-    the very start (and then must put the step into its first state). Snapshots are kept for each batch,
+    the frontier; before the first batch of a run, after `setup`, `restore` gets the snapshot at the frontier,
+    or None at the very start (and then must put the step into its first state). So it does before a batch is
+    tried again, since the failed attempt may have changed the state. Snapshots are kept for each batch,
     so that a rewind can bring them back: keep them small.
     """
 

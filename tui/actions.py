@@ -100,7 +100,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("run", "r", "Run", "Run the pipeline from the first batch.", frozenset({RunState.IDLE}), _GO, footer=0),
     Action("resume", "r", "Resume", "Go on from the frontier.", frozenset({RunState.RESUMABLE}), _GO, footer=0),
     Action(
-        "retry", "r", "Retry", "Read the pipeline file again if it was edited, and go on with the batch that failed.",
+        "retry", "r", "Retry", "Go on with the batch that failed; an edited pipeline file is read anew.",
         frozenset({RunState.FAILED}), _GO, footer=0,
     ),
     Action(
@@ -112,15 +112,15 @@ ACTIONS: tuple[Action, ...] = (
         frozenset({RunState.RUNNING}), footer=1,
     ),
     Action(
-        "stop_now", "S", "Stop now", "Give up the batches in flight; what is committed stays, the rest is done again.",
+        "stop_now", "S", "Stop now", "Give up the batches in flight; what is committed stays.",
         LIVE, footer=2,
     ),
     Action(
-        "rewind", "w", "Rewind", "Move the frontier back to a batch and drop the results behind it; asks first.",
+        "rewind", "w", "Rewind", "Move the frontier back to a batch; asks what that may cost first.",
         DONE_SOME, (*_GO, Need.COMMITTED), destructive=True, footer=5,
     ),
     Action(
-        "reset", "R", "Reset", "Drop all results and begin again; asks first.",
+        "reset", "R", "Reset", "Drop all results and begin again; says what is lost, and asks.",
         DONE_SOME, _GO, destructive=True, footer=6,
     ),
     Action(
@@ -135,11 +135,12 @@ ACTIONS: tuple[Action, ...] = (
     Action("read_again", "f5", "Read again", "Read the pipeline file and the checkpoint again.", STILL | {None},
            (Need.REST,)),
     Action("report", "m", "Report", "Write the run as a Markdown file.", needs=(Need.PIPELINE,)),
-    Action("filter", "slash", "Filter", "Show only failures and log lines that hold a text.", footer=9),
+    Action("filter", "slash", "Filter", "Show only failures that hold a text.", footer=9),
     Action("zoom", "z", "Zoom", "Give the whole screen to the pane in focus, or give it back.", footer=8),
     Action("freeze", "f", "Freeze", "Hold the panes still; the run goes on, the top line too."),
-    Action("back", "escape", "Back", "Leave zoom, filter or the tab row.", in_palette=False),
-    Action("open_other", "ctrl+o", "Open", "Choose another pipeline.", STILL | {None}, (Need.REST,)),
+    Action("back", "escape", "Back", "Leave the filter, then zoom.", in_palette=False),
+    Action("open_other", "ctrl+o", "Open", "Choose another pipeline.", STILL | {None}, (Need.REST,),
+           scope=Scope.APP),
     Action("theme", "t", "Theme", "Switch to the next theme.", scope=Scope.APP),
     Action("screenshot", "ctrl+s", "Screenshot", "Save the screen as an SVG picture.", scope=Scope.APP),
     Action("command_palette", "ctrl+p", "Palette", "Search all commands.", footer=10, scope=Scope.APP, in_palette=False,

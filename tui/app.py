@@ -21,7 +21,7 @@ from engine.safe_text import safe
 from engine.state import RunState
 from tui import settings as stored
 from tui import themes
-from tui.actions import Scope, Situation, bindings, possible
+from tui.actions import LIVE, Scope, Situation, bindings, possible
 from tui.bridge import Bridge
 from tui.glyphs import Glyphs, glyphs_for
 from tui.outcome import Done, Job
@@ -90,10 +90,13 @@ class BatchPipeApp(App[None], inherit_bindings=False):
         self._settings_file = stored.settings_file() if settings is None else None
         self.settings = stored.load(self._settings_file) if self._settings_file else settings or stored.Settings()
         self.glyphs = glyphs or glyphs_for(ascii_only=self.settings.ascii)
+        self.set_class(self.glyphs.name == "ascii", "-ascii")
         self.now = now or (lambda: datetime.now(UTC))
         self.bridge: Bridge | None = bridge
         self._overrides = overrides or Overrides()
         self._begin = begin
+        self.ended_by_signal = False
+        """Whether a signal asked for the end: then a screen that fails, for want of a terminal, is no failure."""
         self._leaving = False
         self._interrupts = 0
         self._dashboard: DashboardBase | None = None
@@ -127,6 +130,15 @@ class BatchPipeApp(App[None], inherit_bindings=False):
         self._dashboard = Dashboard(bridge, now=self.now, begin=self._begin)
         self._begin = False
         self.push_screen(self._dashboard)
+
+    async def action_open_other(self) -> None:
+        """Leave this pipeline for another one."""
+        if self.bridge is not None:
+            self.bridge.close(0.0)
+            self.bridge = None
+        if self._dashboard is not None:
+            await self.pop_screen()
+        self.open_opening()
 
     async def on_opening_screen_chosen(self, event: OpeningScreen.Chosen) -> None:
         """A pipeline was chosen in the opening screen."""
@@ -205,8 +217,9 @@ class BatchPipeApp(App[None], inherit_bindings=False):
 
     def action_leave(self) -> None:
         """Quit; ask first while a run is going on."""
-        if self.bridge is None or not self.bridge.running:
-            self.exit(return_code=self.exit_code())
+        view = self.bridge.view() if self.bridge is not None else None
+        if view is None or view.state not in LIVE:
+            self.leave_when_stopped()
             return
         from tui.screens.quit import QuitScreen
 
@@ -214,7 +227,7 @@ class BatchPipeApp(App[None], inherit_bindings=False):
             if yes:
                 self.leave_when_stopped()
 
-        self.push_screen(QuitScreen(self.bridge.view().batches_in_flight), answered)
+        self.push_screen(QuitScreen(view.batches_in_flight), answered)
 
     def action_interrupt(self) -> None:
         """Once: stop gracefully and quit. Twice: give up what is in flight. Three times: don't wait either."""
@@ -244,6 +257,11 @@ class BatchPipeApp(App[None], inherit_bindings=False):
         """Whether the batches in flight may finish after the screen has gone."""
         return self._interrupts < 2  # noqa: PLR2004 (the second Ctrl+C gives them up)
 
+    @property
+    def status(self) -> int:
+        """The exit status of the program, once the screen has gone and the run is over."""
+        return self.exit_code() if self.ended_by_signal else self.return_code or 0
+
     def exit_code(self) -> int:
         """Return the status that tells how the last run of this session ended; 0 when nothing was run."""
         bridge = self.bridge
@@ -258,10 +276,14 @@ class BatchPipeApp(App[None], inherit_bindings=False):
             return EXIT_INTERRUPTED
         return {RunState.FINISHED: 0, RunState.FAILED: EXIT_FAILED}.get(view.state, EXIT_RESUMABLE)
 
-    def _print(self, text: str, stderr: bool = False) -> None:  # noqa: FBT001, FBT002 (Textual's signature)
-        """Write what user code prints into the log; a message for each print would drown the screen."""
+    def printed(self, text: str) -> None:
+        """Take what was written to the terminal past the screen."""
         if self.bridge is not None:
             self.bridge.log.printed(text)
+
+    def _print(self, text: str, stderr: bool = False) -> None:  # noqa: FBT001, FBT002 (Textual's signature)
+        """Write what user code prints into the log; a message for each print would drown the screen."""
+        self.printed(text)
         super()._print(text, stderr)
 
     def _fatal_error(self) -> None:

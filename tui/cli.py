@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _on_screen(options: argparse.Namespace) -> int:
     from tui.app import BatchPipeApp
-    from tui.ending import farewell, finish_run, guarded
+    from tui.ending import farewell, finish_run, guarded, say
     from tui.glyphs import ASCII
     from tui.target import Overrides
     from tui.terminal import own_terminal
@@ -71,11 +71,17 @@ def _on_screen(options: argparse.Namespace) -> int:
         begin=options.run,
     )
     with guarded(app):
-        with own_terminal(lambda text: app.bridge.log.printed(text) if app.bridge else None):
-            app.run()
-        finish_run(app, GRACE_SECONDS)
-    sys.stdout.write(farewell(app))
-    return app.return_code or 0
+        try:
+            with own_terminal(app.printed):
+                app.run()
+        except OSError:
+            # Textual's last words to a terminal that was closed.
+            if not app.ended_by_signal:
+                raise
+        finally:
+            finish_run(app, GRACE_SECONDS)
+    say(farewell(app))
+    return app.status
 
 
 def _without_screen(options: argparse.Namespace) -> int:

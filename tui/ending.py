@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from engine.safe_text import safe
@@ -32,6 +32,7 @@ def guarded(app: BatchPipeApp) -> Iterator[None]:
     """Stop gracefully on SIGTERM and SIGHUP while the block runs."""
 
     def asked_to_end(_number: int, _frame: FrameType | None) -> None:
+        app.ended_by_signal = True
         if app.bridge is not None:
             app.bridge.stop()
         # `close` waits, which a handler must not: the loop that should leave the screen runs in this thread.
@@ -66,7 +67,7 @@ def finish_run(app: BatchPipeApp, seconds: float) -> None:
     if bridge is None:
         return
     if bridge.running and app.waits_for_run:
-        sys.stderr.write("finishing the batches in flight; Ctrl+C gives them up\n")
+        say("finishing the batches in flight; Ctrl+C gives them up\n")
     try:
         done = bridge.close(seconds if app.waits_for_run else SCREEN_GRACE_SECONDS)
     except KeyboardInterrupt:
@@ -76,8 +77,20 @@ def finish_run(app: BatchPipeApp, seconds: float) -> None:
         done = bridge.close(SCREEN_GRACE_SECONDS)
     if not done:
         # A step hangs in foreign code. Commits are transactions: what was in flight is done again next time.
+        os._exit(app.status or EXIT_RESUMABLE)
+
+
+def say(text: str) -> None:
+    """Write to the terminal that was left, if it is still there."""
+    try:
+        sys.stderr.write(text)
         sys.stderr.flush()
-        os._exit(app.return_code or EXIT_RESUMABLE)
+    except OSError:
+        # It was closed. Python would fail again at its very end, and make another status of ours.
+        with suppress(OSError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            for descriptor in (1, 2):
+                os.dup2(nowhere, descriptor)
 
 
 def farewell(app: BatchPipeApp) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, astuple, dataclass
 from datetime import UTC, datetime
 from importlib import resources
@@ -85,7 +85,8 @@ class Catalog:
         try:
             yield
         except BaseException:
-            self._connection.rollback()
+            with suppress(duckdb.Error):  # a connection that is broken has rolled back by itself
+                self._connection.rollback()
             raise
         self._connection.commit()
 

@@ -14,12 +14,15 @@ from engine.errors import SchemaDrift
 
 
 class SchemaPin:
-    """Compares each batch's columns with the pinned ones, and casts what casts without loss."""
+    """Compares each batch's columns with the pinned ones, and casts what casts without loss.
+
+    `step` is the name of the last step, whose results these are.
+    """
 
     def __init__(self, schema: pl.Schema | None, *, first_batch_id: int, step: str) -> None:
         self._schema = schema
         self._first_batch_id = first_batch_id
-        self._step = step
+        self.step = step
         self._settled = threading.Event()
         if schema is not None:
             self._settled.set()
@@ -42,7 +45,7 @@ class SchemaPin:
             return frame
         differences = drift(self._schema, frame.schema)
         if differences:
-            raise SchemaDrift(self._step, batch_id, differences)
+            raise SchemaDrift(self.step, batch_id, differences)
         return frame.cast(self._schema)
 
     def give_up(self, batch_id: int) -> None:

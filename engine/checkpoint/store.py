@@ -25,7 +25,7 @@ from engine.checkpoint.catalog import Catalog, Head
 from engine.checkpoint.failures import REPAIR_HINT, translate
 from engine.checkpoint.layout import Layout, new_token
 from engine.checkpoint.lock import CheckpointLock
-from engine.errors import CheckpointCorrupt, NothingToRewind, RowsNotContiguous
+from engine.errors import CheckpointCorrupt, CheckpointError, NothingToRewind, RowsNotContiguous
 from engine.frontier import Frontier
 
 if TYPE_CHECKING:
@@ -90,6 +90,10 @@ class CheckpointStore:
             yield
         except (OSError, duckdb.Error) as error:
             raise translate(self.layout.catalog, error) from error
+        except RuntimeError as error:
+            if str(error) != "Query interrupted":  # what DuckDB makes of a Ctrl-C that comes during a query
+                raise
+            raise KeyboardInterrupt from error
 
     # --- opening ------------------------------------------------------------------------------------
 
@@ -342,7 +346,7 @@ class CheckpointStore:
         A commit that was cut off by an error may have landed, and its parts wait for their names: only the
         catalog can tell. What can't be told or deleted now is sorted out on the next opening.
         """
-        with suppress(OSError, duckdb.Error):
+        with suppress(CheckpointError), self._translated():
             self._head = self._catalog.head()
             for batch_id, token in self._found().temporary:
                 manifest = self._committed(batch_id)
@@ -363,9 +367,9 @@ class CheckpointStore:
                 f"there is no batch {batch_id} to go back to: the frontier is at batch {self._head.next_batch_id - 1}",
                 hint="Name a batch that is committed, or -1 for the very start.",
             )
-        kept = self._committed(batch_id)
-        next_row = kept.end_row + 1 if kept else 0
         with self._translated():
+            kept = self._committed(batch_id)
+            next_row = kept.end_row + 1 if kept else 0
             # The mirror goes back first: it may lag behind the catalog, but is never ahead of it.
             self._write_mirror(replace(self._head, next_batch_id=batch_id + 1, next_row=next_row))
             with self._catalog.transaction():

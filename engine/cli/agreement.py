@@ -19,8 +19,8 @@ def require_agreement(consequence: str, question: str, *, yes: bool) -> None:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError("this needs a yes, and there is no terminal to ask on", hint="Add --yes if it is meant.")
-    talk(f"{question} [y/N] ")
     try:
+        talk(f"{question} [y/N] ")
         answer = sys.stdin.readline()
     except KeyboardInterrupt:
         say("\nnothing was changed")

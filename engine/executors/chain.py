@@ -19,6 +19,7 @@ from engine.errors import StepFailed, StepResultInvalid
 from engine.events import StepFinished
 from engine.executors import retrying
 from engine.executors.signals import Abandoned, Turnstile
+from engine.jsonable import stored
 from engine.policy import NEVER
 from engine.step import LazyBatchStep, StatefulBatchStep
 
@@ -27,7 +28,7 @@ from engine.step import LazyBatchStep, StatefulBatchStep
 _AS_WRITTEN = pl.QueryOptFlags(predicate_pushdown=False, projection_pushdown=False)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from engine.events import Listener
     from engine.executors.signals import StopSignal
@@ -47,7 +48,7 @@ class Processed:
 
 
 class StepChain:
-    """Takes batches through all steps."""
+    """Takes batches through all steps. `states` are what the stateful steps were restored from, by name."""
 
     def __init__(
         self,
@@ -57,10 +58,16 @@ class StepChain:
         retry: RetryPolicy | None,
         stop: StopSignal,
         emit: Listener,
+        states: Mapping[str, Json] | None = None,
     ) -> None:
         self._stop = stop
         self._emit = emit
-        self._links = [_Link(tuple(group), first_batch_id, retry or NEVER) for group in _grouped(steps)]
+        self._links = [_Link(tuple(group), first_batch_id, retry or NEVER, states or {}) for group in _grouped(steps)]
+
+    @property
+    def ordered(self) -> bool:
+        """Whether there is a step that takes batches one at a time."""
+        return any(link.ordered for link in self._links)
 
     def process(self, batch: Batch) -> Processed:
         """Return the results of one batch.
@@ -101,19 +108,30 @@ class StepChain:
 class _Link:
     """One or more steps that are run as one."""
 
-    def __init__(self, steps: tuple[BatchStep, ...], first_batch_id: int, retry: RetryPolicy) -> None:
+    def __init__(
+        self, steps: tuple[BatchStep, ...], first_batch_id: int, retry: RetryPolicy, states: Mapping[str, Json]
+    ) -> None:
         self.names = tuple(step.name for step in steps)
         self._steps = steps
         self._retry = retry
+        self._states = {
+            step.name: stored(states.get(step.name)) for step in steps if isinstance(step, StatefulBatchStep)
+        }
         ordered = any(not step.concurrent or isinstance(step, StatefulBatchStep) for step in steps)
         self._order = Turnstile(first_batch_id) if ordered else None
+
+    @property
+    def ordered(self) -> bool:
+        return self._order is not None
 
     def process(self, batch: Batch, states: dict[str, Json], stop: StopSignal, emit: Listener) -> tuple[Batch, int]:
         if self._order is None:
             return self._process(batch, stop, emit)
         self._order.enter(batch.batch_id)
         result = self._process(batch, stop, emit)
-        states |= {step.name: step.snapshot() for step in self._steps if isinstance(step, StatefulBatchStep)}
+        for step in self._steps:
+            if isinstance(step, StatefulBatchStep):
+                states[step.name] = self._states[step.name] = _snapshot(step, batch)
         self._order.leave()
         return result
 
@@ -134,8 +152,15 @@ class _Link:
         return batch, attempts
 
     def _one(self, step: BatchStep, batch: Batch, stop: StopSignal, emit: Listener) -> tuple[Batch, int]:
-        # A clone costs nothing and keeps a step that changes its frame in place from spoiling a retry.
+        first = True
+
         def attempt() -> object:
+            nonlocal first
+            # What a failed attempt left behind must not count: a clone costs nothing and keeps a step that changes
+            # its frame in place from spoiling a retry, and a stateful step goes back to where the last batch left it.
+            if not first and isinstance(step, StatefulBatchStep):
+                step.restore(stored(self._states[step.name]))
+            first = False
             return step.process(batch.with_data(batch.data.clone()))
 
         try:
@@ -143,6 +168,8 @@ class _Link:
                 attempt, step.retry or self._retry, stop, emit, batch_id=batch.batch_id, step=step.name
             )
         except retrying.GaveUp as gave_up:
+            if isinstance(gave_up.error, StepResultInvalid):
+                raise gave_up.error from gave_up.error.__cause__
             raise StepFailed(
                 step.name, batch.batch_id, batch.start_row, batch.end_row, gave_up.error, attempts=gave_up.attempts
             ) from gave_up.error
@@ -193,6 +220,17 @@ def _checked(result: Any, batch: Batch, step: str) -> Batch:
     if not data.width:
         raise StepResultInvalid(step, batch.batch_id, "a frame without any column")
     if (result.batch_id, result.start_row, result.end_row) != (batch.batch_id, batch.start_row, batch.end_row):
-        what = f"batch {result.batch_id} with rows {result.start_row:,} to {result.end_row:,}"
+        what = f"batch {result.batch_id} with rows {result.start_row} to {result.end_row}"
         raise StepResultInvalid(step, batch.batch_id, what)
     return batch.with_data(result.data)
+
+
+def _snapshot(step: StatefulBatchStep, batch: Batch) -> Json:
+    """Return the state as it will be restored: a copy, since the step goes on with its own."""
+    try:
+        snapshot: Json = stored(step.snapshot())
+    except (TypeError, ValueError) as error:
+        raise StepResultInvalid(step.name, batch.batch_id, f"a snapshot that can't be stored ({error})") from error
+    except Exception as error:
+        raise StepFailed(step.name, batch.batch_id, batch.start_row, batch.end_row, error) from error
+    return snapshot

@@ -56,6 +56,11 @@ class Source:
         self._order = None if concurrent else Turnstile(first_batch_id)
         self._ended = False
 
+    @property
+    def ordered(self) -> bool:
+        """Whether batches are fetched one at a time."""
+        return self._order is not None
+
     def fetch(self, batch_id: int) -> Fetched | None:
         """Return the batch, or None behind the end of the source.
 

@@ -13,8 +13,10 @@ import time
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
+from engine.errors import UsageError
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from engine.checkpoint.manifest import Manifest
     from engine.executors.work import BatchWork
@@ -36,9 +38,20 @@ class ThreadExecutor:
     def __init__(self, workers: int | None = None) -> None:
         self.workers = workers or default_workers()
         self.window = 4 * self.workers
+        self._threads: list[threading.Thread] = []
 
     def start(self, work: BatchWork, on_done: Callable[[], None]) -> None:
-        """Start the threads."""
+        """Start the threads.
+
+        Raises:
+            UsageError: a thread of an earlier run still hangs, maybe in a step that takes one batch at a time.
+        """
+        _join(self._threads)
+        if work.ordered and any(thread.is_alive() for thread in self._threads):
+            raise UsageError(
+                "a batch of the last run is still at work in this process, in a step or fetch that hangs",
+                hint="Wait until it returns, or end this process and run again: it goes on from the frontier.",
+            )
         self._work = work
         self._queue: queue.SimpleQueue[tuple[int, Future[Manifest | None]] | None] = queue.SimpleQueue()
         self._threads = [
@@ -66,9 +79,7 @@ class ThreadExecutor:
         for _ in self._threads:
             self._queue.put(None)
         self._work.give_up()
-        deadline = time.monotonic() + _GRACE_SECONDS
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+        _join(self._threads)
 
     def _loop(self, work: BatchWork, on_done: Callable[[], None]) -> None:
         while (job := self._queue.get()) is not None:
@@ -80,3 +91,9 @@ class ThreadExecutor:
             except BaseException as error:  # noqa: BLE001 (the future hands it to the runner, which decides)
                 future.set_exception(error)
             on_done()
+
+
+def _join(threads: Sequence[threading.Thread]) -> None:
+    deadline = time.monotonic() + _GRACE_SECONDS
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))

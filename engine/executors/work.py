@@ -10,11 +10,13 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from engine.checkpoint import parts
 from engine.checkpoint.failures import translate
 from engine.checkpoint.layout import Layout, new_token
 from engine.checkpoint.manifest import Manifest
-from engine.errors import StepFailed
+from engine.errors import StepFailed, StepResultInvalid, describe
 from engine.events import BatchFetched, BatchStarted
 from engine.executors.signals import Abandoned
 
@@ -55,6 +57,11 @@ class BatchWork:
         self._target = target
         self._stop = stop
         self._emit = emit
+
+    @property
+    def ordered(self) -> bool:
+        """Whether something in here, the fetcher or a step, can take only one batch at a time."""
+        return self._source.ordered or self._chain.ordered
 
     def __call__(self, batch_id: int) -> Manifest | None:
         """Return the manifest of the batch, whose part is durable under its temporary name.
@@ -108,6 +115,10 @@ class BatchWork:
             )
         except OSError as error:
             raise translate(target.layout.part(batch_id), error) from error
+        except pl.exceptions.PolarsError as error:
+            raise StepResultInvalid(
+                self._pin.step, batch_id, f"columns that can't be stored ({describe(error)})"
+            ) from error
         return replace(manifest, write_seconds=time.perf_counter() - started)
 
     def give_up(self, batch_id: int = 0) -> None:

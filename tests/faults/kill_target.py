@@ -63,7 +63,7 @@ class RunningTotal(StatefulBatchStep):
         self.total = state if isinstance(state, int) else 0
 
 
-def pipeline() -> BatchPipeline:
+def pipeline(checkpoint_dir: str | os.PathLike[str] = "checkpoints") -> BatchPipeline:
     return BatchPipeline(
         steps=[
             DropNullsBatchStep("drop_nulls"),
@@ -72,5 +72,6 @@ def pipeline() -> BatchPipeline:
         ],
         batch_fetcher=SlowFetcher(source()),
         batch_size=BATCH_SIZE,
+        checkpoint_dir=os.fspath(checkpoint_dir),
         workers=3,
     )

@@ -96,11 +96,11 @@ def app_for():
     return make
 
 
-async def until(condition, *, seconds: float = PATIENCE_SECONDS) -> None:
+async def until(condition, *, seconds: float = PATIENCE_SECONDS, told=lambda: "") -> None:
     """Return as soon as the condition holds; fail when it doesn't in time."""
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "it didn't happen in time"
+        assert time.monotonic() < end, f"it didn't happen in time; {told()}"
         await asyncio.sleep(0.01)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 # The child takes the terminal as its own: closing it then sends SIGHUP, as closing a window does.
 _START = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); from tui.cli import main; main()"
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 30.0
 _ESCAPES = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[()][AB0]|\x1b[=>78]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
 
 
@@ -85,7 +85,14 @@ class TerminalProcess:
         self.until(lambda: self.process.poll() is not None)
         return self.process.returncode
 
+    def is_suspended(self) -> bool:
+        """Whether the process is stopped, as by Ctrl+Z."""
+        return self._stat()[0] == "T"
+
     def cpu_seconds(self) -> float:
         """CPU time that the process has used so far, system time too."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        fields = self._stat()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def _stat(self) -> list[str]:
+        return Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()

@@ -78,7 +78,8 @@ def test_ctrl_z_gives_the_terminal_back_and_fg_returns(sleepy, tmp_path):
         process.until_text("nothing done yet")
         process.written = b""
         process.press("\x1a")
-        process.until(lambda: b"\x1b[?1049l" in process.written)
+        process.until(process.is_suspended)
+        assert b"\x1b[?1049l" in process.written
         process.written = b""
         process.send(signal.SIGCONT)
         process.until_text("nothing done yet")

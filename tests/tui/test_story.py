@@ -29,7 +29,8 @@ async def loaded(app, until):
 
 
 async def screen_is(app, kind, until):
-    await until(lambda: isinstance(app.screen, kind) and app.screen.is_mounted)
+    await until(lambda: isinstance(app.screen, kind) and app.screen.focused is not None,
+                told=lambda: f"the screen is {app.screen}, the focus on {app.screen.focused}")
 
 
 async def run_to_failure(app, pilot, until):
@@ -105,9 +106,9 @@ def test_stop_quit_and_start_again_goes_on(gated, app_for, until):
         app = app_for(pipeline=gated)
         async with app.run_test(size=WIDE) as pilot:
             await loaded(app, until)
-            gated.gate.release(3)
+            gated.gate.release(1)
             await pilot.press("r")
-            await until(lambda: app.bridge.view().frontier >= 2)
+            await until(lambda: app.bridge.view().frontier >= 0)
             await pilot.press("s")
             await until(lambda: app.bridge.view().state is RunState.STOPPING)
             gated.gate.release(10)
@@ -251,9 +252,9 @@ def test_screen_that_is_closed_lets_the_run_commit(gated, app_for, until):
         app = app_for(pipeline=gated)
         async with app.run_test(size=WIDE) as pilot:
             await loaded(app, until)
-            gated.gate.release(2)
+            gated.gate.release(1)
             await pilot.press("r")
-            await until(lambda: app.bridge.view().frontier >= 1)
+            await until(lambda: app.bridge.view().frontier >= 0)
         gated.gate.release(100)
         assert app.bridge.close(10.0)
         assert app.bridge.view().state in {RunState.RESUMABLE, RunState.FINISHED}
@@ -262,26 +263,32 @@ def test_screen_that_is_closed_lets_the_run_commit(gated, app_for, until):
     run(story())
 
 
-def test_screen_that_raises_shows_no_locals_and_lets_the_run_commit(gated, app_for, until, monkeypatch):
+def test_screen_that_raises_shows_no_locals_and_lets_the_run_commit(gated, app_for, until, monkeypatch, capsys):
     async def story():
         app = app_for(pipeline=gated)
-        with pytest.raises(RuntimeError, match="broken"):
+
+        def broken(_view, _now):
+            secret = "hunter2"  # noqa: F841, S105 (what must not be shown)
+            raise RuntimeError("broken")
+
+        async def use():
             async with app.run_test(size=WIDE) as pilot:
                 await loaded(app, until)
-                gated.gate.release(2)
+                gated.gate.release(1)
                 await pilot.press("r")
-                await until(lambda: app.bridge.view().frontier >= 1)
-
-                def broken(_view, _now):
-                    secret = "hunter2"  # noqa: F841, S105 (what must not be shown)
-                    raise RuntimeError("broken")
-
+                await until(lambda: app.bridge.view().frontier >= 0)
                 monkeypatch.setattr(app.screen.query_one("StatusBar"), "show", broken)
                 await until(lambda: app.return_code is not None)
+
+        with pytest.raises(RuntimeError, match="broken"):
+            await use()
         assert app.return_code == 1
+        said = "".join(capsys.readouterr())
+        assert "broken" in said
+        assert "hunter2" not in said
         gated.gate.release(100)
         assert app.bridge.close(10.0)
-        assert app.bridge.view().frontier >= 1
+        assert app.bridge.view().frontier >= 0
 
     run(story())
 

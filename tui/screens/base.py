@@ -8,7 +8,9 @@ from textual.screen import Screen
 
 from engine.safe_text import safe
 from tui.actions import LIVE, Situation, possible
+from tui.glyphs import UNICODE
 from tui.outcome import Job
+from tui.plain_text import in_glyphs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +49,10 @@ class DashboardBase(Screen[None]):
     def job_done(self, done: Done) -> None:
         """Take the end of a job."""
 
+    def shown(self, text: str) -> str:
+        """Return text of unknown origin as this terminal may be given it."""
+        return in_glyphs(safe(text), getattr(self.app, "glyphs", UNICODE))
+
     def say(self, text: str, *, bad: bool = False) -> None:
         """Show a short message that goes away by itself; its text may come from anywhere."""
-        self.app.notify(safe(text, TOAST_LIMIT), severity="error" if bad else "information", markup=False)
+        self.app.notify(safe(self.shown(text), TOAST_LIMIT), severity="error" if bad else "information", markup=False)

@@ -14,12 +14,10 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from engine.safe_text import safe
 from tui.actions import Scope, bindings
 from tui.key_line import KeyLine
 from tui.memory import resident_bytes
 from tui.outcome import Job
-from tui.screens.dialog import plain
 from tui.screens.file_commands import FileCommands
 from tui.screens.panes import PANE, PANES, tab_title, tabs
 from tui.screens.run_commands import RunCommands
@@ -133,7 +131,7 @@ class Dashboard(Selection, RunCommands, FileCommands):
         line = self.query_one("#standing", Static)
         if (said, self._frozen) != self._said:
             self._said = (said, self._frozen)
-            line.update(Content.assemble(frozen, plain(said.words), " ", (safe(said.hint), "$text-muted")))
+            line.update(Content.assemble(frozen, self.shown(said.words), " ", (self.shown(said.hint), "$text-muted")))
             line.set_classes(said.tone.value)
 
     # --- layout ---------------------------------------------------------------------------------------
@@ -163,7 +161,8 @@ class Dashboard(Selection, RunCommands, FileCommands):
         steps = len(self.seen.steps) or 3
         self.styles_for_rows(steps)
         front = self.query_one(f"#{self._tab}")
-        front.border_title = tab_title(self._tab, compact=self.compact, width=front.size.width - 4)
+        title = tab_title(self._tab, compact=self.compact, width=front.size.width - 4)
+        front.border_title = self.shown(title)
 
     def styles_for_rows(self, step_count: int) -> None:
         """Give the steps the lines that they need, and no more than a third of the screen."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
+from tui.plain_text import in_glyphs
 from tui.widgets import DetailPane
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class DetailScreen(Screen[None]):
     def on_mount(self) -> None:
         """Fill it once it is there."""
         pane = self.query_one(DetailPane)
-        pane.set_keys("Esc back · c copy")
+        pane.set_keys(in_glyphs("Esc back · c copy", pane.glyphs))
         if self._fill is not None:
             self._fill(pane)
         pane.focus()

@@ -14,12 +14,16 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
 from engine.safe_text import safe
+from tui.glyphs import UNICODE
+from tui.plain_text import in_glyphs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from textual.app import ComposeResult
     from textual.widget import Widget
+
+    from tui.glyphs import Glyphs
 
 Answer = TypeVar("Answer")
 
@@ -55,10 +59,14 @@ class Dialog(ModalScreen[Answer]):
             frame.border_title = plain(self._title, 60).markup
             with VerticalScroll(classes="dialog-lines", can_focus=False):
                 for line in self._lines:
-                    yield Static(plain(line), classes="dialog-line")
+                    yield Static(in_glyphs(str(plain(line)), self._glyphs), classes="dialog-line", markup=False)
             yield from self.body()
             with Horizontal(classes="dialog-buttons"):
                 yield from self.buttons()
+
+    @property
+    def _glyphs(self) -> Glyphs:
+        return getattr(self.app, "glyphs", UNICODE)
 
     def body(self) -> Iterable[Widget]:
         """Yield what stands between lines and buttons."""

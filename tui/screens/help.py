@@ -5,27 +5,39 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
-from textual.content import Content
+from textual.containers import Horizontal, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tui.actions import ACTIONS, Scope
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from textual.app import ComposeResult
+    from textual.widget import Widget
 
     from tui.actions import Action, Situation
 
 PANES = (
     ("1 … 8", "Go to a pane: Steps, Throughput, Batches, Runs, Failures, Results, Log, Detail."),
     ("Tab", "Go to the next pane."),
-    ("↑ ↓ ⏎", "Choose in a list or in the grid of batches; Enter shows the details."),
+    ("arrows", "Choose in a list or in the grid of batches; Enter shows the details."),
 )
 
 
+class HelpRow(Horizontal):
+    """A key and what it does, wrapped beside it."""
+
+    def __init__(self, key: str, tells: str, *, classes: str = "") -> None:
+        super().__init__(
+            Static(key, classes="help-key", markup=False), Static(tells, classes="help-tells", markup=False),
+            classes=classes,
+        )  # fmt: skip
+
+
 class HelpScreen(ModalScreen[None]):
-    """The keys, those that can be used now in bold."""
+    """The keys; those that do nothing now are dimmed."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,question_mark,q,enter", "close", "Close", show=False),
@@ -40,29 +52,20 @@ class HelpScreen(ModalScreen[None]):
         with VerticalScroll(classes="dialog help") as frame:
             frame.border_title = "Help"
             frame.border_subtitle = "Esc closes"
-            yield Static(self._text())
+            for title, scope in (("Pipeline", Scope.DASHBOARD), ("Everywhere", Scope.APP)):
+                yield Static(title, classes="help-title")
+                for action in ACTIONS:
+                    if action.scope is scope:
+                        yield from self._row(action)
+            yield Static("Panes", classes="help-title")
+            for key, tells in PANES:
+                yield HelpRow(key, tells)
+            yield Static("Dimmed keys do nothing in the present state.", classes="help-note")
 
-    def _text(self) -> Content:
-        lines: list[Content] = []
-        for title, scope in (("Pipeline", Scope.DASHBOARD), ("Everywhere", Scope.APP)):
-            lines.append(Content.styled(title, "bold $text-primary"))
-            lines += [self._line(action) for action in ACTIONS if action.scope is scope]
-            lines.append(Content(""))
-        lines.append(Content.styled("Panes", "bold $text-primary"))
-        lines += [_row(key, tells, "") for key, tells in PANES]
-        lines.append(Content(""))
-        lines.append(Content.styled("Dimmed keys do nothing in the present state.", "$text-muted"))
-        return Content("\n").join(lines)
-
-    def _line(self, action: Action) -> Content:
-        style = "bold" if action.possible(self._situation) else "$text-muted"
-        asks = "" if not action.destructive or "asks" in action.tells else " Asks first."
-        return _row(action.key_words, f"{action.words}: {action.tells}{asks}", style)
+    def _row(self, action: Action) -> Iterator[Widget]:
+        tells = f"{action.words}: {action.tells}"
+        yield HelpRow(action.key_words, tells, classes="" if action.possible(self._situation) else "-not-now")
 
     def action_close(self) -> None:
         """Go back."""
         self.dismiss(None)
-
-
-def _row(key: str, tells: str, style: str) -> Content:
-    return Content.assemble((f"  {key:<7}", style), tells)

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from tui.settings import Recent, Settings
 
 SHORT = 200
+TELLS = 56
+"""Characters that fit beside the name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,7 @@ def recent_choice(recent: Recent) -> Choice:
 def _row(choice: Choice) -> Content:
     return Content.assemble(
         (f"  {safe(choice.name, 30):<16} ", "bold"),
-        safe(choice.tells, SHORT),
+        safe(choice.tells, TELLS),
         "\n",
         (f"  {'':<16} {safe(choice.target, SHORT)}", "$text-muted"),
     )

@@ -70,7 +70,7 @@ class Selection(DashboardBase):
 
     def _show_failure(self, failure: BatchFailed) -> None:
         self._failure, self._batch_id = failure, failure.batch_id
-        self.query_one(DetailPane).set_keys("c copy · o open source · r retry")
+        self.query_one(DetailPane).set_keys(self.shown("c copy · o open source · r retry"))
         self.show_detail(lambda pane: pane.show_failure(failure))
 
     def on_failures_pane_highlighted(self, event: FailuresPane.Highlighted) -> None:
@@ -91,7 +91,7 @@ class Selection(DashboardBase):
         """Show a run."""
         record = event.record
         self._batch_id = None
-        self.query_one(DetailPane).set_keys("c copy")
+        self.query_one(DetailPane).set_keys(self.shown("c copy"))
         if record is None:
             words = f"It is the one that goes on now, at batch {self.seen.frontier + 1:,}."
             self.show_detail(lambda pane: pane.show_text(f"Run {event.run_id}", words))
@@ -108,7 +108,7 @@ class Selection(DashboardBase):
         failure = next((found for found in reversed(self.seen.failures) if found.batch_id == batch_id), None)
         self._batch_id = batch_id
         if state in DONE:
-            self.query_one(DetailPane).set_keys("c copy · w rewind to it")
+            self.query_one(DetailPane).set_keys(self.shown("c copy · w rewind to it"))
             self.show_detail(lambda pane: pane.show_loading(f"reading batch {batch_id:,}"))
             self.bridge.read_batch(batch_id)
         elif failure is not None:

@@ -218,11 +218,14 @@ class BatchGridPane(Pane[Batches]):
         self.redraw()
 
     def _line(self, cells: bytes, pitch: int) -> Line:
+        """Return one line of cells, without a gap behind the last: it may be one too many for the pane."""
         gap = " " * (pitch - 1)
-        return tuple(
+        parts = [
             ((self.glyphs.cells[state] + gap) * len(list(run)), STATE_STYLES[BatchState(state)])
             for state, run in groupby(cells)
-        )
+        ]
+        parts[-1] = (parts[-1][0].rstrip(), parts[-1][1])
+        return tuple(parts)
 
 
 def reversed_at(line: Line, column: int) -> Line:

@@ -39,10 +39,11 @@ class Fields:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of texts, which may be foreign."""
+    """Rows of texts, which may be foreign. One that `may_turn` is laid on its side where it is too wide."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    may_turn: bool = True
 
 
 Block = Paragraph | Fields | Table
@@ -102,7 +103,7 @@ def batch_blocks(manifest: Manifest, dash: str = EN_DASH) -> tuple[Block, ...]:
     return (
         Paragraph((f"Batch {manifest.batch_id:,}",), "strong"),
         Fields(facts),
-        Table(("step", "time", "rows in", "rows out"), timings),
+        Table(("step", "time", "rows in", "rows out"), timings, may_turn=False),
     )
 
 
@@ -154,7 +155,7 @@ def laid_out(blocks: Iterable[Block], width: int, ellipsis: str) -> list[Line]:
         elif isinstance(block, Fields):
             lines.extend(_field_lines(block, width))
         else:
-            lines.extend(table_lines(block.columns, block.rows, width, ellipsis))
+            lines.extend(table_lines(block.columns, block.rows, width, ellipsis, may_turn=block.may_turn))
     return lines
 
 

@@ -114,9 +114,10 @@ class FailuresPane(RowsPane[Shown]):
         failure = self.selected
         if failure is None:
             return
-        kind = (failure.step, failure.error_type)
-        self._key = self.cursor_key if unfold else kind
-        self._unfolded = self._unfolded | {kind} if unfold else self._unfolded - {kind}
+        key = (failure.step, failure.error_type)
+        is_several = any(kind.key == key and len(kind.failures) > 1 for kind in self._kinds)
+        self._key = self.cursor_key if unfold else key
+        self._unfolded = self._unfolded | {key} if unfold and is_several else self._unfolded - {key}
         self.build_again()
 
     def _failure_at(self, key: Hashable) -> BatchFailed | None:

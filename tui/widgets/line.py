@@ -89,7 +89,7 @@ def wrapped(text: str, width: int) -> list[str]:
     width = max(2, width)
     if cell_len(text) <= width:
         return [text]
-    indent = " " * min(len(text) - len(text.lstrip(" ")), width // 2)
+    indent = " " * min(len(text) - len(text.lstrip(" ")), width // 2, width - 2)  # leaves room for a wide character
     lines: list[str] = []
     rest = text.strip(" ")
     room = width - len(indent)

@@ -13,8 +13,8 @@ from textual.binding import Binding
 from textual.message import Message
 
 from engine.safe_text import safe
-from tui.format import count, counted, span
-from tui.widgets.line import NO_LINE, Line, cut, fit
+from tui.format import count, span
+from tui.widgets.line import NO_LINE, Line, cropped, cut, fit
 from tui.widgets.rows_pane import Row, RowsPane
 
 if TYPE_CHECKING:
@@ -112,14 +112,13 @@ class ResultsPane(RowsPane[Page]):
         return [_row_line(laid, (blank, *cells), self._column, width, ellipsis) for cells in (names, dtypes)]
 
     def footing(self, shown: Page | None, width: int) -> Line:
-        """Return which rows, and which columns when some are off the left edge."""
+        """Return which rows and which columns."""
         if shown is None or not shown.rows:
             return NO_LINE
         dash = self.glyphs.dash
         words = f"rows {span(shown.first_row, shown.end_row - 1, dash)} of {count(shown.total_rows)}"
-        words += f" {self.glyphs.separator} {counted(len(shown.columns), 'column')}"
-        if self._column:
-            words += f", from {self._column + 1}"
+        last = self._column + self._columns(shown).visible(self._column, self._built[1] if self._built else width)
+        words += f" {self.glyphs.separator} columns {span(self._column + 1, last, dash)} of {len(shown.columns):,}"
         return ((cut(words, max(0, width - 2), self.glyphs.ellipsis), ""),)
 
     def action_move_column(self, columns: int) -> None:
@@ -168,6 +167,15 @@ class _Columns:
     dtypes: tuple[str, ...]
     rows: tuple[tuple[tuple[str, str], ...], ...]
 
+    def visible(self, first: int, width: int) -> int:
+        """Return how many columns from the first on fit whole into so many cells; one at least."""
+        taken = self.number_width
+        for shown, name in enumerate(self.names[first:]):
+            taken += len(_GAP) + cell_len(name)
+            if taken > width:
+                return max(1, shown)
+        return max(1, len(self.names) - first)
+
 
 def _laid_columns(page: Page, glyphs: Glyphs) -> _Columns:
     number_width = len(count(max(page.first_row, page.end_row - 1)))
@@ -191,14 +199,7 @@ def _laid_columns(page: Page, glyphs: Glyphs) -> _Columns:
     return _Columns(number_width, tuple(names), tuple(dtypes), tuple(zip(numbers, *padded, strict=True)))
 
 
-def _row_line(laid: _Columns, cells: Sequence[tuple[str, str]], first_column: int, width: int, ellipsis: str) -> Line:
-    """Return the row's number and its cells from a column on; the one that doesn't fit whole is cut."""
-    parts: list[tuple[str, str]] = [cells[0]]
-    room = width - laid.number_width
-    for text, style in cells[1 + first_column :]:
-        room -= len(_GAP)
-        if room <= 0:
-            break
-        parts.extend(((_GAP, ""), (cut(text, room, ellipsis), style)))
-        room -= cell_len(text)
-    return tuple(parts)
+def _row_line(laid: _Columns, cells: Sequence[tuple[str, str]], first: int, width: int, ellipsis: str) -> Line:
+    """Return the row's number and its cells from a column on, as many as fit whole."""
+    shown = cells[1 + first : 1 + first + laid.visible(first, width)]
+    return cropped((cells[0], *(part for cell in shown for part in ((_GAP, ""), cell))), width, ellipsis)

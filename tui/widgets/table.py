@@ -8,7 +8,7 @@ from rich.cells import cell_len
 
 from engine.safe_text import safe
 from tui.format import counted
-from tui.widgets.line import Line, cut, fit
+from tui.widgets.line import Line, cropped, cut, fit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,8 +20,12 @@ _RECORD_LEAST = 8
 """Cells that a value needs beside others, when each line is a column."""
 
 
-def table_lines(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int, ellipsis: str) -> list[Line]:
-    """Return the table in lines of at most `width` cells. All texts may be foreign.
+def table_lines(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], width: int, ellipsis: str, *, may_turn: bool = True
+) -> list[Line]:
+    """Return the table in lines of at most `width` cells; one that may not turn has its first column cut.
+
+    All texts may be foreign.
 
     >>> from tui.widgets.line import text_of
     >>> [text_of(line) for line in table_lines(["id", "name"], [["1", "ann"]], 20, "…")]
@@ -32,13 +36,16 @@ def table_lines(columns: Sequence[str], rows: Sequence[Sequence[str]], width: in
     names = [safe(name, _TEXT) for name in columns]
     texts = [[safe(text, _TEXT) for text in row] for row in rows]
     widths = [max(map(cell_len, column)) for column in zip(names, *texts, strict=True)]
-    if sum(widths) + len(_GAP) * (len(widths) - 1) <= width:
-        return [_line(names, widths, "muted"), *(_line(row, widths, "") for row in texts)]
-    return _records(names, texts, width, ellipsis)
+    missing = sum(widths) + len(_GAP) * (len(widths) - 1) - width
+    if missing > 0 and may_turn:
+        return _records(names, texts, width, ellipsis)
+    widths[0] = max(1, widths[0] - max(0, missing))
+    header = _line(names, widths, "muted", ellipsis)
+    return [cropped(line, width, ellipsis) for line in (header, *(_line(row, widths, "", ellipsis) for row in texts))]
 
 
-def _line(cells: Sequence[str], widths: Sequence[int], style: str) -> Line:
-    padded = [fit(text, width) for text, width in zip(cells, widths, strict=True)]
+def _line(cells: Sequence[str], widths: Sequence[int], style: str, ellipsis: str) -> Line:
+    padded = [fit(text, width, ellipsis=ellipsis) for text, width in zip(cells, widths, strict=True)]
     return ((_GAP.join(padded).rstrip(), style),)
 
 

@@ -271,7 +271,7 @@ def test_a_second_run_at_the_same_time_is_told_who_holds_the_checkpoint(command,
     with CheckpointStore(workplace / "cp"):
         answer = command("run", tens)
     assert answer.code == 3
-    assert "the checkpoint cp is in use by process" in answer.err
+    assert "cp is in use by process" in answer.err
     assert "stop it; `batch-pipeline status` shows where it stands" in answer.err
 
 

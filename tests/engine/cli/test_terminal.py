@@ -112,7 +112,7 @@ def test_an_end_of_input_at_the_question_changes_nothing(on_terminal, command, t
 def test_an_interrupt_at_the_question_changes_nothing(on_terminal, command, tens):
     command("run", tens)
     code, shown = on_terminal("reset", tens, answer="\x03", asked="[y/N]")
-    assert code == 130
+    assert code == 130, shown
     assert "nothing was changed" in shown
     assert command("results", "count", tens).out == "30\n"
 

@@ -150,9 +150,7 @@ def test_each_wrong_answer_has_its_sentence(answer, problem):
 )
 def test_whatever_a_step_raises_is_the_steps_failure(error):
     with pytest.raises(StepFailed) as caught:
-        chain(FailingStep("speed", {2: error})).process(batch(2)) if False else chain(
-            FailingStep("speed", {2: error}), first_batch_id=2
-        ).process(batch(2))
+        chain(FailingStep("speed", {2: error}), first_batch_id=2).process(batch(2))
     assert caught.value.__cause__ is error
     assert (caught.value.step, caught.value.batch_id, caught.value.start_row, caught.value.end_row) == (
         "speed",
@@ -215,18 +213,17 @@ def test_a_concurrent_step_sees_several_at_once():
 
 
 def test_two_ordered_steps_work_on_two_batches_at_once():
-    gate = GateStep("gate", 0, concurrent=False)
-    seen = []
-    steps = chain(Step("first", lambda b: seen.append(b.batch_id) or b), gate)
+    first, second = GateStep("first", concurrent=False), GateStep("second", 0, concurrent=False)
+    steps = chain(first, second)
     threads = [threading.Thread(target=steps.process, args=(batch(batch_id),), daemon=True) for batch_id in (0, 1)]
     for thread in threads:
         thread.start()
-    gate.wait_for(0)
-    threads[1].join(0)
-    gate.let_go()
+    second.wait_for(0)
+    first.wait_for(0, 1)  # while batch 0 is still held at the second
+    second.let_go()
     for thread in threads:
         thread.join(TIMEOUT_SECONDS)
-    assert seen == [0, 1]
+        assert not thread.is_alive()
 
 
 # --- retries --------------------------------------------------------------------------------------------
@@ -361,7 +358,7 @@ def test_a_snapshot_that_raises_is_the_steps_failure():
         def snapshot(self):
             raise RuntimeError("no state")
 
-    with pytest.raises(StepFailed, match="step 'odd' failed at batch 0 .*no state"):
+    with pytest.raises(StepFailed, match=r"step 'odd' failed at batch 0 .*no state"):
         chain(Odd("odd")).process(batch())
 
 

@@ -79,6 +79,7 @@ signal.signal(signal.SIGALRM, lambda *_: stop.ask(now=True))
 signal.setitimer(signal.ITIMER_REAL, 0.0001, 0.0001)
 for _ in range(100_000):
     stop.ask()
+signal.setitimer(signal.ITIMER_REAL, 0)
 print("done")
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)

@@ -183,12 +183,12 @@ TEN = numbers(0, 10)
         (Batch(0, 0, 8, TEN), "it says rows 0 to 8, which are 9, but holds 10"),
         (Batch(0, 5, 4, TEN), "it says rows 5 to 4, which are 0, but holds 10"),
         (Batch(0, 9, 0, TEN), "holds 10"),
-        (Batch(0, 0.0, 9.0, TEN), "rows"),
-        (Batch(0, "0", "9", TEN), "rows"),
-        (Batch(0, None, None, TEN), "rows"),
-        (Batch(True, 0, 9, TEN), "batch"),
+        (Batch(0, 0.0, 9.0, TEN), "its start_row is 0.0 of type float, not int"),
+        (Batch(0, "0", "9", TEN), "its start_row is '0' of type str, not int"),
+        (Batch(0, None, None, TEN), "its start_row is None of type NoneType, not int"),
+        (Batch(True, 0, 9, TEN), "its batch_id is True of type bool, not int"),
     ],
-    ids=repr,
+    ids=range(16),
 )
 def test_an_answer_that_is_not_the_batch_is_refused(answer, problem):
     with pytest.raises(SourceContractBroken) as caught:

@@ -280,17 +280,17 @@ def test_a_resume_goes_on_behind_a_bad_value_once_it_is_made_null(with_fault):
 
 def test_a_fetch_that_is_repeated_after_the_file_was_mended_keeps_its_place(write, tmp_path):
     write("a.csv", "n\n0\n1\n")
-    write("b.csv", "n\n2\noops\n")
-    write("c.csv", "n\n4\n5\n")
+    write("b.csv", "n\n2\noops\n4\n")
+    write("c.csv", "n\n5\n6\n")
     fetcher = opened(tmp_path)
     assert fetcher(0, 2).data["n"].to_list() == [0, 1]
     with pytest.raises(SourceError, match=r"b\.csv, row 1 "):
-        fetcher(1, 2)
-    write("b.csv", "n\n2\n3\n")
-    batch = fetcher(1, 2)
-    assert batch.data["n"].to_list() == [2, 3]
-    assert fetcher.cursor_after(batch) == {"next_row": 4, "file": 1, "name": "b.csv", "row": 2}
-    assert fetcher(2, 9).data["n"].to_list() == [4, 5]
+        fetcher(1, 3)
+    write("b.csv", "n\n2\n3\n4\n")
+    batch = fetcher(1, 3)
+    assert batch.data["n"].to_list() == [2, 3, 4]
+    assert fetcher.cursor_after(batch) == {"next_row": 5, "file": 1, "name": "b.csv", "row": 3}
+    assert fetcher(2, 9).data["n"].to_list() == [5, 6]
 
 
 def test_blanks_and_empty_quotes_are_null_and_no_fault(write):

@@ -11,7 +11,6 @@ from engine.progress.view import BatchState, RunView
 from tui.glyphs import ASCII
 from tui.widgets import BatchGridPane
 
-
 GRID_100_BY_10 = (104, 12)
 """The terminal in which a pane with its border has 100 × 10 cells."""
 
@@ -118,6 +117,13 @@ def test_batches_nobody_has_counted_yet_are_drawn_as_they_come(drawn):
     assert pane.shown_text.strip() == "■ ■ ■"
 
 
+@pytest.mark.parametrize("width", [40, 41])
+def test_a_line_of_spaced_cells_ends_with_its_last_cell(drawn, width):
+    pane = drawn(BatchGridPane(), showing(views.finished()), size=(width, 12), focus=False)
+
+    assert "…" not in "".join(pane.render_line(y).text for y in range(pane.size.height))
+
+
 def test_without_batches_it_says_so(drawn):
     assert "no batches yet" in drawn(BatchGridPane(), showing(RunView())).shown_text
     assert "size of the source is unknown" in drawn(BatchGridPane(), showing(RunView())).shown_text
@@ -131,11 +137,10 @@ def test_only_lines_with_changed_batches_are_painted_again(play):
         pane.refresh = lambda *regions, **_options: painted.extend(regions)
         pane.show(replace(first, batch_states=bytes(states)))
         pane.show(replace(first, batch_states=bytes(states)))
+        assert [region.y for region in painted] == [6]
 
     painted = []
     play(BatchGridPane(), script, show=showing(views.many_batches()), size=GRID_100_BY_10, focus=False)
-
-    assert [region.y for region in painted] == [6]
 
 
 def test_a_hundred_thousand_batches_are_drawn_anew_in_a_few_milliseconds(play):

@@ -37,8 +37,22 @@ def test_failures_are_grouped_by_step_and_error_the_latest_first(drawn):
         ["step", "batches", "tries", "error", "message"],
         ["▌", "source", "41", "1", "TimeoutError", "TimeoutError:", "no", "answer"],
         ["parse", "40", "3", "ValueError", "ValueError:", "no", "number"],
-        ["▸", "check_speed", "21", "2", "CheckFailed", *reason(CHECK.message).split()[:6], "700)]"][:12],
-    ] or pane.shown_text
+        [
+            "▸",
+            "check_speed",
+            "21",
+            "2",
+            "CheckFailed",
+            "1",
+            "row",
+            "breaks",
+            "the",
+            "check",
+            '[(col("speed_mph"))',
+            "<=",
+            "(d…",
+        ],
+    ]
 
 
 def test_a_row_does_not_repeat_step_and_batch_in_the_message():
@@ -61,6 +75,10 @@ def test_right_unfolds_the_single_failures_of_a_kind_and_left_folds_them(play):
     assert [line.split()[:4] for line in unfolded] == [["└", "run", "2", "21"], ["└", "run", "1", "21"]]
     assert chosen == [CHECK, AGAIN]
     assert "└" not in folded[0]
+
+
+def test_a_kind_of_one_failure_has_nothing_to_unfold(drawn):
+    assert len(drawn(FailuresPane(), showing(CHECK), keys=["right"]).shown_text.splitlines()) == 2
 
 
 def test_moving_tells_where_the_choice_is_and_enter_that_it_is_wanted(play):
@@ -140,12 +158,12 @@ def test_ascii_uses_nothing_else(drawn):
     assert drawn(FailuresPane(glyphs=ASCII), showing(*ALL)).shown_text.isascii()
 
 
-@pytest.mark.parametrize(
-    ("name", "failures"),
-    [("none", ()), ("one", (CHECK,)), ("several", ALL), ("hostile", (views.hostile_failure(), CHECK))],
-)
-def test_looks(snap_compare, host, name, failures):
-    assert snap_compare(host(FailuresPane(), show=showing(*failures)), terminal_size=(78, 8), press=["end", "right"])
+LOOKS = {"none": (), "one": (CHECK,), "several": ALL, "hostile": (views.hostile_failure(), CHECK)}
+
+
+@pytest.mark.parametrize("name", LOOKS)
+def test_looks(snap_compare, host, name):
+    assert snap_compare(host(FailuresPane(), show=showing(*LOOKS[name])), terminal_size=(78, 8), press=["end", "right"])
 
 
 def test_looks_narrow_in_the_light(snap_compare, host):

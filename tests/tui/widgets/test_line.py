@@ -56,3 +56,8 @@ def test_a_long_message_is_wrapped_under_its_mark():
     lines = centred((("✗ ", "bad"), ("the catalog is locked", "")), 14, 5)
 
     assert [text_of(line) for line in lines] == ["", "✗ the catalog", "  is locked"]
+
+
+def test_a_wide_character_in_a_column_too_narrow_for_it_and_its_indent_ends_all_the_same():
+    assert wrapped("  漢字", 2) == ["漢", "字"]
+    assert wrapped("   漢字", 1) == ["漢", "字"]

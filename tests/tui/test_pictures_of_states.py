@@ -1,0 +1,166 @@
+"""Snapshots of what every state looks like: from injected views and a clock that stands still."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+import views
+
+from tui.app import BatchPipeApp
+from tui.glyphs import ASCII, UNICODE
+from tui.log_book import LogBook
+from tui.outcome import Job, Trouble
+from tui.screens.changed import ChangedScreen
+from tui.screens.confirm import ConfirmScreen
+from tui.screens.opening import OpeningScreen
+from tui.screens.quit import QuitScreen
+from tui.screens.rewind import RewindScreen
+from tui.settings import Recent, Settings
+from tui.still_bridge import StillBridge
+
+SIZES = {"wide": (120, 36), "small": (80, 24), "tiny": (60, 20)}
+STATES = {
+    "idle": views.idle,
+    "resumable": views.resumable,
+    "running": views.running,
+    "stopping": views.stopping,
+    "failed": views.failed,
+    "finished": views.finished,
+}
+
+
+@pytest.fixture(autouse=True)
+def steady_memory(monkeypatch):
+    monkeypatch.setattr("tui.screens.dashboard.resident_bytes", lambda: 412_000_000)
+
+
+def app(view, **changes):
+    bridge_changes = {name: changes.pop(name) for name in ("working", "trouble", "loaded") if name in changes}
+    runs = views.runs() if view.pipeline == "lineitem" else ()
+    bridge = StillBridge(view, runs, **bridge_changes)
+    bridge.log = LogBook(now=lambda: views.NOW)
+    bridge.log.write(f"run {view.run_id} started at batch 2,100")
+    return BatchPipeApp(bridge=bridge, settings=Settings(), now=lambda: views.NOW, **changes)
+
+
+def shot(snap_compare, what, *, size="wide", keys=(), prepare=None):
+    async def before(pilot):
+        if prepare is not None:
+            await pilot.pause()
+            prepare(pilot.app)
+        await pilot.press(*keys)
+        await pilot.pause()
+
+    assert snap_compare(what, terminal_size=SIZES[size], run_before=before)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("state", STATES)
+def test_state(state, size, snap_compare):
+    shot(snap_compare, app(STATES[state]()), size=size)
+
+
+@pytest.mark.parametrize("theme", ["batchpipe-light", "high-contrast", "ansi-dark"])
+def test_theme(theme, snap_compare):
+    shot(snap_compare, app(views.failed(), theme=theme))
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("state", ["running", "failed"])
+def test_ascii(state, size, snap_compare):
+    shot(snap_compare, app(STATES[state](), glyphs=ASCII), size=size)
+
+
+@pytest.mark.parametrize("size", ["wide", "small"])
+def test_help(size, snap_compare):
+    shot(snap_compare, app(views.failed()), size=size, keys=["question_mark"])
+
+
+def test_palette(snap_compare):
+    shot(snap_compare, app(views.failed()), keys=["ctrl+p"])
+
+
+@pytest.mark.parametrize("size", ["wide", "small"])
+def test_confirm(size, snap_compare):
+    lines = ["This drops 21 batches, 210,000 source rows and the 204,000 result rows made of them."]
+    dialog = ConfirmScreen("Reset to the very start?", lines, verb="Drop everything")
+    shot(snap_compare, app(views.failed()), size=size, prepare=lambda it: it.push_screen(dialog))
+
+
+def test_rewind(snap_compare):
+    shot(snap_compare, app(views.failed()), prepare=lambda it: it.push_screen(RewindScreen(views.failed(), 9)))
+
+
+def test_quit(snap_compare):
+    shot(snap_compare, app(views.running()), prepare=lambda it: it.push_screen(QuitScreen(3)))
+
+
+def test_changed(snap_compare):
+    trouble = Trouble(
+        "PipelineChanged", "the pipeline is not the one of this checkpoint",
+        differences=("step 'check_speed': condition is speed_mph <= 800, was speed_mph <= 700", "step 'keep' is new"),
+    )  # fmt: skip
+    dialog = ChangedScreen(trouble, committed="Batches up to 20 were made by the pipeline")
+    shot(snap_compare, app(views.failed(), trouble=trouble), prepare=lambda it: it.push_screen(dialog))
+
+
+@pytest.mark.parametrize("size", ["wide", "small"])
+def test_loading(size, snap_compare):
+    view = replace(views.idle(), steps=(), pipeline="flights.py", source_rows=None, total_batches=None, fraction=None)
+    shot(snap_compare, app(view, working=Job.LOAD, loaded=False), size=size)
+
+
+def test_locked_by_another_process(snap_compare):
+    trouble = Trouble(
+        "CheckpointLocked", "the checkpoint checkpoints/flights is in use by process 4711 on worker-1",
+        hint="Wait for that run, or stop it; `batch-pipeline status` shows where it stands.", exit_code=3,
+    )  # fmt: skip
+    shot(snap_compare, app(views.resumable(), trouble=trouble))
+
+
+@pytest.mark.parametrize("size", ["wide", "small"])
+def test_hostile_text(size, snap_compare):
+    shot(snap_compare, app(views.hostile()), size=size)
+
+
+@pytest.mark.parametrize("pane", ["2", "4", "7"])
+def test_tab_on_a_small_screen(pane, snap_compare):
+    shot(snap_compare, app(views.running()), size="small", keys=[pane])
+
+
+def test_detail_on_a_small_screen(snap_compare):
+    shot(snap_compare, app(views.failed()), size="small", keys=["8"])
+
+
+def test_zoomed_grid(snap_compare):
+    shot(snap_compare, app(views.many_batches()), keys=["3", "z"])
+
+
+def test_frozen(snap_compare):
+    shot(snap_compare, app(views.running()), keys=["f"])
+
+
+def test_filter(snap_compare):
+    shot(snap_compare, app(views.failed()), keys=["slash", "n", "o", "p", "e"])
+
+
+@pytest.mark.parametrize("size", ["wide", "small"])
+def test_opening(size, snap_compare):
+    recents = (Recent("/work/pipelines/flights.py", "flights", "/nowhere/flights"),)
+    opening = BatchPipeApp(settings=Settings(recents=recents), now=lambda: views.NOW, glyphs=UNICODE)
+    shot(snap_compare, opening, size=size, prepare=lambda it: isinstance(it.screen, OpeningScreen))
+
+
+@pytest.mark.parametrize("keys", [[], ["question_mark"], ["R"], ["7"], ["f"]])
+def test_ascii_terminal_is_given_ascii_only(keys):
+    async def story():
+        it = app(views.failed(), glyphs=ASCII)
+        async with it.run_test(size=SIZES["wide"]) as pilot:
+            await pilot.press(*keys)
+            await pilot.pause()
+            text = "\n".join(
+                "".join(segment.text for segment in strip) for strip in it.screen._compositor.render_strips()
+            )
+            assert text.isascii(), sorted({character for character in text if not character.isascii()})
+
+    asyncio.run(story())

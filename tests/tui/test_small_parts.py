@@ -1,0 +1,276 @@
+"""The parts that need no screen: settings, targets, source lines, the log, the report, the lanes."""
+
+import json
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import views
+
+from engine.errors import PipelineChanged, UsageError
+from engine.events import AttemptFailed, BatchCommitted, RunEnded, RunStarted, Warned
+from engine.frontier import Frontier
+from engine.state import RunState
+from tui import settings as stored
+from tui.lane import Lane
+from tui.log_book import KEPT, LogBook
+from tui.outcome import Job, Trouble
+from tui.report import markdown
+from tui.screens.opening import recent_choice, samples
+from tui.settings import Recent, Settings
+from tui.source_line import SourceLine, editor_command, source_line
+from tui.standing import Tone, standing
+from tui.target import Overrides, Target, file_of
+
+# --- settings -------------------------------------------------------------------------------------------
+
+
+def test_settings_come_back_as_they_were_kept(tmp_path):
+    path = tmp_path / "new" / "settings.json"
+    kept = Settings("batchpipe-light", ascii=True, recents=(Recent("/a.py", "a", "/c"),))
+    assert stored.save(kept, path) == ""
+    assert stored.load(path) == kept
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        '{"theme": 3, "ascii": "yes", "recents": {}}',
+        '{"recents": [1, {}, {"target": ""}]}',
+        "\x00",
+    ],
+)
+def test_damaged_settings_read_as_the_defaults(text, tmp_path):
+    path = tmp_path / "settings.json"
+    path.write_text(text, encoding="utf-8")
+    assert stored.load(path) == Settings()
+
+
+def test_settings_that_cannot_be_kept_are_reported(tmp_path):
+    (tmp_path / "file").write_text("")
+    assert "can't be kept" in stored.save(Settings(), tmp_path / "file" / "settings.json")
+
+
+def test_recent_pipelines_are_newest_first_once_and_bounded():
+    settings = Settings()
+    for number in [*range(12), 5]:
+        settings = settings.with_recent(Recent(f"/{number}.py", "p", "/c"))
+    assert [recent.target for recent in settings.recents[:2]] == ["/5.py", "/11.py"]
+    assert len(settings.recents) == stored.KEPT_RECENTS
+
+
+# --- opening --------------------------------------------------------------------------------------------
+
+
+def test_the_sample_is_found_without_importing_it():
+    (flights,) = [choice for choice in samples() if choice.name == "flights"]
+    assert flights.target == "sample_data.flights:pipeline"
+    assert "Flights out of New York City" in flights.tells
+
+
+def test_recent_pipeline_is_told_by_its_mirror_alone(tmp_path):
+    recent = Recent("/a.py", "a", str(tmp_path))
+    assert recent_choice(recent).tells == "not begun"
+    Frontier(20, 209_999, 210_000, {"keep": 20}).save(tmp_path / "frontier.json")
+    assert recent_choice(recent).tells == "batch 20 done, 210,000 rows"
+    (tmp_path / "frontier.json").write_text("{")
+    assert "can't be read" in recent_choice(recent).tells
+    assert [path.name for path in tmp_path.iterdir()] == ["frontier.json"]
+
+
+# --- target ---------------------------------------------------------------------------------------------
+
+
+def test_target_notices_an_edit_and_only_an_edit(flights_file):
+    target = Target(str(flights_file.path), Overrides())
+    target.load()
+    assert not target.edited()
+    flights_file.raise_limit()
+    assert target.edited()
+
+
+def test_command_line_overrides_what_the_file_says(flights_file, tmp_path):
+    pipeline = Target(str(flights_file.path), Overrides(str(tmp_path / "other"), 500)).load()
+    assert (pipeline.checkpoint_dir, pipeline.batch_size, pipeline.name) == (tmp_path / "other", 500, "flights")
+
+
+def test_file_of_a_module_is_found():
+    assert file_of("sample_data.flights:pipeline").name == "flights.py"
+
+
+# --- source line ----------------------------------------------------------------------------------------
+
+
+def traceback_through(*places):
+    frames = "".join(f'  File "{file}", line {line}, in f\n    call()\n' for file, line in places)
+    return f"Traceback (most recent call last):\n{frames}ValueError: no\n"
+
+
+def test_deepest_frame_in_the_pipeline_file_is_opened(tmp_path):
+    own = tmp_path / "mine.py"
+    own.write_text("")
+    text = traceback_through((own, 3), ("/usr/lib/python3/site-packages/polars/x.py", 9), (own, 7))
+    assert source_line(text, own) == SourceLine(own, 7)
+
+
+def test_check_without_a_frame_of_its_own_leads_to_the_line_that_names_the_step(flights_file):
+    place = source_line(views.flight_failure().traceback, flights_file.path, "check_speed")
+    assert "check_speed" in flights_file.path.read_text().splitlines()[place.line - 1]
+
+
+def test_no_file_no_line():
+    assert source_line("ValueError: no", None) is None
+
+
+@pytest.mark.parametrize(
+    ("editor", "command"),
+    [
+        ("vim", ["vim", "+7", "a.py"]),
+        ("emacsclient -nw", ["emacsclient", "-nw", "+7", "a.py"]),
+        ("hx", ["hx", "a.py:7"]),
+        ("ed", ["ed", "a.py"]),
+    ],
+)
+def test_editors_are_given_the_line(editor, command):
+    assert editor_command(SourceLine(Path("a.py"), 7), editor) == command
+
+
+# --- log ------------------------------------------------------------------------------------------------
+
+
+def started(run_id=1):
+    return RunStarted(run_id, views.NOON, "p", "s", "c", ("a",), 10, 1, 2, 21, 210, None, False)
+
+
+def test_log_tells_what_matters_and_no_single_batches():
+    log = LogBook(now=lambda: views.NOW)
+    log(started())
+    log(BatchCommitted(21, 0, 9, 10, 100, 0.1))
+    log(AttemptFailed(22, "a", 1, 3, "TimeoutError: late", 0.5))
+    log(Warned("mended"))
+    log(RunEnded(1, views.NOW, RunState.RESUMABLE))
+    texts = [line.text for line in log.take()]
+    assert texts == [
+        "run 1 started at batch 21 of s",
+        "batch 22: step a failed (1/3), again in 0.5 s: TimeoutError: late",
+        "warning: mended",
+        "run 1 stopped",
+    ]
+    assert log.take() == []
+
+
+def test_of_a_flood_the_newest_lines_stay_and_the_rest_is_counted():
+    log = LogBook(now=lambda: views.NOW)
+    for number in range(KEPT + 7):
+        log.write(str(number))
+    lines = log.take()
+    assert lines[0].text == "… 7 lines left out"
+    assert (lines[1].text, lines[-1].text) == ("7", str(KEPT + 6))
+
+
+def test_printed_text_becomes_lines_when_they_are_whole():
+    log = LogBook(now=lambda: views.NOW)
+    for piece in ["half", " a line", "\n\nnext\nrest"]:
+        log.printed(piece)
+    assert [line.text for line in log.take()] == ["half a line", "next"]
+
+
+# --- lanes and outcomes ---------------------------------------------------------------------------------
+
+
+class Panic(BaseException):
+    """What Polars raises in Rust is no Exception either."""
+
+
+def test_every_job_ends_in_one_report_whatever_it_raises():
+    reports, all_done = [], threading.Event()
+
+    def report(done):
+        reports.append(done)
+        if len(reports) == 3:
+            all_done.set()
+
+    def panic():
+        raise Panic("rust password=hunter2")
+
+    lane = Lane("test", report)
+    lane.do(Job.BATCH, lambda: 7, 7)
+    lane.do(Job.PAGE, panic)
+    lane.do(Job.EXPORT, lambda: "x")
+    assert all_done.wait(10)
+    assert lane.close(10)
+    assert [done.value for done in reports] == [7, None, "x"]
+    trouble = reports[1].trouble
+    assert (trouble.kind, trouble.expected) == ("Panic", False)
+    assert "hunter2" not in trouble.message + trouble.traceback
+
+
+def test_lane_that_hangs_does_not_hold_the_exit():
+    gate = threading.Event()
+    lane = Lane("test", lambda _done: None)
+    lane.do(Job.BATCH, gate.wait)
+    assert not lane.close(0.01)
+    gate.set()
+    assert lane.close(10)
+
+
+def test_trouble_keeps_what_a_person_needs():
+    trouble = Trouble.of(PipelineChanged(["step 'a' is new"], hint="go on"))
+    assert (trouble.differences, trouble.hint, trouble.exit_code) == (("step 'a' is new",), "go on", 2)
+    assert Trouble.of(UsageError("no")).expected
+
+
+# --- the sentence and the report ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("view", "tone", "words"),
+    [
+        (views.idle(), Tone.QUIET, "nothing done yet, 336,776 rows to go; r runs it from the first batch"),
+        (views.resumable(), Tone.QUIET, "batches 0\N{EN DASH}20 done, 210,000 rows; 126,776 rows to go"),
+        (views.running(), Tone.QUIET, "went on at batch 2,100; 210,000,000 rows were done before"),
+        (views.stopping(), Tone.BUSY, "3 batches in flight, then it stops"),
+        (views.failed(), Tone.BAD, views.failed().end_message),
+        (views.finished(), Tone.GOOD, "all 336,776 rows done in 34 batches"),
+    ],
+)
+def test_standing_says_what_is_done_and_to_go(view, tone, words):
+    said = standing(view)
+    assert (said.tone, said.words) == (tone, words)
+
+
+def test_estimates_are_called_estimates():
+    view = replace(views.resumable(), source_rows_exact=False)
+    assert "about 126,776 rows to go" in standing(view).words
+
+
+def test_a_job_is_told_before_the_state():
+    assert standing(views.failed(), Job.LOAD).words == "loading the pipeline…"
+    assert standing(views.running(), Job.RUN).tone is Tone.QUIET
+
+
+def test_report_tells_the_run_and_its_failure():
+    page = markdown(views.failed(), views.runs(), datetime(2026, 1, 31, 12, 5, tzinfo=UTC))
+    assert page.startswith("# flights: failed\n")
+    assert "| 216,447" in page or "Source rows: 216,447" in page
+    assert "| drop\\_nulls | 20 | 210,000 | 0 |" in page
+
+
+def test_report_keeps_hostile_text_as_text():
+    page = markdown(views.hostile(), (), views.NOW)
+    assert "\x1b" not in page
+    assert "\u202e" not in page
+    assert "[/bold]" not in page.replace("\\[/bold\\]", "").split("~~~~~~~~text")[0]
+
+
+def test_settings_file_can_be_put_elsewhere(monkeypatch, tmp_path):
+    monkeypatch.setenv(stored.FOLDER_VARIABLE, str(tmp_path))
+    assert stored.settings_file() == tmp_path / "settings.json"
+    assert json.dumps(str(tmp_path))
