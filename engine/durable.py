@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import os
 import secrets
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from io import FileIO
     from pathlib import Path
 
 PRIVATE_FILE = 0o600
@@ -33,16 +36,16 @@ def make_private_folder(path: Path) -> None:
         fsync_path(folder.parent)
 
 
-def write_new(path: Path, content: bytes | memoryview) -> None:
-    """Write a file that must not exist yet, and fsync it. Its folder's entry is not durable yet."""
+@contextmanager
+def new_file(path: Path) -> Iterator[FileIO]:
+    """Open a file that must not exist yet; it is fsynced when the block ends well.
+
+    Unbuffered, so that a library may write to the descriptor itself. The folder's entry is not durable yet.
+    """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
-    try:
-        view = memoryview(content)
-        while view:
-            view = view[os.write(descriptor, view) :]
+    with os.fdopen(descriptor, "wb", buffering=0) as file:
+        yield file
         os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def replace_text(path: Path, text: str, *, durable: bool = True) -> None:

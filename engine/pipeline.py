@@ -154,13 +154,27 @@ class BatchPipeline:
                 emit = Emitter([self._progress, *self._listeners])
                 try:
                     ended = running.run(self._plan(), store, stop=self._stop, emit=emit, accept_changes=accept_changes)
-                finally:
                     frontier = store.frontier(self._step_names)
+                    store.close()
+                except BaseException as error:
+                    self._end_what_was_begun(error, emit)
+                    raise
             message = describe(ended.error) if ended.state is RunState.FAILED and ended.error else ""
             emit(RunEnded(ended.run_id, running.now(), ended.state, message))
         if ended.error is not None:
             raise ended.error
         return frontier
+
+    def _end_what_was_begun(self, error: BaseException, emit: Listener) -> None:
+        """Tell the listeners that the run is over although it couldn't say so itself: Ctrl-C comes at any moment."""
+        view = self._progress.view()
+        if view.run_id is None or view.state not in {RunState.RUNNING, RunState.STOPPING}:
+            return
+        interrupted = isinstance(error, KeyboardInterrupt)
+        if interrupted:
+            emit(StopWasRequested(now=True))
+        state = RunState.RESUMABLE if interrupted else RunState.FAILED
+        emit(RunEnded(view.run_id, running.now(), state, "" if interrupted else describe(error)))
 
     def request_stop(self, *, now: bool = False) -> None:
         """Ask a run to stop: after what is in flight, or giving up what is in flight with `now`.

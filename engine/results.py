@@ -6,14 +6,15 @@ Works on paths of committed parts alone, in batch order. Nothing here holds more
 
 from __future__ import annotations
 
+import glob
 from typing import TYPE_CHECKING
 
 import duckdb
 import polars as pl
 
-from engine.checkpoint.layout import new_token
+from engine.checkpoint.layout import Layout, new_token
 from engine.durable import fsync_path
-from engine.errors import UsageError
+from engine.errors import UsageError, describe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,8 +43,11 @@ def query(parts: Sequence[Path], sql: str) -> pl.DataFrame:
     _require(parts)
     with duckdb.connect(":memory:", config={"autoinstall_known_extensions": "false"}) as connection:
         try:
-            connection.read_parquet([str(part) for part in parts]).create_view("results")
-            return pl.DataFrame(connection.sql(sql))
+            connection.read_parquet(_patterns(parts)).create_view("results")
+            answer = connection.sql(sql)
+            if answer is None:
+                raise UsageError("the query can't be run: it has no answer", hint="Write a SELECT … FROM results.")
+            return pl.DataFrame(answer)
         except (duckdb.Error, TypeError) as error:
             raise UsageError(f"the query can't be run: {error}", hint="The results are the table `results`.") from error
 
@@ -65,6 +69,11 @@ def export(parts: Sequence[Path], path: Path, *, table: str = "results", overwri
         )
     if not path.parent.is_dir():
         raise UsageError(f"the folder {path.parent} does not exist", hint="Make it first, or choose another.")
+    checkpoint = Layout(parts[0].resolve().parent.parent)
+    if path.resolve() == checkpoint.catalog or path.resolve().parent == checkpoint.results:
+        raise UsageError(
+            f"{path} belongs to the checkpoint", hint="Choose another place; the parts are Parquet already."
+        )
     if suffix in {".parquet", ".csv"}:
         _export_file(parts, path, overwrite=overwrite)
     else:
@@ -86,18 +95,36 @@ def _export_file(parts: Sequence[Path], path: Path, *, overwrite: bool) -> None:
         fsync_path(path.parent)
     except pl.exceptions.PolarsError as error:
         raise UsageError(f"the results can't be written as {path.suffix}: {error}") from error
+    except OSError as error:
+        raise UsageError(f"the results can't be written to {path}: {describe(error)}") from error
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def _export_table(parts: Sequence[Path], path: Path, table: str, *, overwrite: bool) -> None:
+    if path.exists():
+        _write_table(parts, path, table, overwrite=overwrite)
+        return
+    temporary = path.with_name(f".{path.name}-{new_token()}.tmp")
+    try:
+        _write_table(parts, temporary, table, overwrite=overwrite)
+        fsync_path(temporary)
+        temporary.replace(path)
+        fsync_path(path.parent)
+    except OSError as error:
+        raise UsageError(f"the results can't be written to {path}: {describe(error)}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+        temporary.with_name(temporary.name + ".wal").unlink(missing_ok=True)
+
+
+def _write_table(parts: Sequence[Path], path: Path, table: str, *, overwrite: bool) -> None:
     name = '"' + table.replace('"', '""') + '"'
     try:
-        with duckdb.connect(str(path), config={"autoinstall_known_extensions": "false"}) as connection:
+        with duckdb.connect(str(path.absolute()), config={"autoinstall_known_extensions": "false"}) as connection:
             verb = "CREATE OR REPLACE TABLE" if overwrite else "CREATE TABLE"
-            files = [str(part) for part in parts]
             statement = f"{verb} {name} AS SELECT * FROM read_parquet($files)"  # noqa: S608 (the name is quoted)
-            connection.execute(statement, {"files": files})
+            connection.execute(statement, {"files": _patterns(parts)})
     except duckdb.CatalogException as error:
         raise UsageError(
             f"the table {table} exists already in {path}",
@@ -105,6 +132,11 @@ def _export_table(parts: Sequence[Path], path: Path, table: str, *, overwrite: b
         ) from error
     except duckdb.Error as error:
         raise UsageError(f"the results can't be written to {path}: {error}") from error
+
+
+def _patterns(parts: Sequence[Path]) -> list[str]:
+    # DuckDB takes each path for a pattern: for a folder called "a*" it would read the parts of others as well.
+    return [glob.escape(str(part)) for part in parts]
 
 
 def _require(parts: Sequence[Path]) -> None:

@@ -101,7 +101,7 @@ def run(plan: Plan, store: CheckpointStore, *, stop: StopSignal, emit: Listener,
             for notice in store.notices:
                 emit(Warned(notice))
             cleanup.callback(store.discard_uncommitted)
-            return _run(plan, store, run_id, point, current, cleanup, stop=stop, emit=emit)
+            return _run(plan, store, run_id, point, current, cleanup=cleanup, stop=stop, emit=emit)
     except BaseException as error:
         if run_id is None:
             raise
@@ -114,8 +114,8 @@ def _run(
     run_id: int,
     point: ResumePoint,
     description: str,
-    cleanup: ExitStack,
     *,
+    cleanup: ExitStack,
     stop: StopSignal,
     emit: Listener,
 ) -> Ended:

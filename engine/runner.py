@@ -68,8 +68,8 @@ class Runner:
             Abandoned: it was stopped before the end; what could be finished is committed.
             PipelineError: the first batch that can't be finished; everything before it is committed.
         """
-        self._executor.start(work, self._wake.set)
         try:
+            self._executor.start(work, self._wake.set)
             while self._fill_window():
                 self._wait_until_due()
                 self._commit(self._take_ready())

@@ -143,7 +143,10 @@ class BatchPipeApp(App[None], inherit_bindings=False):
     async def on_opening_screen_chosen(self, event: OpeningScreen.Chosen) -> None:
         """A pipeline was chosen in the opening screen."""
         await self.pop_screen()
-        self.open_dashboard(Bridge(event.target, overrides=self._overrides))
+        overrides = self._overrides
+        if overrides.checkpoint_dir is None:
+            overrides = replace(overrides, checkpoint_dir=event.checkpoint_dir)
+        self.open_dashboard(Bridge(event.target, overrides=overrides))
 
     # --- jobs -----------------------------------------------------------------------------------------
 

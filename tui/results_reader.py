@@ -21,7 +21,7 @@ _TEXT = 300
 
 @dataclass(frozen=True, slots=True)
 class ResultsPage:
-    """Columns as (name, dtype), rows of texts with None for a null; `first_row` counts over all results."""
+    """Columns as (name, dtype without parameters), rows of texts with None for a null; `first_row` is of all."""
 
     columns: tuple[tuple[str, str], ...]
     rows: tuple[tuple[str | None, ...], ...]
@@ -64,7 +64,7 @@ class ResultsReader:
         parts = [layout.part(batch_id) for batch_id in range(first, last + 1)]
         before = self._ends[first - 1] if first else 0
         frame = pl.scan_parquet(parts, glob=False).slice(first_row - before, row_count).collect()
-        columns = tuple((name, str(dtype)) for name, dtype in frame.schema.items())
+        columns = tuple((name, str(dtype).partition("(")[0]) for name, dtype in frame.schema.items())
         return ResultsPage(columns, tuple(map(_texts, frame.iter_rows())), first_row, total)
 
 

@@ -14,6 +14,7 @@ import json
 import os
 import socket
 import sys
+import weakref
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,21 +32,40 @@ class CheckpointLock:
     """
 
     def __init__(self, path: Path) -> None:
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
+        # A file object and not a bare descriptor: where a Ctrl-C comes in here, the lock goes with the object.
+        self._file = open(path, "r+b", opener=_open_private)  # noqa: SIM115 (it stays open for as long as the lock is held)
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(self._descriptor)
-            if not isinstance(error, BlockingIOError):
-                raise
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
             raise CheckpointLocked(path.parent, holder(path)) from None
+        except BaseException:
+            self._file.close()
+            raise
+        _held.add(self)
         with suppress(OSError):  # a full disk: the lock holds all the same, only its holder stays unnamed
-            os.ftruncate(self._descriptor, 0)
-            os.pwrite(self._descriptor, json.dumps(_myself()).encode(), 0)
+            os.ftruncate(self._file.fileno(), 0)
+            os.pwrite(self._file.fileno(), json.dumps(_myself()).encode(), 0)
 
     def release(self) -> None:
         """Let go of the lock."""
-        os.close(self._descriptor)
+        self._file.close()
+
+
+_held: weakref.WeakSet[CheckpointLock] = weakref.WeakSet()
+
+
+def _let_go_in_child() -> None:
+    """A forked child inherits the open file, and would hold the lock for as long as it outlives this process."""
+    for lock in list(_held):
+        lock.release()
+
+
+os.register_at_fork(after_in_child=_let_go_in_child)
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CREAT, PRIVATE_FILE)
 
 
 def holder(path: Path) -> str:

@@ -25,7 +25,7 @@ from engine.checkpoint.catalog import Catalog, Head
 from engine.checkpoint.failures import REPAIR_HINT, translate
 from engine.checkpoint.layout import Layout, new_token
 from engine.checkpoint.lock import CheckpointLock
-from engine.errors import CheckpointCorrupt, CheckpointError, NothingToRewind, RowsNotContiguous
+from engine.errors import CheckpointCorrupt, CheckpointError, FrontierUnreadable, NothingToRewind, RowsNotContiguous
 from engine.frontier import Frontier
 
 if TYPE_CHECKING:
@@ -124,8 +124,10 @@ class CheckpointStore:
                 f"run {', '.join(map(str, crashed))} ended without a word (crash or kill); "
                 f"going on from batch {self._head.next_batch_id}"
             )
-        self._secure_log()
-        self._write_mirror()
+        if self.notices:  # something was written to the log
+            self._secure_log()
+        if not self._mirror_is_right():  # looking at a checkpoint should work on a full disk as well
+            self._write_mirror()
 
     def _recover(self) -> None:
         layout, head = self.layout, self._head
@@ -421,6 +423,12 @@ class CheckpointStore:
         with self._translated():
             self._catalog.add_failure(failure)
             self._secure_log()
+
+    def _mirror_is_right(self) -> bool:
+        try:
+            return Frontier.load(self.layout.mirror) == self.frontier(self._steps)
+        except FrontierUnreadable:
+            return False
 
     def _write_mirror(self, head: Head | None = None) -> None:
         frontier = _frontier(head or self._head, self._steps)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from engine.progress import RunView
 
 DONE, FAILED, RESUMABLE = 0, 1, 4
+_LOOK_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,10 @@ def drive(pipeline: BatchPipeline, style: Style, *, resume: bool = True, accept_
     before = pipeline.view().run_id
     with StopOnSignals(pipeline) as signals, Reporter(pipeline.view, style):
         future = _aside(lambda: pipeline.run(resume, accept_changes=accept_changes))
+        # The kernel may give a signal to a thread of Polars or DuckDB, which leaves this one asleep: so it wakes up
+        # by itself, for Python to call the handler.
+        while not wait([future], _LOOK_SECONDS).done:
+            pass
         error = future.exception()
     view = pipeline.view()
     if error is None:

@@ -21,7 +21,7 @@ OptionalTarget = Annotated[
     typer.Argument(metavar="TARGET", show_default=False, help="The pipeline: file.py[:name] or package.module:name."),
 ]
 CheckpointDir = Annotated[
-    Path | None, typer.Option("--checkpoint-dir", metavar="DIR", help="The checkpoint's folder, instead of a TARGET.")
+    Path | None, typer.Option("--checkpoint-dir", metavar="DIR", help="The checkpoint's folder; needs no TARGET.")
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask; it is meant.")]
 

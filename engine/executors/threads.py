@@ -32,6 +32,9 @@ def default_workers() -> int:
     return min(4, len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else 4)
 
 
+Job = tuple[int, "Future[Manifest | None]"]
+
+
 class ThreadExecutor:
     """`workers` threads, each of which takes whole batches."""
 
@@ -39,6 +42,8 @@ class ThreadExecutor:
         self.workers = workers or default_workers()
         self.window = 4 * self.workers
         self._threads: list[threading.Thread] = []
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._work: BatchWork | None = None
 
     def start(self, work: BatchWork, on_done: Callable[[], None]) -> None:
         """Start the threads.
@@ -53,9 +58,10 @@ class ThreadExecutor:
                 hint="Wait until it returns, or end this process and run again: it goes on from the frontier.",
             )
         self._work = work
-        self._queue: queue.SimpleQueue[tuple[int, Future[Manifest | None]] | None] = queue.SimpleQueue()
+        # A queue for each run: a thread of the last one that was left behind must not take from this one's.
+        self._jobs = queue.SimpleQueue()
         self._threads = [
-            threading.Thread(target=self._loop, args=(work, on_done), name=f"batch-worker-{number}", daemon=True)
+            threading.Thread(target=_loop, args=(self._jobs, work, on_done), name=f"batch-worker-{number}", daemon=True)
             for number in range(self.workers)
         ]
         for thread in self._threads:
@@ -64,36 +70,39 @@ class ThreadExecutor:
     def submit(self, batch_id: int) -> Future[Manifest | None]:
         """Put a batch into the queue."""
         future: Future[Manifest | None] = Future()
-        self._queue.put((batch_id, future))
+        self._jobs.put((batch_id, future))
         return future
 
     def shutdown(self) -> None:
         """Empty the queue, wake up whoever waits, and wait for the threads, though not for ever."""
         while True:
             try:
-                waiting = self._queue.get_nowait()
+                waiting = self._jobs.get_nowait()
             except queue.Empty:
                 break
             if waiting is not None:
                 waiting[1].cancel()
         for _ in self._threads:
-            self._queue.put(None)
-        self._work.give_up()
+            self._jobs.put(None)
+        if self._work is not None:
+            self._work.give_up()
         _join(self._threads)
 
-    def _loop(self, work: BatchWork, on_done: Callable[[], None]) -> None:
-        while (job := self._queue.get()) is not None:
-            batch_id, future = job
-            if not future.set_running_or_notify_cancel():
-                continue
-            try:
-                future.set_result(work(batch_id))
-            except BaseException as error:  # noqa: BLE001 (the future hands it to the runner, which decides)
-                future.set_exception(error)
-            on_done()
+
+def _loop(jobs: queue.SimpleQueue[Job | None], work: BatchWork, on_done: Callable[[], None]) -> None:
+    while (job := jobs.get()) is not None:
+        batch_id, future = job
+        if not future.set_running_or_notify_cancel():
+            continue
+        try:
+            future.set_result(work(batch_id))
+        except BaseException as error:  # noqa: BLE001 (the future hands it to the runner, which decides)
+            future.set_exception(error)
+        on_done()
 
 
 def _join(threads: Sequence[threading.Thread]) -> None:
     deadline = time.monotonic() + _GRACE_SECONDS
     for thread in threads:
-        thread.join(max(0.0, deadline - time.monotonic()))
+        if thread.ident is not None:  # a Ctrl-C may have come before it was started
+            thread.join(max(0.0, deadline - time.monotonic()))

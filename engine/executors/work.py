@@ -6,6 +6,7 @@ catalog: a part that was written is not committed, and may as well be thrown awa
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -57,6 +58,7 @@ class BatchWork:
         self._target = target
         self._stop = stop
         self._emit = emit
+        self._given_up_from: float = math.inf
 
     @property
     def ordered(self) -> bool:
@@ -76,7 +78,7 @@ class BatchWork:
             raise
 
     def _work(self, batch_id: int) -> Manifest | None:
-        if self._stop.asked:
+        if self._stop.asked or batch_id >= self._given_up_from:
             raise Abandoned
         self._emit(BatchStarted(batch_id))
         fetched = self._source.fetch(batch_id)
@@ -91,8 +93,8 @@ class BatchWork:
             error.source = batch
             raise
         frame = self._pin.settle(batch_id, processed.frame)
-        if frame is None or self._stop.now:
-            raise Abandoned
+        if frame is None or self._stop.now or batch_id >= self._given_up_from:
+            raise Abandoned  # whoever comes this late may find the checkpoint in other hands already
         manifest = Manifest(
             batch_id=batch_id,
             start_row=batch.start_row,
@@ -115,7 +117,7 @@ class BatchWork:
             )
         except OSError as error:
             raise translate(target.layout.part(batch_id), error) from error
-        except pl.exceptions.PolarsError as error:
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
             raise StepResultInvalid(
                 self._pin.step, batch_id, f"columns that can't be stored ({describe(error)})"
             ) from error
@@ -123,6 +125,7 @@ class BatchWork:
 
     def give_up(self, batch_id: int = 0) -> None:
         """Let every batch go that waits behind this one: it won't come."""
+        self._given_up_from = min(self._given_up_from, batch_id)
         self._source.give_up(batch_id)
         self._chain.give_up(batch_id)
         self._pin.give_up(batch_id)

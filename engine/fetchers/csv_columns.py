@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import SourceError, UsageError, describe
+from engine.fetchers.csv_blocks import open_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -65,16 +66,10 @@ def _infer(path: Path, written: CsvFormat, rows: int) -> pl.Schema:
     import polars as pl
 
     try:
-        with path.open("rb") as file:
-            is_utf16 = file.read(2) in (b"\xff\xfe", b"\xfe\xff")
-        schema = pl.Schema() if is_utf16 else written.infer(path, rows)
+        open_bytes(path).close()
+        schema = written.infer(path, rows)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise SourceError(f"cannot read {path} as CSV: {describe(error)}", hint="Check how it is written.") from error
-    if is_utf16:
-        raise SourceError(
-            f"{path} is UTF-16, and only UTF-8 is read",
-            hint=f"Convert it: iconv -f UTF-16 -t UTF-8 '{path.name}' > utf8.csv",
-        )
     if written.has_header and any("\r" in name for name in schema):
         raise SourceError(
             f"the lines of {path} end in a bare carriage return",
@@ -86,9 +81,13 @@ def _infer(path: Path, written: CsvFormat, rows: int) -> pl.Schema:
 def _has_row(path: Path, written: CsvFormat) -> bool:
     import polars as pl
 
+    if not written.has_header:
+        return True
     try:
-        return written.scan(path, _infer(path, written, 0)).head(1).collect().height > 0
-    except pl.exceptions.PolarsError:
+        with open_bytes(path) as file:
+            start = file.read(1 << 20)
+        return bool(written.scan(start, written.infer(start, 0), first=True).head(1).collect().height)
+    except (pl.exceptions.PolarsError, EOFError):
         return True  # a row that can't be read: the fetch that comes to it will say so
 
 

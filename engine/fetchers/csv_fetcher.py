@@ -1,42 +1,54 @@
 """Batches of CSV files, read once from front to back.
 
-Invariant: all batches have one schema, and a batch is short only at the end of the last file.
+Invariant: all batches have one schema, and a batch is short only at the end of the last file. What is kept
+between batches is a block of rows and where the last few blocks began.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from engine.errors import SourceChanged, SourceError, UsageError, describe
+from engine.batch import Batch
+from engine.errors import SourceChanged, UsageError
+from engine.fetcher import SeekableFetcher
 from engine.fetchers import csv_columns, csv_size, file_cursor, source_files
-from engine.fetchers.csv_faults import HINT, rows_up_to_fault
+from engine.fetchers.csv_blocks import open_bytes
+from engine.fetchers.csv_file import CsvFile
 from engine.fetchers.csv_format import CsvFormat
-from engine.fetchers.row_stream import behind
-from engine.fetchers.stream_fetcher import StreamFetcher
+from engine.fetchers.row_stream import RowStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
 
     import polars as pl
 
-    from engine.batch import Batch
     from engine.fetcher import Position, SourceSize
     from engine.fetchers.source_files import FileSource
     from engine.jsonable import Json
 
 
-class CsvFetcher(StreamFetcher):
+@dataclass(frozen=True, slots=True)
+class _BlockStart:
+    """Source row `row` begins at `byte` of file number `file`; `certain` is False for a mere start of counting."""
+
+    row: int
+    file: int
+    byte: int
+    certain: bool = True
+
+
+class CsvFetcher(SeekableFetcher):
     """Fetches the rows of `source`: a CSV file, a folder of `*.csv`, a glob, or a list of these.
 
     Files come sorted by path, those of a list in its order, and all need the first one's columns. The
     dtypes are those that fit the first `infer_rows` rows (0: all columns are text) of the first file that
     has rows, with `schema_overrides` on top; a later value that doesn't fit is an error, never a null.
     `column_names` are for files without a header. `null_values` are texts that mean null, in all columns
-    or by column. `try_parse_dates` finds dates and times. `encoding` "utf8-lossy" puts � for bytes that
-    are no UTF-8. A quoted field may hold line breaks, and a file may be compressed by gzip, zlib or zstd.
-    As Polars has it, a line that is too short is filled with nulls, and one that is too long is an error.
+    or by column. `try_parse_dates` finds dates and times. `encoding` "utf8-lossy" puts U+FFFD for bytes that
+    are no UTF-8. A quoted field may hold line breaks, and a file may be packed by gzip, though a resume
+    then unpacks it from its start. As Polars has it, a line that is too short is filled with nulls, and
+    one that is too long is an error.
     """
 
     def __init__(
@@ -66,9 +78,12 @@ class CsvFetcher(StreamFetcher):
         self._format = CsvFormat(
             separator, has_header, quote_char, comment_prefix, null_values, decimal_comma, try_parse_dates, encoding
         )
+        self._stream: RowStream | None = None
 
     def open(self, position: Position) -> None:
-        """Read all headers and pin the dtypes; when rows are done, skip them.
+        """Read all headers, pin the dtypes, and seek to the position.
+
+        Without a cursor for it, all rows before it are read to count them.
 
         Raises:
             SourceNotFound: no file is there.
@@ -76,6 +91,7 @@ class CsvFetcher(StreamFetcher):
             SourceChanged: the files have fewer rows than are done, or not where they were.
             UsageError: an override or a name that fits no column.
         """
+        super().open(position)
         self._found = source_files.find(self._source, ".csv")
         self._schema = csv_columns.pin(
             self._found.paths,
@@ -84,19 +100,30 @@ class CsvFetcher(StreamFetcher):
             overrides=self._overrides,
             names=self._names,
         )
-        place = file_cursor.place(self._found, position.cursor) if position.next_row else None
-        self._first_file, rows_done = place or (0, position.next_row)
-        # The source row that each file begins with, as far as that is known, from `_first_file` on.
-        self._starts = [position.next_row - rows_done]
-        if place is None and not self._found.fixed:
-            self._count_up_to(position.next_row)
-        super().open(position)
+        self._next_row = position.next_row
+        self._starts = [self._first_start(position)]
+        self._stream = None
+        if position.next_row:
+            self._stream = RowStream(self._frames())
+            self._stream.fill(1)
+
+    def __call__(self, batch_id: int, batch_size: int) -> Batch | None:
+        """Return the next `batch_size` rows of the source, fewer at its end, then None."""
+        stream = self._stream or RowStream(self._frames())
+        self._stream = None  # whatever `take` raises, the next fetch begins a new stream at the same row
+        data = stream.take(batch_size)
+        self._stream = stream
+        if data is None:
+            return None
+        start_row, self._next_row = self._next_row, self._next_row + data.height
+        return Batch(batch_id, start_row, self._next_row - 1, data)
 
     def cursor_after(self, batch: Batch) -> Mapping[str, Json]:
-        """Return how many rows are done and, unless the source is one named file, where the last one is."""
+        """Return a byte where a row begins, and how many rows from there are done. For the last batch only."""
         next_row = batch.end_row + 1
-        index = self._start_before(next_row)
-        return file_cursor.make(self._found, next_row, self._first_file + index, next_row - self._starts[index])
+        start = self._start_before(next_row)
+        naming = file_cursor.naming(self._found, start.file)
+        return {"next_row": next_row, **naming, "byte": start.byte, "rows": next_row - start.row}
 
     def identity(self) -> Mapping[str, Json]:
         """Return the source as it was given, and what decides where its rows begin and end.
@@ -107,53 +134,54 @@ class CsvFetcher(StreamFetcher):
         return {"kind": "csv", "source": source_files.as_given(self._source), **self._format.row_rules()}
 
     def size(self) -> SourceSize | None:
-        """Return an estimate from the bytes of the files, or None for compressed ones."""
+        """Return an estimate from the bytes of the files, or None for packed ones."""
         return csv_size.estimate(self._found.paths, self._format)
 
-    def _start_before(self, next_row: int) -> int:
-        """Return the index in `_starts` of the file that holds the row before `next_row`."""
-        return max(bisect_left(self._starts, next_row) - 1, 0)
+    def close(self) -> None:
+        """Close the file that is being read."""
+        self._stream = None
 
-    def _count_up_to(self, next_row: int) -> None:
-        """Find the file that holds the row before `next_row` by counting: there is no cursor that says it."""
-        import polars as pl
+    def _first_start(self, position: Position) -> _BlockStart:
+        if not position.next_row:
+            return _BlockStart(0, 0, 0)
+        cursor = position.cursor or {}
+        match cursor:
+            case {"byte": int(byte), "rows": int(rows)}:
+                file = file_cursor.file_of(self._found, cursor)
+                path = self._found.paths[file]
+                with open_bytes(path) as content:
+                    content.seek(max(byte - 1, 0))
+                    if byte and content.read(1) != b"\n":
+                        raise SourceChanged(f"no row begins at byte {byte:,} of {path} any more")
+                return _BlockStart(position.next_row - rows, file, byte)
+            case _:
+                return _BlockStart(0, 0, 0, certain=False)
 
-        for path in self._found.paths[:-1]:
-            try:
-                count = self._format.scan(path, self._schema).select(pl.len()).collect().item()
-            except pl.exceptions.PolarsError as error:
-                raise SourceError(f"cannot count the rows of {path}: {describe(error)}", hint=HINT) from error
-            if self._starts[-1] + count >= next_row:
-                break
-            self._starts.append(self._starts[-1] + count)
+    def _start_before(self, next_row: int) -> _BlockStart:
+        """Return the start of the block that holds the row before `next_row`."""
+        return next((start for start in reversed(self._starts) if start.row < next_row), self._starts[0])
 
-    def _frames_from(self, next_row: int) -> Iterator[pl.DataFrame]:
-        index = self._start_before(next_row)
-        del self._starts[index + 1 :]
-        row = next_row - self._starts[index]
-        paths = self._found.paths[self._first_file + index :]
-        for path in paths:
-            for frame in self._rows(path, row):
+    def _frames(self) -> Iterator[pl.DataFrame]:
+        """Yield the rows from `_next_row` on, and note where each block begins."""
+        wanted = self._next_row
+        begin = self._start_before(wanted)
+        row, byte = begin.row, begin.byte
+        del self._starts[self._starts.index(begin) + 1 :]
+        for file in range(begin.file, len(self._found.paths) if self._schema else 0):
+            path = self._found.paths[file]
+            for start, frame in CsvFile(path, self._format, self._schema).frames(byte, row):
+                self._note(_BlockStart(row, file, start))
                 row += frame.height
-                yield frame
-            self._starts.append(self._starts[-1] + row)
-            row = 0
+                if row > wanted:
+                    yield frame.tail(row - wanted)
+            if begin.certain and row < wanted:
+                raise SourceChanged(f"rows of {path} that are committed are no longer there: it has become shorter")
+            byte = 0
+        if row < wanted:
+            raise SourceChanged(f"{wanted:,} rows of {self._source} are committed, and it now has {row:,}")
 
-    def _rows(self, path: Path, row: int) -> Iterator[pl.DataFrame]:
-        if not row:
-            return self._read(path, 0)
-        gone = SourceChanged(f"{row:,} rows of {path} are committed, and it no longer has as many")
-        return behind(gone, self._read(path, row - 1))
-
-    def _read(self, path: Path, row: int) -> Iterator[pl.DataFrame]:
-        import polars as pl
-
-        if not self._schema:
-            return
-        try:
-            # No chunk_size: the blocks come as they are parsed, a third faster and without another buffer.
-            for frame in self._format.scan(path, self._schema).slice(row).collect_batches(engine="streaming"):
-                yield frame
-                row += frame.height
-        except pl.exceptions.PolarsError as error:
-            yield from rows_up_to_fault(path, self._format, self._schema, row, error)
+    def _note(self, start: _BlockStart) -> None:
+        self._starts.append(start)
+        # The row before the batch that is being fetched may be asked for again, and none before it.
+        while len(self._starts) > 1 and self._starts[1].row < self._next_row:
+            del self._starts[0]

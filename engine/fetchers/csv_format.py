@@ -42,28 +42,36 @@ class CsvFormat:
                 hint="Convert other files first: iconv -f LATIN1 -t UTF-8 old.csv > new.csv",
             )
 
-    def scan(
-        self, path: Path | bytes, schema: Mapping[str, pl.DataType], *, ignore_errors: bool = False
-    ) -> pl.LazyFrame:
-        """Return the plan that reads the file's rows with `schema`, its columns in that order.
-
-        A file without any line has no rows. With `ignore_errors` a value that doesn't parse becomes null.
-        """
-        import polars as pl
-
-        return pl.scan_csv(path, schema=pl.Schema(schema), ignore_errors=ignore_errors, **self._options())
-
-    def infer(self, path: Path | bytes, rows: int) -> pl.Schema:
-        """Return the columns of the file, with dtypes that fit its first `rows` rows; none when it is empty.
+    def infer(self, source: Path | bytes, rows: int) -> pl.Schema:
+        """Return the columns, with dtypes that fit the first `rows` rows; none when there is no line.
 
         With `rows=0` only the header is read (without one, the first line), and every dtype is String.
         """
         import polars as pl
 
-        scan = pl.scan_csv(
-            path, infer_schema_length=rows, try_parse_dates=self.try_parse_dates and rows > 0, **self._options()
+        return pl.scan_csv(
+            source,
+            has_header=self.has_header,
+            infer_schema_length=rows,
+            try_parse_dates=self.try_parse_dates and rows > 0,
+            **self._options(),
+        ).collect_schema()
+
+    def scan(self, block: bytes, schema: Mapping[str, pl.DataType], *, first: bool) -> pl.LazyFrame:
+        """Return the plan that reads a block of whole rows.
+
+        In the `first` block of a file columns are found by the header's names, if there is one; in later
+        ones by their order in `schema`. A short row is filled with nulls wherever it comes.
+        """
+        import polars as pl
+
+        return pl.scan_csv(
+            block,
+            has_header=self.has_header and first,
+            schema=pl.Schema(schema),
+            missing_columns="raise" if first else "insert",
+            **self._options(),
         )
-        return scan.collect_schema()
 
     def row_rules(self) -> dict[str, Json]:
         """Return the options that decide where rows begin and end: after a change, row 7 is another row."""
@@ -78,7 +86,6 @@ class CsvFormat:
         nulls = self.null_values
         return {
             "separator": self.separator,
-            "has_header": self.has_header,
             "quote_char": self.quote_char,
             "comment_prefix": self.comment_prefix,
             "null_values": nulls if nulls is None or isinstance(nulls, (str, dict)) else list(nulls),

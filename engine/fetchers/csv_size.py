@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.fetcher import SourceSize
+from engine.fetchers.csv_blocks import GZIP, row_end_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from engine.fetchers.csv_format import CsvFormat
 
 SAMPLE_BYTES = 1 << 20
-_COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\x78\x01", b"\x78\x9c", b"\x78\xda")  # gzip, zstd, zlib
 
 
 def estimate(paths: Sequence[Path], written: CsvFormat) -> SourceSize | None:
@@ -27,15 +27,14 @@ def estimate(paths: Sequence[Path], written: CsvFormat) -> SourceSize | None:
     bytes_per_row = 0.0
     for path in paths:
         with path.open("rb") as file:
-            start = file.read(4 if bytes_per_row else SAMPLE_BYTES)
-        if start.startswith(_COMPRESSED):
+            start = file.read(len(GZIP) if bytes_per_row else SAMPLE_BYTES)
+        if start.startswith(GZIP):
             return None
         size = path.stat().st_size
         if start and not bytes_per_row:
-            # A part of a file ends in the middle of a row.
-            sample = start if len(start) == size else start[: start.rfind(b"\n") + 1]
+            sample = start if len(start) == size else start[: row_end_of(written)(start)]
             try:
-                rows = written.scan(sample, written.infer(sample, 0)).select(pl.len()).collect().item()
+                rows = written.scan(sample, written.infer(sample, 0), first=True).select(pl.len()).collect().item()
             except pl.exceptions.PolarsError:
                 return None
             header = sample.find(b"\n") + 1 if written.has_header else 0

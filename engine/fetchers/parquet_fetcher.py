@@ -60,11 +60,13 @@ class ParquetFetcher(SeekableFetcher):
             raise SourceChanged(
                 f"{position.next_row:,} rows of {self._source} are committed, and it now has {self._files.rows:,}"
             )
-        place = file_cursor.place(self._found, position.cursor)
-        if place is not None and place != self._place(position.next_row):
+        cursor = position.cursor or {}
+        if "row" in cursor and (file_cursor.file_of(self._found, cursor), cursor["row"]) != self._place(
+            position.next_row
+        ):
             raise SourceChanged(
-                f"the {position.next_row:,} rows of {self._source} that are committed ended at row {place[1]:,} of "
-                f"{self._found.paths[place[0]].name}, and now end elsewhere: files before it have changed"
+                f"the {position.next_row:,} rows of {self._source} that are committed ended at row {cursor['row']} of "
+                f"{cursor['name']}, and now end elsewhere: files before it have changed"
             )
 
     def __call__(self, batch_id: int, batch_size: int) -> Batch | None:
@@ -80,7 +82,10 @@ class ParquetFetcher(SeekableFetcher):
     def cursor_after(self, batch: Batch) -> Mapping[str, Json]:
         """Return how many rows are done and, unless the source is one named file, where the last one is."""
         next_row = batch.end_row + 1
-        return file_cursor.make(self._found, next_row, *self._place(next_row))
+        if self._found.fixed:
+            return {"next_row": next_row}
+        file, rows_done = self._place(next_row)
+        return {"next_row": next_row, **file_cursor.naming(self._found, file), "row": rows_done}
 
     def identity(self) -> Mapping[str, Json]:
         """Return the source as it was given, so that a moved folder is still the same, and the columns."""

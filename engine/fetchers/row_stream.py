@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from engine.errors import SourceChanged
-
 
 class RowStream:
     """Rows taken one after the other from an iterator of frames that all have the same columns.
@@ -51,23 +49,3 @@ class RowStream:
                 pieces.append(frame)
             missing -= frame.height
         return pl.concat(pieces) if pieces else None
-
-
-def behind(anchor: SourceChanged, frames: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-    """Yield `frames` without their very first row, which must be there: the last row that was committed.
-
-    A source that has become shorter looks like one that is finished; this row tells them apart without a
-    second pass.
-
-    Raises:
-        SourceChanged: `anchor`, when there isn't that row.
-    """
-    found = False
-    for frame in frames:
-        if found:
-            yield frame
-        elif frame.height:
-            found = True
-            yield frame.slice(1)
-    if not found:
-        raise anchor

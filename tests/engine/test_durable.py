@@ -31,8 +31,13 @@ def syncs(monkeypatch):
     return names
 
 
+def write_new(path, content):
+    with durable.new_file(path) as file:
+        file.write(content)
+
+
 def test_a_new_file_is_private_and_synced(tmp_path, syncs):
-    durable.write_new(tmp_path / "a", b"content")
+    write_new(tmp_path / "a", b"content")
     assert (tmp_path / "a").read_bytes() == b"content"
     assert mode(tmp_path / "a") == 0o600
     assert syncs == ["a"]
@@ -41,15 +46,14 @@ def test_a_new_file_is_private_and_synced(tmp_path, syncs):
 def test_a_new_file_never_replaces_another(tmp_path):
     (tmp_path / "a").write_bytes(b"mine")
     with pytest.raises(FileExistsError):
-        durable.write_new(tmp_path / "a", b"yours")
+        write_new(tmp_path / "a", b"yours")
     assert (tmp_path / "a").read_bytes() == b"mine"
 
 
-def test_a_new_file_is_whole_though_the_disk_takes_little_at_a_time(tmp_path, monkeypatch):
-    original = os.write
-    monkeypatch.setattr(os, "write", lambda descriptor, data: original(descriptor, bytes(data[:3])))
-    durable.write_new(tmp_path / "a", b"0123456789")
-    assert (tmp_path / "a").read_bytes() == b"0123456789"
+def test_a_new_file_is_not_synced_when_writing_it_failed(tmp_path, syncs):
+    with pytest.raises(ValueError, match="no more"), durable.new_file(tmp_path / "a"):
+        raise ValueError("no more")
+    assert not syncs
 
 
 def test_replacing_syncs_the_text_before_its_name_and_the_folder_after(tmp_path, syncs, monkeypatch):
@@ -101,9 +105,9 @@ def test_a_folder_that_is_there_stays_as_it_is(tmp_path):
 
 def test_no_descriptor_stays_open(tmp_path):
     before = open_descriptors()
-    durable.write_new(tmp_path / "a", b"x")
+    write_new(tmp_path / "a", b"x")
     durable.replace_text(tmp_path / "b", "x")
     durable.fsync_path(tmp_path)
     with pytest.raises(FileExistsError):
-        durable.write_new(tmp_path / "a", b"x")
+        write_new(tmp_path / "a", b"x")
     assert open_descriptors() == before

@@ -11,6 +11,7 @@ import os
 import signal
 import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from engine import durable
 from engine.checkpoint import catalog, guard, lock, parts, recovery, store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 COMPACT_AT_BYTES = 4_000
 """So that a run over a few dozen batches compacts its log several times."""
@@ -47,9 +48,6 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
     while True:  # another thread may be running when the signal lands
         time.sleep(1)
-
-
-Point = "Callable[[Bomb], None]"
 
 
 def _always(*_: Any, **__: Any) -> bool:
@@ -109,24 +107,29 @@ def within(owner: Any, name: str, point: Callable[[Bomb], None]) -> Callable[[Bo
 
 
 def _part_half_written(bomb: Bomb) -> None:
-    _cut_short(bomb, lambda content: len(content) // 2)
+    original = durable.new_file
+
+    @contextmanager
+    def patched(path: Path) -> Iterator[Any]:
+        with original(path) as file:
+            yield file
+            if bomb.strikes():
+                file.truncate(file.tell() // 2)
+                die()
+
+    durable.new_file = patched
 
 
 def _part_written_not_fsynced(bomb: Bomb) -> None:
-    _cut_short(bomb, len)
+    original = durable.new_file
 
+    @contextmanager
+    def patched(path: Path) -> Iterator[Any]:
+        with original(path) as file:
+            yield file
+            bomb.tick()
 
-def _cut_short(bomb: Bomb, length: Callable[[memoryview], int]) -> None:
-    original = durable.write_new
-
-    def patched(path: Path, content: memoryview) -> None:
-        if bomb.strikes():
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, durable.PRIVATE_FILE)
-            os.write(descriptor, content[: length(content)])
-            die()
-        original(path, content)
-
-    durable.write_new = patched
+    durable.new_file = patched
 
 
 def _half_the_renames(bomb: Bomb) -> None:
@@ -168,7 +171,7 @@ _results = _named("results")
 RUN = {
     "part half written": _part_half_written,
     "part written, not fsynced": _part_written_not_fsynced,
-    "part fsynced": after(durable, "write_new"),
+    "part fsynced": before(parts, "checksum"),
     "before the commit": before(_Store, "_commit_rows"),
     "in the transaction, frontier moved": after(_Catalog, "advance"),
     "in the transaction, batches added": after(_Catalog, "append_batches"),

@@ -12,6 +12,7 @@ from tui.log_book import LogBook
 from tui.outcome import Job, Trouble
 from tui.screens.changed import ChangedScreen
 from tui.screens.confirm import ConfirmScreen
+from tui.screens.dashboard import Dashboard
 from tui.screens.opening import OpeningScreen
 from tui.screens.quit import QuitScreen
 from tui.screens.rewind import RewindScreen
@@ -50,6 +51,10 @@ def shot(snap_compare, what, *, size="wide", keys=(), prepare=None):
             prepare(pilot.app)
         await pilot.press(*keys)
         await pilot.pause()
+        if isinstance(pilot.app.screen, Dashboard):
+            # What a pane is when it was first drawn is seen by the next pull.
+            pilot.app.screen.pull()
+            await pilot.pause()
 
     assert snap_compare(what, terminal_size=SIZES[size], run_before=before)
 

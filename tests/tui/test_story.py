@@ -6,6 +6,7 @@ import pytest
 from textual.widgets import Button
 
 from engine.state import RunState
+from tui.screens.ask import AskScreen
 from tui.screens.changed import ChangedScreen
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.dashboard import Dashboard
@@ -29,8 +30,10 @@ async def loaded(app, until):
 
 
 async def screen_is(app, kind, until):
-    await until(lambda: isinstance(app.screen, kind) and app.screen.focused is not None,
-                told=lambda: f"the screen is {app.screen}, the focus on {app.screen.focused}")
+    await until(
+        lambda: isinstance(app.screen, kind) and app.screen.focused is not None,
+        told=lambda: f"the screen is {app.screen}, the focus on {app.screen.focused}",
+    )
 
 
 async def run_to_failure(app, pilot, until):
@@ -330,5 +333,60 @@ def test_run_of_the_history_is_shown(flights_file, app_for, until):
             await until(lambda: "#1" in app.screen.query_one(RunsPane).shown_text)
             await pilot.press("4", "enter")
             await until(lambda: "failed" in app.screen.query_one(DetailPane).plain_text)
+
+    run(story())
+
+
+def test_export_never_offers_the_source(flights_file, app_for, until, tmp_path):
+    async def story():
+        app = app_for(str(flights_file.path))
+        async with app.run_test(size=WIDE) as pilot:
+            await run_to_failure(app, pilot, until)
+            await pilot.press("e")
+            await screen_is(app, AskScreen, until)
+            line = app.screen.query_one("#line")
+            assert line.value == "flights-results.parquet"
+            line.value = str(app.bridge.view().source)
+            await pilot.press("enter")
+            assert isinstance(app.screen, AskScreen)
+            line.value = str(tmp_path / "out.csv")
+            await pilot.press("enter")
+            await until((tmp_path / "out.csv").exists)
+
+    run(story())
+
+
+def test_freeze_holds_the_panes_and_the_run_goes_on(gated, app_for, until):
+    async def story():
+        app = app_for(pipeline=gated)
+        async with app.run_test(size=WIDE) as pilot:
+            await loaded(app, until)
+            await pilot.press("f")
+            steps = app.screen.query_one("#steps")
+            before = steps.shown_text
+            gated.gate.release(100)
+            await pilot.press("r")
+            await until(lambda: state(app) is RunState.FINISHED)
+            await pilot.pause(0.3)
+            assert steps.shown_text == before
+            await pilot.press("f")
+            assert steps.shown_text != before
+
+    run(story())
+
+
+def test_resize_zoom_and_filter_keep_the_chosen_batch(flights_file, app_for, until):
+    async def story():
+        app = app_for(str(flights_file.path))
+        async with app.run_test(size=WIDE) as pilot:
+            await run_to_failure(app, pilot, until)
+            await pilot.press("3", "end")
+            grid = app.screen.query_one("#batches")
+            chosen = grid.batch_id
+            await pilot.resize_terminal(80, 24)
+            await pilot.press("z", "z", "slash", "x", "escape")
+            await pilot.resize_terminal(120, 36)
+            await pilot.pause()
+            assert grid.batch_id == chosen == 33
 
     run(story())

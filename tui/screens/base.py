@@ -32,8 +32,8 @@ class DashboardBase(Screen[None]):
         self.seen = bridge.view()
 
     def situation(self) -> Situation:
-        """Return what decides which actions are possible."""
-        bridge, view = self.bridge, self.seen
+        """Return what decides which actions are possible, at this instant: a key may come between two pulls."""
+        bridge, view = self.bridge, self.bridge.view()
         return Situation(
             state=view.state if bridge.loaded else None,
             working=bridge.working is not None and not (bridge.working is Job.RUN and view.state in LIVE),

@@ -28,6 +28,7 @@ from tui.widgets import (
     DetailPane,
     FailuresPane,
     LogPane,
+    Pane,
     ResultsPane,
     RunsPane,
     StatusBar,
@@ -105,7 +106,9 @@ class Dashboard(Selection, RunCommands, FileCommands):
             self.fill_panes()
         self._show_standing()
         situation = self.situation()
-        drawn = (situation, self._tab, self.size, self._frozen)
+        # A pane writes its own title when it is first drawn, over the tabs: its heading and size tell when.
+        front = self.query_one(f"#{self._tab}", Pane)
+        drawn = (situation, self._tab, self.size, self._frozen, front.heading_text, front.size)
         if drawn != self._drawn:
             # Only when something changed that decides about keys: doing it with each pull costs and leaks.
             self._drawn = drawn

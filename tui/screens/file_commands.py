@@ -77,6 +77,8 @@ class FileCommands(DashboardBase):
             path = Path(text).expanduser()
             if path.suffix.lower() not in SUFFIXES:
                 return f"The name must end in one of {', '.join(SUFFIXES)}."
+            if path.resolve() == Path(self.seen.source).resolve():
+                return "That is the source of this pipeline."
             return "" if path.parent.is_dir() else f"The folder {path.parent} does not exist."
 
         def chosen(text: str | None) -> None:
@@ -84,7 +86,8 @@ class FileCommands(DashboardBase):
                 self.export_to(Path(text).expanduser())
 
         lines = [f"Write the results of {self.seen.frontier + 1:,} batches into one file:"]
-        name = f"{self.seen.pipeline or 'results'}.parquet"
+        # Not the pipeline's bare name: a source is often called so.
+        name = f"{self.seen.pipeline or 'pipeline'}-results.parquet".replace("/", "_")
         self.app.push_screen(AskScreen("Export the results", lines, verb="Export", value=name, problem=problem), chosen)
 
     def export_to(self, path: Path) -> None:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tui.settings import Recent, Settings
 
 SHORT = 200
-TELLS = 56
+TELLS = 50
 """Characters that fit beside the name."""
 
 
@@ -43,6 +43,8 @@ class Choice:
     target: str
     name: str
     tells: str
+    checkpoint_dir: str | None = None
+    """Where it was kept last time; a relative folder in the file would mean another place from here."""
 
 
 class OpeningScreen(Screen[None]):
@@ -53,8 +55,9 @@ class OpeningScreen(Screen[None]):
     class Chosen(Message):
         """A target was chosen."""
 
-        def __init__(self, target: str) -> None:
+        def __init__(self, target: str, checkpoint_dir: str | None = None) -> None:
             self.target = target
+            self.checkpoint_dir = checkpoint_dir
             super().__init__()
 
     def __init__(self, settings: Settings) -> None:
@@ -100,7 +103,8 @@ class OpeningScreen(Screen[None]):
         """Open what was chosen."""
         event.stop()
         if event.option.id is not None:
-            self.post_message(self.Chosen(self._choices[int(event.option.id)].target))
+            choice = self._choices[int(event.option.id)]
+            self.post_message(self.Chosen(choice.target, choice.checkpoint_dir))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Open the path."""
@@ -129,20 +133,18 @@ def _first_sentence(file: Path) -> str:
 
 def recent_choice(recent: Recent) -> Choice:
     """Return a recent pipeline with what its mirror file says; the catalog isn't opened."""
-    mirror = Path(recent.checkpoint_dir) / "frontier.json"
-    if not mirror.exists():
-        return Choice(recent.target, recent.name, "not begun")
+    return Choice(recent.target, recent.name, _told_by_mirror(Path(recent.checkpoint_dir)), recent.checkpoint_dir)
+
+
+def _told_by_mirror(checkpoint_dir: Path) -> str:
     try:
-        frontier = Frontier.load(mirror)
-    except FrontierUnreadable:
-        return Choice(recent.target, recent.name, "its frontier.json can't be read")
+        frontier = Frontier.load(checkpoint_dir / "frontier.json")
+    except FrontierUnreadable as error:
+        missing = isinstance(error.__cause__, FileNotFoundError)
+        return "not begun" if missing else "its frontier.json can't be read"
     if frontier.last_completed_batch_id < 0:
-        return Choice(recent.target, recent.name, "not begun")
-    return Choice(
-        recent.target,
-        recent.name,
-        f"batch {frontier.last_completed_batch_id:,} done, {frontier.total_rows_processed:,} rows",
-    )
+        return "not begun"
+    return f"batch {frontier.last_completed_batch_id:,} done, {frontier.total_rows_processed:,} rows"
 
 
 def _row(choice: Choice) -> Content:

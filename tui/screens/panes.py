@@ -40,9 +40,9 @@ def tab_title(active: str, *, compact: bool, width: int, separator: str = "│")
     Names that don't fit into `width` cells are shortened to their digits. All of it is ours, so it is markup.
 
     >>> tab_title("log", compact=False, width=60)
-    "[@click=screen.go('failures')]5 Failures[/] │ [@click=screen.go('results')]6 Results[/] │ [b]7 Log[/b]"
+    "[not b @click=screen.go('failures')]5 Failures[/] │ [not b @click=screen.go('results')]6 Results[/] │ [b]7 Log[/b]"
     >>> tab_title("log", compact=False, width=20)
-    "[@click=screen.go('failures')]5[/] │ [@click=screen.go('results')]6[/] │ [b]7 Log[/b]"
+    "[not b @click=screen.go('failures')]5[/] │ [not b @click=screen.go('results')]6[/] │ [b]7 Log[/b]"
     """
     shown = [PANE[pane_id] for pane_id in tabs(compact=compact)]
     fits = sum(len(pane.name) + 5 for pane in shown) <= width
@@ -53,4 +53,4 @@ def _tab(pane: Pane, *, active: bool, whole: bool) -> str:
     if active:
         return f"[b]{pane.digit} {pane.name}[/b]"
     words = f"{pane.digit} {pane.name}" if whole else pane.digit
-    return f"[@click=screen.go('{pane.id}')]{words}[/]"
+    return f"[not b @click=screen.go('{pane.id}')]{words}[/]"

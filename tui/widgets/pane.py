@@ -35,7 +35,8 @@ class Pane(ScrollView, Generic[Shown], can_focus=True):
     """A focusable pane that draws lines. Subclasses give `draw` and, if they like, `heading` and `footing`.
 
     `title` replaces the pane's own; `glyphs` that of the app (its attribute `glyphs`, `UNICODE` without one).
-    The class `-bare` takes the border away, for a pane inside another frame.
+    The class `-bare` takes the border away, for a pane inside another frame. A `border_title` that someone else
+    sets stays, unless the pane's own `heading` changes (that of the batch grid does).
     """
 
     ALLOW_SELECT = False
@@ -66,7 +67,8 @@ class Pane(ScrollView, Generic[Shown], can_focus=True):
         self._lines: list[Line] = []
         self._scrolls = False
         """Whether there are more lines than rows: then a cell is left free before the scrollbar."""
-        self._heading: Line = NO_LINE
+        self._heading: Line = ((self.title, ""),)
+        self.border_title = _content(self._heading)
         self._footing: Line = NO_LINE
 
     # --- what a subclass gives ------------------------------------------------------------------------------

@@ -127,6 +127,11 @@ class RowsPane(Pane[Shown]):
         elif 0 <= row < len(self._rows):
             self._move_to(row)
 
+    def on_resize(self) -> None:
+        """Keep the choice on the screen; Textual calls the handler of `Pane`, which draws, as well."""
+        if self._key is not None:
+            self._scroll_to_cursor()
+
     def _move_to(self, row: int) -> None:
         if not self._rows:
             return

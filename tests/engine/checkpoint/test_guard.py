@@ -1,11 +1,11 @@
 """Making and compacting the catalog, with the process gone at any point in between.
 
-A kill is a photograph: the folder is copied at that instant, and the copy is what the next process finds.
+A kill is a photograph: the folder is copied at that instant, and the copy is what the next process finds. A kill
+inside DuckDB's own checkpoint is the matter of the kill harness, with real processes.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
@@ -23,50 +23,12 @@ def rows(store):
     return [row for path in store.part_paths() for row in pl.read_parquet(path)["id"].to_list()]
 
 
-@pytest.fixture
-def photographs(tmp_path, monkeypatch):
-    """A function that lets every change of the file system be photographed, and returns the list to come."""
-
-    def start(folder):
-        taken = []
-
-        def photograph():
-            copy = tmp_path / "photographs" / f"{len(taken):03d}"
-            shutil.copytree(folder, copy)
-            taken.append(copy)
-
-        def photographed(function):
-            def call(*arguments, **keywords):
-                if copying:
-                    return function(*arguments, **keywords)
-                copying.append(True)
-                photograph()
-                copying.clear()
-                result = function(*arguments, **keywords)
-                copying.append(True)
-                photograph()
-                copying.clear()
-                return result
-
-            return call
-
-        copying = []
-        for name in ("fsync", "replace", "rename", "unlink", "mkdir", "rmdir"):
-            monkeypatch.setattr(os, name, photographed(getattr(os, name)))
-        monkeypatch.setattr(shutil, "copyfile", photographed(shutil.copyfile))
-        monkeypatch.setattr(shutil, "rmtree", photographed(shutil.rmtree))
-        monkeypatch.setattr(Catalog, "checkpoint", photographed(Catalog.checkpoint))
-        return taken
-
-    return start
-
-
 def test_killed_anywhere_while_compacting_nothing_is_lost(committed, photographs, monkeypatch, written):
     with CheckpointStore(committed) as store:
         taken = photographs(committed)
         store.compact()
         monkeypatch.undo()
-    assert len(taken) > 15
+    assert len(taken) > 7
     notices = set()
     for photograph in taken:
         with CheckpointStore(photograph) as store:
@@ -90,7 +52,7 @@ def test_killed_anywhere_while_the_copy_is_put_back_nothing_is_lost(committed, p
     taken = photographs(committed)
     assert guard.restore(layout)
     monkeypatch.undo()
-    assert len(taken) > 8
+    assert len(taken) > 5
     for photograph in taken:
         with CheckpointStore(photograph) as store:
             assert rows(store) == list(range(30)), photograph
@@ -101,7 +63,7 @@ def test_killed_anywhere_while_the_catalog_is_made_the_next_process_makes_it(fol
     taken = photographs(folder)
     CheckpointStore(folder).close()
     monkeypatch.undo()
-    assert len(taken) > 8
+    assert len(taken) > 5
     for photograph in taken:
         with CheckpointStore(photograph) as store:
             store.commit([written(store, 0)])

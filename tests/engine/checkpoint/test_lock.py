@@ -156,3 +156,45 @@ def test_a_refused_store_leaves_no_descriptor_open(committed):
         with pytest.raises(CheckpointLocked):
             CheckpointStore(committed)
         assert open_descriptors() == before
+
+
+def test_a_child_that_outlives_its_parent_does_not_hold_it(path):
+    code = """
+import os, sys, time
+from pathlib import Path
+from engine.checkpoint.lock import CheckpointLock
+lock = CheckpointLock(Path(sys.argv[1]))
+if os.fork() == 0:
+    sys.stdin.read()  # lives until the test lets it go
+    os._exit(0)
+print("forked", flush=True)
+os.kill(os.getpid(), 9)
+"""
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert parent.stdout.readline() == "forked\n"
+    parent.wait(timeout=60)
+    assert not lock.is_held(path)
+    parent.communicate()
+
+
+def test_a_child_that_releases_it_takes_nothing_from_its_parent(path):
+    code = """
+import os, sys
+from pathlib import Path
+from engine.checkpoint import lock
+held = lock.CheckpointLock(Path(sys.argv[1]))
+child = os.fork()
+if child == 0:
+    held.release()
+    os._exit(0)
+os.waitpid(child, 0)
+print(lock.is_held(Path(sys.argv[1])))
+held.release()
+print(lock.is_held(Path(sys.argv[1])))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.split() == ["True", "False"]

@@ -315,3 +315,14 @@ def test_everything_is_for_its_owner_alone(folder, written, umask):
     assert modes.pop("results") == 0o700
     assert set(modes) >= {"checkpoint.duckdb", "checkpoint.duckdb.wal", "checkpoint.lock", "frontier.json"}
     assert {name for name, value in modes.items() if value != 0o600} == set()
+
+
+def test_a_checkpoint_can_be_looked_at_on_a_full_disk(committed, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    for call in ("write", "pwrite", "ftruncate", "replace"):
+        monkeypatch.setattr(os, call, full)
+    with CheckpointStore(committed) as store:
+        assert store.next_batch_id == 3
+        assert len(store.runs()) == 1

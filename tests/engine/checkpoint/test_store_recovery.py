@@ -141,7 +141,7 @@ def test_with_the_batches_the_pipeline_is_taken_back_in(committed):
 
 def test_wherever_the_log_is_cut_no_batch_is_lost(committed, tmp_path):
     log = (committed / "checkpoint.duckdb.wal").read_bytes()
-    for cut in sorted({0, 1, 8, len(log) - 1, *random.Random(1).sample(range(len(log)), 40)}):  # noqa: S311 (where to cut)
+    for cut in sorted({0, 1, 8, len(log) - 1, *random.Random(1).sample(range(len(log)), 40)}):
         folder = tmp_path / f"cut-{cut}"
         shutil.copytree(committed, folder)
         (folder / "checkpoint.duckdb.wal").write_bytes(log[:cut])
@@ -218,7 +218,7 @@ def flipped(content, random_source):
 @pytest.mark.parametrize("name", ["checkpoint.duckdb", "checkpoint.duckdb.wal"])
 def test_whatever_bit_is_flipped_the_frontier_and_the_results_are_right_or_refused(committed, tmp_path, contents, name):
     original = (committed / name).read_bytes()
-    source = random.Random(name)  # noqa: S311 (which bit)
+    source = random.Random(name)
     for attempt in range(60):
         folder = tmp_path / f"flip-{attempt}"
         shutil.copytree(committed, folder)

@@ -10,7 +10,7 @@ import pytest
 
 from engine.errors import SourceChanged, SourceError, SourceNotFound, UsageError
 from engine.fetcher import Position, SourceSize
-from engine.fetchers import CsvFetcher
+from engine.fetchers import CsvFetcher, csv_blocks
 
 
 @pytest.fixture
@@ -93,10 +93,50 @@ def test_dates_are_found_when_asked_for(write):
 
 def test_bytes_that_are_no_utf8_are_an_error_or_forgiven(write):
     path = write("n.csv", b"a,b\n1,caf\xe9\n")
-    with pytest.raises(SourceError, match=r"n\.csv after its row 0: .*utf-8") as caught:
+    with pytest.raises(
+        SourceError, match=r"n\.csv, row 0 of the source \(byte \d+\): invalid utf-8 sequence"
+    ) as caught:
         rows(path)
     assert "utf8-lossy" in caught.value.hint
     assert rows(path, encoding="utf8-lossy") == [(1, "caf\ufffd")]
+
+
+@pytest.mark.parametrize("magic", [b"\x28\xb5\x2f\xfd", b"BZh9", b"\xfd7zXZ\x00", b"PK\x03\x04"])
+def test_other_compressions_are_refused_with_the_command_that_unpacks_them(write, magic):
+    with pytest.raises(SourceError, match=r"n\.csv is .*, and only UTF-8 is read, plain or packed by gzip") as caught:
+        opened(write("n.csv", magic + b"rest"))
+    assert "'n.csv'" in caught.value.hint
+
+
+def test_a_damaged_gzip_file_is_named(write):
+    packed = gzip.compress(("n\n" + "".join(f"{n}\n" for n in range(100_000))).encode())
+    fetcher = opened(write("n.csv.gz", packed[:-2000]), infer_rows=10)
+    with pytest.raises(SourceError, match=r"n\.csv\.gz is damaged"):
+        fetcher(0, 200_000)
+
+
+def test_a_quote_that_is_never_closed_is_told_apart_from_a_long_row(write, monkeypatch):
+    monkeypatch.setattr(csv_blocks, "BLOCK_BYTES", 100)
+    monkeypatch.setattr(csv_blocks, "LONGEST_ROW_BYTES", 1000)
+    path = write("n.csv", "n,text\n1,x\n" + '2,"y\n' + "3,z\n" * 1000)
+    fetcher = opened(path, infer_rows=1)
+    with pytest.raises(SourceError, match="the row at byte 11 does not end within") as caught:
+        fetcher(0, 9)
+    assert "quote_char=None" in caught.value.hint
+
+
+def test_comments_with_quotes_open_no_quoted_field(write, monkeypatch):
+    monkeypatch.setattr(csv_blocks, "BLOCK_BYTES", 10)
+    path = write("n.csv", '\ufeff#say "\na,b\n1,"x\ny"\n#it"s\n2,z\n#"\n3,"#"\n')
+    assert rows(path, comment_prefix="#") == [(1, "x\ny"), (2, "z"), (3, "#")]
+
+
+def test_a_resume_finds_the_header_behind_comments(write, monkeypatch):
+    monkeypatch.setattr(csv_blocks, "BLOCK_BYTES", 4)
+    path = write("n.csv", "#one\n#two\nn\n1\n2\n3\n")
+    fetcher = opened(path, comment_prefix="#")
+    cursor = fetcher.cursor_after(fetcher(0, 1))
+    assert opened(path, Position(1, 1, cursor), comment_prefix="#")(1, 9).data["n"].to_list() == [2, 3]
 
 
 def test_utf16_is_refused_with_the_command_that_converts_it(write):
@@ -112,8 +152,10 @@ def test_bare_carriage_returns_are_refused_rather_than_read_as_one_long_header(w
 
 def test_a_short_line_is_filled_with_nulls_and_a_long_one_is_an_error(write):
     assert rows(write("short.csv", "a,b\n1\n")) == [(1, None)]
-    with pytest.raises(SourceError, match="more fields"):
-        rows(write("long.csv", "a,b\n1,x,y\n"))
+    fetcher = opened(write("long.csv", "a,b\n1,x\n2,y\n3,z,w\n4,v\n"))
+    assert fetcher(0, 2).data.rows() == [(1, "x"), (2, "y")]
+    with pytest.raises(SourceError, match=r"long\.csv, row 2 of the source \(byte 12\): it has more than 2 fields"):
+        fetcher(1, 2)
 
 
 @pytest.mark.parametrize("name", ["a b.csv", "it's.csv", "x[1].csv", "y*.csv", "z?.csv"])
@@ -124,13 +166,16 @@ def test_a_file_name_is_read_literally_beside_others_that_it_would_match(write, 
 
 
 def test_a_quoted_field_may_hold_line_ends_also_in_the_rows_that_a_resume_skips(write):
-    # 60,000 rows are several of the blocks that Polars reads a file in.
-    text = "".join(f'{n},"line\n\r\n{n}, ""quoted"""\n' if n % 3 else f"{n},plain\n" for n in range(60_000))
+    text = "".join(f'{n},"line\n\r\n{n}, ""quoted"""\n' if n % 3 else f"{n},plain\n" for n in range(400_000))
     path = write("n.csv", "n,text\n" + text)
-    for next_row in [1, 2, 20_001, 59_999]:
-        batch = opened(path, Position(5, next_row, {"next_row": next_row}))(5, 2)
-        assert batch.data["n"].to_list() == list(range(next_row, min(next_row + 2, 60_000)))
-    assert batch.data["text"].to_list() == ['line\n\r\n59999, "quoted"' if 59_999 % 3 else "plain"]
+    assert path.stat().st_size > 2 * csv_blocks.BLOCK_BYTES
+    fetcher = opened(path)
+    for batch_id in range(4):
+        batch = fetcher(batch_id, 100_000)
+        assert batch.data["n"].to_list() == list(range(batch.start_row, batch.start_row + 100_000))
+        cursor = fetcher.cursor_after(batch)
+    rest = opened(path, Position(4, 399_998, {"next_row": 399_998, **cursor, "rows": cursor["rows"] - 2}))(4, 9)
+    assert rest.data["text"].to_list() == ['line\n\r\n399998, "quoted"', "plain"]
 
 
 # --- dtypes -----------------------------------------------------------------------------------------
@@ -142,7 +187,7 @@ def test_dtypes_are_those_of_the_first_rows_and_stay(write):
     fetcher = opened(path, infer_rows=5)
     assert fetcher(0, 3).data.schema == {"a": pl.Int64}
     assert fetcher(1, 2).data.schema == {"a": pl.Int64}
-    with pytest.raises(SourceError, match=r"row 5 .*column 'a' has '2\.5', which is no Int64"):
+    with pytest.raises(SourceError, match=r"row 5 .*could not parse `2\.5` as dtype `i64` at column 'a'"):
         fetcher(2, 3)
 
 
@@ -194,7 +239,7 @@ def test_a_file_without_a_header_that_has_other_columns_is_named_when_it_is_read
     write("b.csv", "2,y,z\n")
     fetcher = opened(tmp_path, has_header=False)
     assert fetcher(0, 1).data.rows() == [(1, "x")]
-    with pytest.raises(SourceError, match=r"b\.csv after its row 0"):
+    with pytest.raises(SourceError, match=r"b\.csv, row 1 of the source \(byte 0\)"):
         fetcher(1, 1)
 
 
@@ -205,35 +250,50 @@ def folder(write, tmp_path):
     return tmp_path
 
 
-def test_the_cursor_says_in_which_file_the_last_row_was(folder):
+def test_the_cursor_says_in_which_file_and_at_which_byte_to_go_on(folder):
     fetcher = opened(folder)
     cursors = [fetcher.cursor_after(fetcher(batch_id, 1)) for batch_id in range(5)]
-    assert cursors[2] == {"next_row": 3, "file": 0, "name": "b.csv", "row": 3}
-    assert cursors[3] == {"next_row": 4, "file": 1, "name": "c.csv", "row": 1}
+    assert cursors[2] == {"next_row": 3, "file": 0, "name": "b.csv", "byte": 0, "rows": 3}
+    assert cursors[3] == {"next_row": 4, "file": 1, "name": "c.csv", "byte": 0, "rows": 1}
 
 
-def test_the_cursor_of_an_earlier_batch_can_still_be_asked_for(folder):
-    fetcher = opened(folder)
-    first, _ = fetcher(0, 2), fetcher(1, 3)
-    assert fetcher.cursor_after(first) == {"next_row": 2, "file": 0, "name": "b.csv", "row": 2}
+def test_the_cursor_of_one_named_file_has_no_name(folder):
+    fetcher = opened(folder / "b.csv")
+    assert fetcher.cursor_after(fetcher(0, 2)) == {"next_row": 2, "byte": 0, "rows": 2}
+
+
+def test_the_byte_of_the_cursor_moves_on_with_the_blocks(write, monkeypatch):
+    monkeypatch.setattr(csv_blocks, "BLOCK_BYTES", 8)
+    path = write("n.csv", "n\n1\n2\n3\n4\n5\n6\n7\n8\n")
+    fetcher = opened(path)
+    assert [fetcher.cursor_after(fetcher(batch_id, 2))["byte"] for batch_id in range(4)] == [0, 8, 8, 16]
+    path.write_bytes(b"n\nX\nX\nX\n" + path.read_bytes()[8:])  # a resume reads nothing of this but the header
+    position = Position(2, 4, {"next_row": 4, "byte": 8, "rows": 1})
+    assert opened(path, position, schema_overrides={"n": pl.Int64})(2, 9).data["n"].to_list() == [5, 6, 7, 8]
 
 
 def test_a_file_that_comes_before_the_cursor_is_noticed(folder, write):
     write("a.csv", "n\n9\n")
     with pytest.raises(SourceChanged, match=r"file 2 of the source, c\.csv; that file is now b\.csv"):
-        opened(folder, Position(1, 4, {"next_row": 4, "file": 1, "name": "c.csv", "row": 1}))
+        opened(folder, Position(1, 4, {"next_row": 4, "file": 1, "name": "c.csv", "byte": 0, "rows": 1}))
 
 
 def test_a_file_that_has_become_shorter_is_noticed(folder, write):
     write("c.csv", "n\n")
-    with pytest.raises(SourceChanged, match=r"1 rows of .*/c\.csv are committed"):
-        opened(folder, Position(1, 4, {"next_row": 4, "file": 1, "name": "c.csv", "row": 1}))
+    with pytest.raises(SourceChanged, match=r"c\.csv that are committed are no longer there"):
+        opened(folder, Position(1, 4, {"next_row": 4, "file": 1, "name": "c.csv", "byte": 0, "rows": 1}))
+
+
+def test_a_file_that_was_written_anew_is_noticed_when_no_row_begins_at_the_cursor(folder, write):
+    write("c.csv", "number\n3\n4\n5\n")
+    with pytest.raises(SourceChanged, match=r"no row begins at byte 6 of .*/c\.csv any more"):
+        opened(folder / "c.csv", Position(1, 2, {"next_row": 2, "byte": 6, "rows": 0}))
 
 
 def test_rows_and_files_that_were_added_at_the_end_are_read_on(folder, write):
     write("c.csv", "n\n3\n4\n5\n")
     write("d.csv", "n\n6\n")
-    fetcher = opened(folder, Position(1, 5, {"next_row": 5, "file": 1, "name": "c.csv", "row": 2}))
+    fetcher = opened(folder, Position(1, 5, {"next_row": 5, "file": 1, "name": "c.csv", "byte": 0, "rows": 2}))
     assert fetcher(1, 9).data["n"].to_list() == [5, 6]
 
 
@@ -254,7 +314,8 @@ def test_a_bad_value_is_named_with_its_row_and_column(with_fault):
     with pytest.raises(SourceError) as caught:
         opened(with_fault)(0, 50_000)
     assert str(caught.value) == (
-        f"{with_fault}, row 43,210 (the first below the header is 0): column 'n' has 'oops', which is no Int64"
+        f"{with_fault}, row 43,210 of the source (byte {with_fault.read_bytes().index(b'oops'):,}): "
+        "could not parse `oops` as dtype `i64` at column 'n' (column number 1)"
     )
     assert "schema_overrides" in caught.value.hint
     assert "null_values" in caught.value.hint
@@ -284,34 +345,36 @@ def test_a_fetch_that_is_repeated_after_the_file_was_mended_keeps_its_place(writ
     write("c.csv", "n\n5\n6\n")
     fetcher = opened(tmp_path)
     assert fetcher(0, 2).data["n"].to_list() == [0, 1]
-    with pytest.raises(SourceError, match=r"b\.csv, row 1 "):
+    with pytest.raises(SourceError, match=r"b\.csv, row 3 "):
         fetcher(1, 3)
     write("b.csv", "n\n2\n3\n4\n")
     batch = fetcher(1, 3)
     assert batch.data["n"].to_list() == [2, 3, 4]
-    assert fetcher.cursor_after(batch) == {"next_row": 5, "file": 1, "name": "b.csv", "row": 3}
+    assert fetcher.cursor_after(batch) == {"next_row": 5, "file": 1, "name": "b.csv", "byte": 0, "rows": 3}
     assert fetcher(2, 9).data["n"].to_list() == [5, 6]
 
 
 def test_blanks_and_empty_quotes_are_null_and_no_fault(write):
     fetcher = opened(write("n.csv", 'n,text\n"",x\n ,y\n,z\noops,w\n'), schema_overrides={"n": pl.Int64})
     assert fetcher(0, 3).data.rows() == [(None, "x"), (None, "y"), (None, "z")]
-    with pytest.raises(SourceError, match=r"row 3 .*'oops'"):
+    with pytest.raises(SourceError, match=r"row 3 .*`oops`"):
         fetcher(1, 3)
 
 
-def test_a_fault_in_a_later_file_is_counted_from_that_files_start(write, tmp_path):
+def test_a_fault_in_a_later_file_names_that_file_and_the_row_of_the_source(write, tmp_path):
     write("a.csv", "d,n\n2024-01-01,1\n2024-01-02,2\n")
     write("b.csv", "n,d\n3,2024-01-03\n4,2024-99-99\n")
     fetcher = opened(tmp_path, schema_overrides={"d": pl.Date})
     assert fetcher(0, 3).data["n"].to_list() == [1, 2, 3]
-    with pytest.raises(SourceError, match=r"b\.csv, row 1 .*column 'd' has '2024-99-99', which is no Date"):
+    with pytest.raises(
+        SourceError, match=r"b\.csv, row 3 .*could not parse `2024-99-99` as dtype `date` at column 'd'"
+    ):
         fetcher(1, 3)
 
 
 def test_a_long_value_is_cut_and_control_characters_are_not_shown_raw(write):
     path = write("n.csv", "n\n\x1b[31m" + "z" * 500 + "\n")
-    with pytest.raises(SourceError, match=r"has '\\x1b\[31mz{55}…', which") as caught:
+    with pytest.raises(SourceError, match=r"`\\x1b\[31mz+$") as caught:
         rows(path, schema_overrides={"n": pl.Int64})
     assert "\x1b" not in str(caught.value)
 

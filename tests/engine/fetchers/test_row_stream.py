@@ -1,10 +1,8 @@
 from __future__ import annotations
 
 import polars as pl
-import pytest
 
-from engine.errors import SourceChanged
-from engine.fetchers.row_stream import RowStream, behind
+from engine.fetchers.row_stream import RowStream
 
 
 def frames(*heights):
@@ -41,14 +39,3 @@ def test_filling_takes_nothing_away():
     stream = RowStream(frames(2, 2))
     stream.fill(3)
     assert taken(stream, 4) == [[0, 1, 2, 3]]
-
-
-def test_the_anchor_row_is_dropped_wherever_it_comes():
-    kept = behind(SourceChanged("gone"), frames(0, 1, 2))
-    assert [n for frame in kept for n in frame["n"]] == [1, 2]
-
-
-@pytest.mark.parametrize("heights", [(), (0, 0)])
-def test_a_missing_anchor_row_means_that_the_source_has_changed(heights):
-    with pytest.raises(SourceChanged, match="gone"):
-        list(behind(SourceChanged("gone"), frames(*heights)))

@@ -92,6 +92,18 @@ def test_a_title_can_be_given(drawn):
     assert drawn(ResultsPane(title="6 Quarantine"), None).heading_text == "6 Quarantine"
 
 
+def test_a_border_title_that_the_screen_sets_stays(play):
+    async def script(pilot, pane):
+        pane.show(views.failed())
+        await pilot.pause()
+        assert pane.border_title == "5 Failures │ 6 Results"
+
+    def show(pane):
+        pane.border_title = "5 Failures │ 6 Results"
+
+    play(FailuresPane(), script, show=show)
+
+
 def test_glyphs_are_the_app_s_unless_some_were_given(play):
     async def script(pilot, pane):
         pilot.app.glyphs = ASCII
