@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import UsageError
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from engine.fetcher import BatchFetcher
     from engine.jsonable import Json
     from engine.step import BatchStep
+
+
+_DIGEST = re.compile(r" #[0-9a-f]{12}\b")
 
 
 def description(steps: Sequence[BatchStep], fetcher: BatchFetcher, batch_size: int) -> str:
@@ -82,11 +86,16 @@ def _of_step(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[
 
 
 def _of_mapping(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    return [
-        f"{key} is {_shown(new.get(key))}, was {_shown(old.get(key))}"
-        for key in dict.fromkeys([*old, *new])
-        if _differs(old.get(key), new.get(key))
-    ]
+    lines = []
+    for key in dict.fromkeys([*old, *new]):
+        if _differs(old.get(key), new.get(key)):
+            now, was = _shown(new.get(key)), _shown(old.get(key))
+            # An expression is kept as text and digest; the digest is only worth a look where the texts are the same.
+            short_now, short_was = _DIGEST.sub("", now), _DIGEST.sub("", was)
+            if short_now != short_was:
+                now, was = short_now, short_was
+            lines.append(f"{key} is {now}, was {was}")
+    return lines
 
 
 def _differs(old: object, new: object) -> bool:

@@ -22,7 +22,7 @@ from engine.errors import CheckpointLocked, UsageError, describe
 from engine.events import RunEnded, StopWasRequested
 from engine.executors.signals import StopSignal
 from engine.executors.threads import ThreadExecutor
-from engine.fetcher import Position, SeekableFetcher
+from engine.fetcher import Position, SeekableFetcher, SourceSize
 from engine.frontier import Frontier
 from engine.progress import Progress
 from engine.state import RunState
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from engine.checkpoint.records import FailureRecord, RunRecord
     from engine.events import Listener
     from engine.executors.base import Executor
-    from engine.fetcher import BatchFetcher, SourceSize
+    from engine.fetcher import BatchFetcher
     from engine.policy import RetryPolicy
     from engine.progress import RunView
 
@@ -219,7 +219,9 @@ class BatchPipeline:
                     frontier,
                     state_of(frontier, store.runs(1) if store else ()),
                     store.failures() if store else (),
-                    position=Position(frontier.next_batch_id, frontier.next_row, last.cursor if last else None),
+                    size=self._source_size(
+                        Position(frontier.next_batch_id, frontier.next_row, last.cursor if last else None)
+                    ),
                 )
             return self.view()
 
@@ -268,7 +270,9 @@ class BatchPipeline:
         dropped = store.rewind(batch_id)
         frontier = store.frontier(self._step_names)
         state = RunState.RESUMABLE if batch_id >= 0 else RunState.IDLE
-        self._progress = self._new_progress(frontier, state, store.failures())
+        view = self._progress.view()
+        known = None if view.source_rows is None else SourceSize(view.source_rows, exact=view.source_rows_exact)
+        self._progress = self._new_progress(frontier, state, store.failures(), size=known)
         return dropped
 
     # --- results --------------------------------------------------------------------------------------
@@ -328,9 +332,8 @@ class BatchPipeline:
         state: RunState,
         failures: Sequence[FailureRecord] = (),
         *,
-        position: Position | None = None,
+        size: SourceSize | None = None,
     ) -> Progress:
-        size = self._source_size(position) if position else None
         return Progress(
             pipeline=self.name,
             source=running.source_name(self.batch_fetcher),
