@@ -1,38 +1,45 @@
-"""The command line of the benchmarks: `python -m bench speed | memory | commit`."""
+"""The command line of the benchmarks: `python -m bench speed | memory | commit | dashboard`."""
 
 from __future__ import annotations
 
 import argparse
 
-_KEEPS = ("all but AIR", "only AIR")
+from bench import dashboard, memory, speed
 
 
 def main() -> None:
     """Run the benchmark that was asked for."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    speed_options = commands.add_parser("speed", help="wall time as a ratio to Polars' one-shot sink")
-    speed_options.add_argument("--rounds", type=int, default=7)
-    speed_options.add_argument("--batch-size", type=int, default=100_000)
-    speed_options.add_argument("--workers", type=int, help="batches at once, instead of the engine's default")
-    speed_options.add_argument("--keep", choices=_KEEPS, action="append", help="one reading of the filter alone")
-    memory_options = commands.add_parser("memory", help="peak memory over a source ten times larger")
-    memory_options.add_argument("--rounds", type=int, default=3)
-    commit_options = commands.add_parser("commit", help="cost of a commit as thousands go by")
-    commit_options.add_argument("--batches", type=int, default=20_000)
+    options = commands.add_parser("speed", help="wall time as a ratio to Polars' one-shot sink")
+    options.add_argument("--rounds", type=int, default=7)
+    options.add_argument("--batch-size", type=int, default=100_000)
+    options.add_argument("--workers", type=int, help="batches at once, instead of the engine's default")
+    options.add_argument("--tenfold", action="store_true", help="ten times the source")
+    options.add_argument("--keep", choices=speed.KEEPS, action="append", help="this reading of the filter alone")
+    options.add_argument("--subject", choices=speed.SUBJECTS, action="append", help="these alone, and the one-shot")
+    options = commands.add_parser("memory", help="peak memory over a source ten times larger")
+    options.add_argument("--rounds", type=int, default=3)
+    options = commands.add_parser("commit", help="cost of a commit as thousands go by")
+    options.add_argument("--batches", type=int, default=20_000)
+    options = commands.add_parser("dashboard", help="what the dashboard costs a run, and how late its loop wakes up")
+    options.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    # Only what is asked for is loaded: the process that starts the others must stay small, see `bench.task`.
     if arguments.command == "speed":
-        from bench import speed
-
-        keep = tuple(arguments.keep or _KEEPS)
-        speed.report(rounds=arguments.rounds, batch_size=arguments.batch_size, workers=arguments.workers, keep=keep)
+        speed.report(
+            rounds=arguments.rounds,
+            batch_size=arguments.batch_size,
+            workers=arguments.workers,
+            tenfold=arguments.tenfold,
+            keeps=arguments.keep or speed.KEEPS,
+            subjects=arguments.subject or speed.SUBJECTS,
+        )
+    elif arguments.command == "dashboard":
+        dashboard.report(rounds=arguments.rounds)
     elif arguments.command == "memory":
-        from bench import memory
-
         memory.report(rounds=arguments.rounds)
     else:
-        from bench import commit
+        from bench import commit  # it loads Polars, and the process that starts the others must stay small
 
         commit.report(batches=arguments.batches)
 

@@ -12,43 +12,58 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from bench import lineitem, machine, table
 from bench.task import Answer, Task, measure
 
-_REFERENCE = "one_shot"
-_SUBJECTS = (_REFERENCE, "one_shot_without_statistics", "built_in_steps", "custom_steps", "naive_loop")
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+REFERENCE = "one_shot"
+SUBJECTS = (REFERENCE, "one_shot_without_statistics", "built_in_steps", "custom_steps", "naive_loop")
+KEEPS = ("all but AIR", "only AIR")
 
 
-def report(*, rounds: int, batch_size: int, workers: int | None, keep: tuple[str, ...]) -> None:
-    """Measure, and print a table for each reading of the filter."""
-    source = str(lineitem.path())
+def report(
+    *,
+    rounds: int,
+    batch_size: int,
+    workers: int | None,
+    tenfold: bool,
+    keeps: Sequence[str],
+    subjects: Sequence[str],
+) -> None:
+    """Measure, and print a table for each reading of the filter. `tenfold` takes ten times the source."""
+    source = lineitem.tenfold() if tenfold else lineitem.path()
+    rows = lineitem.ROWS * (10 if tenfold else 1)
     folder = str(lineitem.cache_folder() / "speed")
-    print(f"lineitem, {lineitem.ROWS:,} rows × 16 columns, batches of {batch_size:,}, zstd(1); {rounds} rounds")
+    print(f"lineitem, {rows:,} rows × 16 columns, batches of {batch_size:,}, zstd(1); {rounds} rounds")
     print(machine.describe())
-    for kept in keep:
-        answers = _measured(Task("", source, folder, kept, batch_size, workers=workers), rounds)
-        print(f"\nkeep {kept}: {answers[_REFERENCE][0].rows_out:,} rows")
+    for keep in keeps:
+        answers = _measured(Task("", str(source), folder, keep, batch_size, workers=workers), rounds, subjects)
+        print(f"\nkeep {keep}: {answers[REFERENCE][0].rows_out:,} rows")
         print(_table(answers))
 
 
-def _measured(task: Task, rounds: int) -> dict[str, list[Answer]]:
-    answers: dict[str, list[Answer]] = {subject: [] for subject in _SUBJECTS}
+def _measured(task: Task, rounds: int, subjects: Sequence[str]) -> dict[str, list[Answer]]:
+    subjects = list(dict.fromkeys((REFERENCE, *subjects)))
+    answers: dict[str, list[Answer]] = {subject: [] for subject in subjects}
     for number in range(rounds):
         # Whoever comes after a heavy neighbour changes from round to round.
-        turn = number % len(_SUBJECTS)
-        for subject in (*_SUBJECTS[turn:], *_SUBJECTS[:turn]):
+        turn = number % len(subjects)
+        for subject in (*subjects[turn:], *subjects[:turn]):
             answer = measure(replace(task, subject=subject, digest=number == 0))
             answers[subject].append(answer)
             print(f"round {number + 1}: {subject} {answer.wall_seconds:.2f} s", file=sys.stderr)
-    digests = {answers[subject][0].digest for subject in _SUBJECTS}
+    digests = {answers[subject][0].digest for subject in subjects}
     if len(digests) > 1:
         sys.exit(f"the subjects don't agree in their results: {digests}")
     return answers
 
 
 def _table(answers: dict[str, list[Answer]]) -> str:
-    reference = answers[_REFERENCE]
+    reference = answers[REFERENCE]
     rows = []
     for subject, measured in answers.items():
         wall = [one.wall_seconds / other.wall_seconds for one, other in zip(measured, reference, strict=True)]

@@ -87,6 +87,9 @@ class Catalog:
         except BaseException:
             with suppress(duckdb.Error):  # a connection that is broken has rolled back by itself
                 self._connection.rollback()
+            if self._new_batches is not None:  # it may hold rows, which must not come along with the next ones
+                self._new_batches.clear()
+                self._new_batches = None
             raise
         self._connection.commit()
 

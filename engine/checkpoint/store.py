@@ -126,8 +126,9 @@ class CheckpointStore:
             )
         if self.notices:  # something was written to the log
             self._secure_log()
-        if not self._mirror_is_right():  # looking at a checkpoint should work on a full disk as well
-            self._write_mirror()
+        if not self._mirror_is_right():
+            with suppress(OSError):  # it may lag behind: looking at a checkpoint works on a full disk as well
+                self._write_mirror()
 
     def _recover(self) -> None:
         layout, head = self.layout, self._head
@@ -239,7 +240,7 @@ class CheckpointStore:
         if not self._head.next_batch_id:
             return None
         try:
-            return pl.Schema(pl.read_parquet_schema(self.layout.part(0)))
+            return pl.scan_parquet(self.layout.part(0), glob=False).collect_schema()
         except (pl.exceptions.PolarsError, OSError) as error:
             raise CheckpointCorrupt(self.layout.part(0), f"the first part can't be read: {error}") from error
 

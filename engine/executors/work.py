@@ -81,9 +81,20 @@ class BatchWork:
         if self._stop.asked or batch_id >= self._given_up_from:
             raise Abandoned
         self._emit(BatchStarted(batch_id))
+        results = self._results(batch_id)
+        if results is None:
+            self._pin.give_up(batch_id)
+            return None
+        return self._written(*results)
+
+    def _results(self, batch_id: int) -> tuple[pl.DataFrame, Manifest] | None:
+        """Return what the steps make of the batch, and its manifest so far; None behind the end of the source.
+
+        A function of its own, so that the source rows are let go before the part is written: together they
+        would make the peak of a run's memory.
+        """
         fetched = self._source.fetch(batch_id)
         if fetched is None:
-            self._pin.give_up(batch_id)
             return None
         batch = replace(fetched.batch, key=f"{self._target.run_key}:{batch_id}")
         self._emit(BatchFetched(batch_id, batch.start_row, batch.end_row, fetched.seconds))
@@ -95,7 +106,7 @@ class BatchWork:
         frame = self._pin.settle(batch_id, processed.frame)
         if frame is None or self._stop.now or batch_id >= self._given_up_from:
             raise Abandoned  # whoever comes this late may find the checkpoint in other hands already
-        manifest = Manifest(
+        return frame, Manifest(
             batch_id=batch_id,
             start_row=batch.start_row,
             end_row=batch.end_row,
@@ -109,6 +120,8 @@ class BatchWork:
             cursor=fetched.cursor,
             states=processed.states,
         )
+
+    def _written(self, frame: pl.DataFrame, manifest: Manifest) -> Manifest:
         started = time.perf_counter()
         target = self._target
         try:
@@ -116,10 +129,10 @@ class BatchWork:
                 target.layout, frame, manifest, checkpoint=target.checkpoint, part_format=target.part_format
             )
         except OSError as error:
-            raise translate(target.layout.part(batch_id), error) from error
+            raise translate(target.layout.part(manifest.batch_id), error) from error
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
             raise StepResultInvalid(
-                self._pin.step, batch_id, f"columns that can't be stored ({describe(error)})"
+                self._pin.step, manifest.batch_id, f"columns that can't be stored ({describe(error)})"
             ) from error
         return replace(manifest, write_seconds=time.perf_counter() - started)
 

@@ -166,7 +166,7 @@ class CsvFetcher(SeekableFetcher):
         wanted = self._next_row
         begin = self._start_before(wanted)
         row, byte = begin.row, begin.byte
-        del self._starts[self._starts.index(begin) + 1 :]
+        self._starts = [begin]
         for file in range(begin.file, len(self._found.paths) if self._schema else 0):
             path = self._found.paths[file]
             for start, frame in CsvFile(path, self._format, self._schema).frames(byte, row):

@@ -76,8 +76,8 @@ class CsvFile:
             if fault is not None:
                 smaller = self._split(byte, block)
                 if len(smaller) == 1:
-                    long = isinstance(fault, pl.exceptions.SchemaError) and not first
-                    what = f"it has more than {len(self._schema)} fields" if long else _said(fault)
+                    counted = isinstance(fault, pl.exceptions.SchemaError)
+                    what = f"it does not have {len(self._schema)} fields" if counted else _said(fault)
                     raise SourceError(
                         f"{self._path}, row {row:,} of the source (byte {byte:,}): {what}", hint=_HINT
                     ) from fault

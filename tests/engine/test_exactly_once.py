@@ -141,7 +141,7 @@ def live(kind, story):
 
 
 @pytest.mark.parametrize("kind", ["plain", "seekable", "concurrent"])
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=8, deadline=None, derandomize=True)
 @given(story=st.lists(lives, min_size=1, max_size=4))
 def test_every_row_is_in_the_results_once_and_in_order(kind, story):
     live(kind, story)

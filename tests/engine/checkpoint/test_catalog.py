@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import gc
 from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from engine.checkpoint.catalog import Catalog, Head, connect, load_queries
+from engine.checkpoint.catalog import Catalog, Head, _batch_row, connect, load_queries
 from engine.checkpoint.manifest import Manifest, StepTiming
 
 
@@ -150,3 +151,19 @@ def test_closing_makes_no_checkpoint(tmp_path):
     connection.execute("CREATE TABLE t (x INTEGER)")
     connection.close()
     assert path.with_name("c.duckdb.wal").stat().st_size > 0
+
+
+@pytest.mark.filterwarnings("error")
+def test_rows_of_a_transaction_that_was_undone_do_not_come_along_with_the_next(catalog):
+    def cut_off():
+        with catalog.transaction():
+            appender = catalog._connection.appender("batches")
+            catalog._new_batches = appender
+            appender.append_rows([(*_batch_row(batch(7)), datetime.now(UTC))])  # and no flush
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cut_off()
+    gc.collect()
+    add(catalog, batch(0))
+    assert [manifest.batch_id for manifest in catalog.batches(0, 9)] == [0]

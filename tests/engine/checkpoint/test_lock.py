@@ -165,9 +165,9 @@ from pathlib import Path
 from engine.checkpoint.lock import CheckpointLock
 lock = CheckpointLock(Path(sys.argv[1]))
 if os.fork() == 0:
+    print("forked", flush=True)
     sys.stdin.read()  # lives until the test lets it go
     os._exit(0)
-print("forked", flush=True)
 os.kill(os.getpid(), 9)
 """
     parent = subprocess.Popen(

@@ -321,6 +321,7 @@ def test_a_checkpoint_can_be_looked_at_on_a_full_disk(committed, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
+    (committed / "frontier.json").unlink()
     for call in ("write", "pwrite", "ftruncate", "replace"):
         monkeypatch.setattr(os, call, full)
     with CheckpointStore(committed) as store:

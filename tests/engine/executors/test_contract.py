@@ -34,8 +34,7 @@ EXECUTORS = {
     "inline": InlineExecutor,
     "inline with a window of 3": lambda: InlineExecutor(window=3),
     "one thread": lambda: ThreadExecutor(1),
-    "two threads": lambda: ThreadExecutor(2),
-    "four threads": lambda: ThreadExecutor(4),
+    "three threads": lambda: ThreadExecutor(3),
 }
 
 

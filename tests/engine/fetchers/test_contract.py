@@ -52,11 +52,10 @@ def csv_file(folder):
 
 
 def csv_in_many_blocks(folder):
-    ROWS.write_csv(folder / "rows.csv")
-    return CsvFetcher(folder / "rows.csv", try_parse_dates=True)
+    return csv_file(folder)
 
 
-def csv_folder_with_an_empty_file(folder):
+def csv_folder_in_many_blocks(folder):
     ROWS[:9].write_csv(folder / "a.csv")
     ROWS[:0].write_csv(folder / "b.csv")
     ROWS[9:10].write_csv(folder / "c.csv")
@@ -93,14 +92,14 @@ SOURCES = [
     *CONCURRENT,
     csv_file,
     csv_in_many_blocks,
-    csv_folder_with_an_empty_file,
+    csv_folder_in_many_blocks,
     csv_without_header_compressed,
 ]
 
 
 @pytest.fixture(params=SOURCES, ids=lambda source: source.__name__)
 def fetcher(request, tmp_path, monkeypatch):
-    if request.param is csv_in_many_blocks:
+    if request.param in (csv_in_many_blocks, csv_folder_in_many_blocks):
         monkeypatch.setattr(csv_blocks, "BLOCK_BYTES", 50)
     fetcher = request.param(tmp_path)
     yield fetcher

@@ -101,7 +101,7 @@ def test_bytes_that_are_no_utf8_are_an_error_or_forgiven(write):
     assert rows(path, encoding="utf8-lossy") == [(1, "caf\ufffd")]
 
 
-@pytest.mark.parametrize("magic", [b"\x28\xb5\x2f\xfd", b"BZh9", b"\xfd7zXZ\x00", b"PK\x03\x04"])
+@pytest.mark.parametrize("magic", [b"\x28\xb5\x2f\xfd", b"BZh91AY&SY", b"\xfd7zXZ\x00", b"PK\x03\x04"])
 def test_other_compressions_are_refused_with_the_command_that_unpacks_them(write, magic):
     with pytest.raises(SourceError, match=r"n\.csv is .*, and only UTF-8 is read, plain or packed by gzip") as caught:
         opened(write("n.csv", magic + b"rest"))
@@ -131,9 +131,9 @@ def test_comments_with_quotes_open_no_quoted_field(write, monkeypatch):
     assert rows(path, comment_prefix="#") == [(1, "x\ny"), (2, "z"), (3, "#")]
 
 
-def test_a_resume_finds_the_header_behind_comments(write, monkeypatch):
-    monkeypatch.setattr(csv_blocks, "BLOCK_BYTES", 4)
-    path = write("n.csv", "#one\n#two\nn\n1\n2\n3\n")
+def test_a_resume_finds_the_header_behind_a_block_of_comments(write, monkeypatch):
+    monkeypatch.setattr(csv_blocks, "BLOCK_BYTES", 5)
+    path = write("n.csv", "#one\nn\n1\n2\n3\n")
     fetcher = opened(path, comment_prefix="#")
     cursor = fetcher.cursor_after(fetcher(0, 1))
     assert opened(path, Position(1, 1, cursor), comment_prefix="#")(1, 9).data["n"].to_list() == [2, 3]
@@ -150,11 +150,16 @@ def test_bare_carriage_returns_are_refused_rather_than_read_as_one_long_header(w
         opened(write("n.csv", "a,b\r1,x\r2,y\r"))
 
 
-def test_a_short_line_is_filled_with_nulls_and_a_long_one_is_an_error(write):
-    assert rows(write("short.csv", "a,b\n1\n")) == [(1, None)]
-    fetcher = opened(write("long.csv", "a,b\n1,x\n2,y\n3,z,w\n4,v\n"))
+@pytest.mark.parametrize("block_bytes", [1, 4, 1000])
+def test_a_short_or_blank_line_is_filled_with_nulls_wherever_a_block_begins(write, monkeypatch, block_bytes):
+    monkeypatch.setattr(csv_blocks, "BLOCK_BYTES", block_bytes)
+    assert rows(write("n.csv", "a,b\n1\n2,x\n\n3\n")) == [(1, None), (2, "x"), (None, None), (3, None)]
+
+
+def test_a_long_line_is_an_error_at_its_row(write):
+    fetcher = opened(write("n.csv", "a,b\n1,x\n2,y\n3,z,w\n4,v\n"))
     assert fetcher(0, 2).data.rows() == [(1, "x"), (2, "y")]
-    with pytest.raises(SourceError, match=r"long\.csv, row 2 of the source \(byte 12\): it has more than 2 fields"):
+    with pytest.raises(SourceError, match=r"n\.csv, row 2 of the source \(byte 12\): it does not have 2 fields"):
         fetcher(1, 2)
 
 
@@ -234,12 +239,13 @@ def test_other_columns_are_refused_by_file_before_anything_is_read(write, tmp_pa
     )
 
 
-def test_a_file_without_a_header_that_has_other_columns_is_named_when_it_is_read(write, tmp_path):
+@pytest.mark.parametrize("line", ["2", "2,y,z"])
+def test_a_file_without_a_header_that_has_other_columns_is_named_when_it_is_read(write, tmp_path, line):
     write("a.csv", "1,x\n")
-    write("b.csv", "2,y,z\n")
+    write("b.csv", f"{line}\n{line}\n")
     fetcher = opened(tmp_path, has_header=False)
     assert fetcher(0, 1).data.rows() == [(1, "x")]
-    with pytest.raises(SourceError, match=r"b\.csv, row 1 of the source \(byte 0\)"):
+    with pytest.raises(SourceError, match=r"b\.csv, row 1 of the source \(byte 0\): it does not have 2 fields"):
         fetcher(1, 1)
 
 
@@ -270,6 +276,14 @@ def test_the_byte_of_the_cursor_moves_on_with_the_blocks(write, monkeypatch):
     path.write_bytes(b"n\nX\nX\nX\n" + path.read_bytes()[8:])  # a resume reads nothing of this but the header
     position = Position(2, 4, {"next_row": 4, "byte": 8, "rows": 1})
     assert opened(path, position, schema_overrides={"n": pl.Int64})(2, 9).data["n"].to_list() == [5, 6, 7, 8]
+
+
+def test_only_the_last_few_blocks_are_remembered(write, monkeypatch):
+    monkeypatch.setattr(csv_blocks, "BLOCK_BYTES", 10)
+    fetcher = opened(write("n.csv", "n\n" + "1\n" * 1000))
+    for batch_id in range(100):
+        fetcher(batch_id, 10)
+        assert len(fetcher._starts) <= 4
 
 
 def test_a_file_that_comes_before_the_cursor_is_noticed(folder, write):
