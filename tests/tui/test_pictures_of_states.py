@@ -151,7 +151,7 @@ def test_filter(snap_compare):
 
 @pytest.mark.parametrize("size", ["wide", "small"])
 def test_opening(size, snap_compare):
-    recents = (Recent("/work/pipelines/flights.py", "flights", "/nowhere/flights"),)
+    recents = (Recent("/data/pipelines/flights.py", "flights", "/nowhere/flights"),)
     opening = BatchPipeApp(settings=Settings(recents=recents), now=lambda: views.NOW, glyphs=UNICODE)
     shot(snap_compare, opening, size=size, prepare=lambda it: isinstance(it.screen, OpeningScreen))
 

@@ -56,10 +56,10 @@ def flight_failure() -> BatchFailed:
         hint="Batches up to 20 are committed. Mend the step or the data and run again: it goes on at batch 21.",
         traceback=(
             "Traceback (most recent call last):\n"
-            '  File "/work/engine/isolate.py", line 61, in run_step\n'
+            '  File "/data/engine/isolate.py", line 61, in run_step\n'
             "    after = step.process(before)\n"
             "            ^^^^^^^^^^^^^^^^^^^^\n"
-            '  File "/work/engine/steps/check.py", line 74, in process\n'
+            '  File "/data/engine/steps/check.py", line 74, in process\n'
             "    raise CheckFailed(str(self.condition), rows, examples, row_count)\n"
             'engine.errors.CheckFailed: 1 row breaks the check [(col("speed_mph")) <= (dyn int: 700)]\n'
         ),
