@@ -82,7 +82,7 @@ class AttemptFailed:
 
 @dataclass(frozen=True, slots=True)
 class BatchCommitted:
-    """The batch is durable and the frontier is behind it. `seconds` runs from its start to its commit."""
+    """The batch is durable and the frontier is behind it. `seconds` is what fetch, steps and write took."""
 
     batch_id: int
     start_row: int

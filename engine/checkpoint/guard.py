@@ -29,7 +29,8 @@ def create(layout: Layout, *, key: str, software: str) -> None:
     log = temporary.with_name(temporary.name + ".wal")
     try:
         with closing(catalog.Catalog(temporary)) as new:
-            new.create(key=key, software=software)
+            with new.transaction():
+                new.create(key=key, software=software)
             new.checkpoint()
         temporary.chmod(durable.PRIVATE_FILE)
         durable.fsync_path(temporary)

@@ -56,6 +56,11 @@ class Manifest:
         """Number of source rows."""
         return self.end_row - self.start_row + 1
 
+    @property
+    def seconds(self) -> float:
+        """How long the batch was worked on: fetch, steps and write, with what it waited for its turn."""
+        return self.fetch_seconds + sum(timing.seconds for timing in self.timings) + self.write_seconds
+
     def with_part(self, *, bytes_written: int, checksum: str) -> Manifest:
         """Return the manifest with what is known only once the part is encoded."""
         return replace(self, bytes_written=bytes_written, checksum=checksum)

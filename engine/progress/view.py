@@ -133,7 +133,7 @@ class RunView:
     batches_in_flight: int = 0
 
     batch_seconds_p50: float | None = None
-    """From a batch's start to its commit, within 1 %; None before the first commit."""
+    """How long a batch is worked on: fetch, steps and write, within 1 %; None before the first commit."""
     batch_seconds_p95: float | None = None
     batch_seconds_max: float | None = None
     slowest_batch_id: int | None = None

@@ -149,7 +149,7 @@ def test_every_row_is_in_the_results_once_and_in_order(kind, story):
 
 @pytest.mark.long
 @pytest.mark.parametrize("kind", ["plain", "seekable", "concurrent"])
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(story=st.lists(lives, min_size=1, max_size=8))
 def test_every_row_is_in_the_results_once_and_in_order_whatever_happens(kind, story):
     live(kind, story)

@@ -1,4 +1,4 @@
-"""Makes the modules beside this file importable, leaves the long runs out unless asked for, and counts the kills."""
+"""Makes the modules beside this file importable, and counts the kills."""
 
 from __future__ import annotations
 
@@ -9,24 +9,13 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # test folders are not packages
 
-_MARKER = "long"
 
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if _MARKER in config.option.markexpr:
-        return
-    long = [item for item in items if item.get_closest_marker(_MARKER)]
-    items[:] = [item for item in items if item not in long]
-    if long:
-        config.hook.pytest_deselected(items=long)
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     from kill_victim import KILLS
 
     if KILLS:
         terminalreporter.write_line(f"{KILLS.total()} kills -9 at {len(KILLS)} kinds of points")
-        for point, times in KILLS.most_common():
+        for point, times in KILLS.most_common() if config.option.markexpr != "not long" else ():
             terminalreporter.write_line(f"{times:6} {point}")
 
 

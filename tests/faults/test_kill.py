@@ -81,7 +81,7 @@ def test_starting_over_survives_a_kill(tmp_path, expected, finished, command):
     victim.finish()
 
 
-def test_a_run_survives_kills_at_random_moments(tmp_path, expected, victim):
+def test_a_run_survives_kills_at_random_moments(tmp_path, expected):
     whole = Victim(tmp_path / "whole", expected, fetch_seconds=0.02).run(*RUN)
     chance = random.Random(2013)
     victim = Victim(tmp_path / "checkpoint", expected, fetch_seconds=0.02)
