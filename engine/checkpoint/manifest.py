@@ -32,6 +32,7 @@ class Manifest:
     Rows are source rows, both bounds inclusive. `token` names the attempt that wrote the part.
     `generation` counts the rewinds and resets before it. `cursor` is where the source stands after the
     batch, None for a source without one; `states` are the snapshots of the stateful steps, by name.
+    `write_seconds` is 0 in a manifest that was read from a part, which can't know it.
     `bytes_written` and `checksum` (CRC-32 of the file, 8 hex digits) are those of the part.
     """
 

@@ -98,7 +98,8 @@ def batch_blocks(manifest: Manifest, dash: str = EN_DASH) -> tuple[Block, ...]:
     timings = (
         ("fetch", duration(manifest.fetch_seconds), "", count(manifest.rows_in)),
         *steps,
-        ("write", duration(manifest.write_seconds), count(manifest.rows_out), ""),
+        # A part can't say how long it took to write itself: 0 means that nobody knows.
+        ("write", duration(manifest.write_seconds or None), count(manifest.rows_out), ""),
     )
     return (
         Paragraph((f"Batch {manifest.batch_id:,}",), "strong"),
