@@ -70,7 +70,7 @@ def _commits(folder: Path, batches: int) -> list[_Commit]:
     commits: list[_Commit] = []
     with _Watched(folder) as store:
         description = json.dumps({"steps": [{"name": "drop_nulls"}, {"name": "add_feature"}]})
-        run_id = store.begin_run(batch_size=_ROWS, pipeline=description, changed=True)
+        run_id = store.history.begin_run(batch_size=_ROWS, pipeline=description, changed=True)
         for batch_id in range(batches):
             manifest = _written(store, frame, batch_id, run_id, description)
             wall, cpu, compacting = time.perf_counter(), time.process_time(), store.compaction_seconds

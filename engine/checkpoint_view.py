@@ -87,7 +87,7 @@ class CheckpointView:
             with self.open() as store:
                 if store is None:
                     return Frontier.at_start(steps or ())
-                return store.frontier(store.steps() if steps is None else steps)
+                return store.frontier(store.history.steps() if steps is None else steps)
         except CheckpointLocked:
             return Frontier.load(self.layout.mirror)
 
@@ -102,9 +102,9 @@ class CheckpointView:
             with self.open() as store:
                 if store is None:
                     return Standing(RunState.IDLE, Frontier.at_start(steps or ()))
-                frontier = store.frontier(store.steps() if steps is None else steps)
-                runs = tuple(store.runs(1))
-                return Standing(state_of(frontier, runs), frontier, None, runs, tuple(store.failures(1)))
+                frontier = store.frontier(store.history.steps() if steps is None else steps)
+                runs = tuple(store.history.runs(1))
+                return Standing(state_of(frontier, runs), frontier, None, runs, tuple(store.history.failures(1)))
         except CheckpointLocked:
             return Standing(RunState.RUNNING, Frontier.load(self.layout.mirror), holder(self.layout.lock))
 

@@ -217,8 +217,8 @@ class BatchPipeline:
                 last = store.last_manifest() if store else None
                 self._progress = self._new_progress(
                     frontier,
-                    state_of(frontier, store.runs(1) if store else ()),
-                    store.failures() if store else (),
+                    state_of(frontier, store.history.runs(1) if store else ()),
+                    store.history.failures() if store else (),
                     size=self._source_size(
                         Position(frontier.next_batch_id, frontier.next_row, last.cursor if last else None)
                     ),
@@ -232,12 +232,12 @@ class BatchPipeline:
     def history(self, limit: int = 100) -> list[RunRecord]:
         """Return the runs of this checkpoint, newest first. Raises `CheckpointLocked` while one is going on."""
         with self._checkpoint.open() as store:
-            return store.runs(limit) if store else []
+            return store.history.runs(limit) if store else []
 
     def failures(self, limit: int = 100) -> list[FailureRecord]:
         """Return the failures of this checkpoint, newest first. Raises `CheckpointLocked` during a run."""
         with self._checkpoint.open() as store:
-            return store.failures(limit) if store else []
+            return store.history.failures(limit) if store else []
 
     def batch(self, batch_id: int) -> Manifest:
         """Return what is known of a committed batch: rows, times, cursor. Works during a run as well.
@@ -272,7 +272,7 @@ class BatchPipeline:
         state = RunState.RESUMABLE if batch_id >= 0 else RunState.IDLE
         view = self._progress.view()
         known = None if view.source_rows is None else SourceSize(view.source_rows, exact=view.source_rows_exact)
-        self._progress = self._new_progress(frontier, state, store.failures(), size=known)
+        self._progress = self._new_progress(frontier, state, store.history.failures(), size=known)
         return dropped
 
     # --- results --------------------------------------------------------------------------------------

@@ -83,7 +83,7 @@ def run(plan: Plan, store: CheckpointStore, *, stop: StopSignal, emit: Listener,
     last = store.last_manifest()
     current = identity.description(plan.steps, fetcher, plan.batch_size)
     changed = resume.refuse_changes(
-        store.pipeline(),
+        store.history.pipeline(),
         current,
         seekable=isinstance(fetcher, SeekableFetcher),
         accept=accept_changes,
@@ -94,7 +94,7 @@ def run(plan: Plan, store: CheckpointStore, *, stop: StopSignal, emit: Listener,
     try:
         with ExitStack() as cleanup:
             size = _open(fetcher, point, emit, cleanup)
-            run_id = store.begin_run(batch_size=plan.batch_size, pipeline=current, changed=changed)
+            run_id = store.history.begin_run(batch_size=plan.batch_size, pipeline=current, changed=changed)
             emit(_started(plan, store, run_id, point, size))
             if stop.asked:
                 emit(StopWasRequested(stop.now))  # asked before anybody could know that a run begins
@@ -175,8 +175,8 @@ def _note(
     """Record how the run ended; a disk that can't take even that must not hide the error that ended it."""
     try:
         if failure is not None:
-            store.add_failure(failure)
-        store.end_run(run_id, outcome, failure.message if failure else "")
+            store.history.add_failure(failure)
+        store.history.end_run(run_id, outcome, failure.message if failure else "")
     except CheckpointError as error:
         emit(Warned(f"how run {run_id} ended could not be recorded: {error}"))
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import re
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, astuple
 from datetime import UTC, datetime
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from engine.checkpoint.head import Head
 from engine.checkpoint.manifest import Manifest, StepTiming
 from engine.checkpoint.records import FailureRecord, RunOutcome, RunRecord
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 """The format of the catalogs that this version writes; it reads this one and older ones."""
+
+SOFTWARE = "batchpipe-tui"
+"""Who made a catalog, as it says itself."""
 
 # A checkpoint rewrites a live metadata block in place, and a kill in the middle of that was seen to make
 # the file unopenable. So none may happen by itself: both thresholds are put out of reach here, and
@@ -39,15 +43,6 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": "false",
     "enable_external_access": "false",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The catalog's word on how far things are: the first batch and source row not committed."""
-
-    next_batch_id: int
-    next_row: int
-    generation: int
 
 
 def connect(path: Path) -> duckdb.DuckDBPyConnection:
@@ -165,6 +160,11 @@ class Catalog:
         """Return the manifests of committed batches, both ids inclusive, in order."""
         rows = self._run("select_batches", {"first_batch_id": first_batch_id, "last_batch_id": last_batch_id})
         return [_manifest(row) for row in rows]
+
+    def batch(self, batch_id: int) -> Manifest | None:
+        """Return the manifest of one batch, None when it isn't committed."""
+        manifests = self.batches(batch_id, batch_id)
+        return manifests[0] if manifests else None
 
     def pipeline(self) -> tuple[int, str] | None:
         """Return the newest revision and description of the pipeline; None before the first run."""

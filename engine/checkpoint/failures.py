@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -18,6 +19,7 @@ from engine.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 REPAIR_HINT = (
@@ -46,3 +48,16 @@ def translate(path: Path, error: BaseException) -> CheckpointError:
     return CheckpointCorrupt(
         path, f"the catalog {path} is damaged or can't be used: {describe(error)}", hint=REPAIR_HINT
     )
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Raise a `CheckpointError` in place of what the disk or DuckDB raises in the block."""
+    try:
+        yield
+    except (OSError, duckdb.Error) as error:
+        raise translate(path, error) from error
+    except RuntimeError as error:
+        if str(error) != "Query interrupted":  # what DuckDB makes of a Ctrl-C that comes during a query
+            raise
+        raise KeyboardInterrupt from error

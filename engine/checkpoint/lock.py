@@ -77,21 +77,6 @@ def holder(path: Path) -> str:
         return "another process"
 
 
-def is_held(path: Path) -> bool:
-    """Say whether someone holds the lock right now, without taking it."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
-
-
 def _myself() -> dict[str, str | int]:
     command = mask_secrets(" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]))
     return {

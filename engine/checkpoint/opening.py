@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -71,10 +70,3 @@ def check_identity(path: Path, catalog: Catalog) -> str:
     if catalog_format > FORMAT:
         raise CheckpointNewer(path, catalog_format, FORMAT)
     return key
-
-
-def step_names(description: str | None) -> tuple[str, ...]:
-    """Return the names of the steps in a pipeline's description."""
-    if description is None:
-        return ()
-    return tuple(step["name"] for step in json.loads(description)["steps"])

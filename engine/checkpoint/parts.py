@@ -19,7 +19,7 @@ from engine import durable
 from engine.checkpoint.manifest import Manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from engine.checkpoint.layout import Layout
@@ -93,6 +93,13 @@ def checksum(path: Path) -> str:
     return f"{value:08x}"
 
 
+def names(layout: Layout) -> Iterator[str]:
+    """Give the names of all that is in the results folder, in no order; none when there is no folder."""
+    if layout.results.is_dir():
+        with os.scandir(layout.results) as entries:
+            yield from (entry.name for entry in entries)
+
+
 def read_metadata(path: Path) -> tuple[Manifest, dict[str, str]]:
     """Return what a part says of itself: its manifest, and the checkpoint it belongs to.
 
@@ -106,3 +113,12 @@ def read_metadata(path: Path) -> tuple[Manifest, dict[str, str]]:
     except (pl.exceptions.PolarsError, OSError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path.name} is not a readable part: {error}") from error
     return manifest.with_part(bytes_written=path.stat().st_size, checksum=checksum(path)), checkpoint
+
+
+def read_own(layout: Layout, batch_id: int, key: str) -> Manifest | None:
+    """Return what the part of a batch says of itself, None when it is unreadable or of another checkpoint."""
+    try:
+        manifest, checkpoint = read_metadata(layout.part(batch_id))
+    except ValueError:
+        return None
+    return manifest if checkpoint.get("key") == key else None

@@ -20,12 +20,12 @@ import duckdb
 
 from engine import durable
 from engine.checkpoint import guard
-from engine.checkpoint.catalog import Catalog, Head
+from engine.checkpoint.catalog import SOFTWARE, Catalog
 from engine.checkpoint.failures import translate
+from engine.checkpoint.head import Head
 from engine.checkpoint.layout import Layout, new_token
 from engine.checkpoint.loss import PAGE, Loss
 from engine.checkpoint.salvage import Salvaged, salvage
-from engine.checkpoint.store import SOFTWARE
 from engine.errors import CheckpointCorrupt
 
 if TYPE_CHECKING:
@@ -87,9 +87,9 @@ def carry_out(layout: Layout, repair: Repair) -> list[str]:
 def _rewind(layout: Layout, batches: int) -> list[str]:
     catalog = Catalog(layout.catalog)
     try:
-        kept = catalog.batches(batches - 1, batches - 1)
+        kept = catalog.batch(batches - 1)
         with catalog.transaction():
-            catalog.rewind(next_batch_id=batches, next_row=kept[0].end_row + 1 if kept else 0)
+            catalog.rewind(next_batch_id=batches, next_row=kept.end_row + 1 if kept else 0)
     finally:
         catalog.close()
     return [f"the frontier is at batch {batches - 1} now" if batches else "the frontier is at the very start now"]

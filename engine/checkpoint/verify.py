@@ -7,14 +7,13 @@ is what every opening does first: a copy of the catalog that a killed compaction
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import duckdb
 
-from engine.checkpoint import guard, opening, parts, recovery
+from engine.checkpoint import guard, mending, opening, parts, recovery
 from engine.checkpoint.catalog import Catalog
 from engine.checkpoint.failures import translate
 from engine.checkpoint.layout import Layout
@@ -29,8 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from engine.checkpoint.catalog import Head
-    from engine.checkpoint.manifest import Manifest
+    from engine.checkpoint.head import Head
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +127,7 @@ def _opened(layout: Layout) -> Iterator[Catalog]:
 def _against_catalog(layout: Layout, catalog: Catalog, notes: tuple[str, ...]) -> Report:
     key = opening.check_identity(layout.catalog, catalog)
     head = catalog.head()
-    plan = _recovery_plan(layout, catalog, head, key)
+    plan = mending.plan(layout, catalog, head, key)
     record = PartsAgainstRecord(layout, key)
     expected_row = 0
     for first in range(0, head.next_batch_id, PAGE):
@@ -175,35 +173,6 @@ def _parts_check(layout: Layout, record: PartsAgainstRecord, plan: recovery.Plan
     return Check("parts", found, (*record.faults(), *strays), tuple(notes))
 
 
-def _recovery_plan(layout: Layout, catalog: Catalog, head: Head, key: str) -> recovery.Plan:
-    """Return what the next opening would do by itself."""
-
-    def committed(batch_id: int) -> Manifest | None:
-        manifests = catalog.batches(batch_id, batch_id)
-        return manifests[0] if manifests else None
-
-    def read_part(batch_id: int) -> Manifest | None:
-        try:
-            manifest, checkpoint = parts.read_metadata(layout.part(batch_id))
-        except ValueError:
-            return None
-        return manifest if checkpoint.get("key") == key else None
-
-    return recovery.decide(
-        recovery.survey(_names(layout), head.next_batch_id),
-        next_batch_id=head.next_batch_id,
-        next_row=head.next_row,
-        generation=head.generation,
-        committed=committed,
-        published=lambda batch_id: layout.part(batch_id).exists(),
-        read_part=read_part,
-    )
-
-
-def _names(layout: Layout) -> list[str]:
-    return [entry.name for entry in os.scandir(layout.results)] if layout.results.is_dir() else []
-
-
 # --- the mirror -----------------------------------------------------------------------------------------
 
 
@@ -230,7 +199,7 @@ def _mirror(layout: Layout, head: Head, plan: recovery.Plan) -> Check:
 
 
 def _without_catalog(layout: Layout, error: CheckpointCorrupt | CheckpointForeign, notes: tuple[str, ...]) -> Report:
-    batch_ids = recovery.survey(_names(layout), 0).beyond
+    batch_ids = recovery.survey(parts.names(layout), 0).beyond
     previous: Salvaged | None = None
     usable = 0
     faults: tuple[str, ...] = ()

@@ -34,7 +34,7 @@ def status(target: OptionalTarget = None, *, checkpoint_dir: CheckpointDir = Non
 def history(target: OptionalTarget = None, *, checkpoint_dir: CheckpointDir = None, limit: Limit = 20) -> None:
     """List the runs, newest first."""
     with place(target, checkpoint_dir).checkpoint.open() as store:
-        runs = store.runs(limit) if store else []
+        runs = store.history.runs(limit) if store else []
     if not runs:
         say("no runs yet")
         return
@@ -55,7 +55,7 @@ def failures(
     Each is a batch that ended a run: the error, the rows that it names, what to do.
     """
     with place(target, checkpoint_dir).checkpoint.open() as store:
-        records = store.failures(limit) if store else []
+        records = store.history.failures(limit) if store else []
     if not records:
         say("no failures")
     for record in records:

@@ -39,11 +39,12 @@ def check(photograph, *, rows, never_ahead=True):
     mirrored = Frontier.load(mirror).next_batch_id if mirror.exists() else 0
     assert mirrored <= len(published), "the mirror tells of parts that are not there"
     with CheckpointStore(photograph) as store:
-        assert [path.name for path in store.part_paths()] == finals(photograph)
+        committed = [store.layout.part(batch_id) for batch_id in range(store.next_batch_id)]
+        assert [path.name for path in committed] == finals(photograph)
         if never_ahead:
             assert len(published) <= store.next_batch_id, "a part has its name before it is committed"
         assert mirrored <= store.next_batch_id, "the mirror is ahead of the catalog"
-        assert rows_in(store.part_paths()) == totals(store.next_row)
+        assert rows_in(committed) == totals(store.next_row)
     assert pipeline(photograph, rows=rows).run().total_rows_processed == rows
     assert rows_in(sorted((photograph / "results").glob("*.parquet"))) == totals(rows)
     assert not [path.name for path in photograph.rglob("*") if ".tmp" in path.name]

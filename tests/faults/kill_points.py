@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine import durable
-from engine.checkpoint import catalog, guard, lock, parts, recovery, store
+from engine.checkpoint import catalog, guard, history, ledger, lock, mirror, parts, recovery, store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -165,23 +165,24 @@ def _named(start: str) -> Callable[..., bool]:
     return lambda path, *_, **__: path.name.startswith(start)
 
 
-_Store, _Catalog = store.CheckpointStore, catalog.Catalog
+_Store, _History = store.CheckpointStore, history.History
+_Ledger, _Catalog = ledger.Ledger, catalog.Catalog
 _results = _named("results")
 
 RUN = {
     "part half written": _part_half_written,
     "part written, not fsynced": _part_written_not_fsynced,
     "part fsynced": before(parts, "checksum"),
-    "before the commit": before(_Store, "_commit_rows"),
+    "before the commit": before(_Ledger, "append"),
     "in the transaction, frontier moved": after(_Catalog, "advance"),
     "in the transaction, batches added": after(_Catalog, "append_batches"),
-    "after the commit, before the renames": after(_Store, "_commit_rows"),
+    "after the commit, before the renames": after(_Ledger, "append"),
     "half of the renames done": _half_the_renames,
     "renames done, folder not fsynced": within(parts, "publish", before(durable, "fsync_path", _results)),
     "renames done, folder fsynced": after(parts, "publish"),
-    "before the mirror": within(_Store, "commit", before(_Store, "_write_mirror")),
+    "before the mirror": within(_Store, "commit", before(mirror, "write")),
     "mirror written, not in place": within(_Store, "commit", before(Path, "replace", _named(".frontier.json"))),
-    "after the mirror": within(_Store, "commit", after(_Store, "_write_mirror")),
+    "after the mirror": within(_Store, "commit", after(mirror, "write")),
 }
 """Reached by every commit of a run, or by every part."""
 
@@ -209,13 +210,13 @@ BEGINNING = {
     "new catalog has its name": after(Path, "replace", _named(".checkpoint-")),
     "catalog made": after(guard, "create"),
     "run recorded, not committed": after(_Catalog, "add_run"),
-    "run begun": after(_Store, "begin_run"),
+    "run begun": after(_History, "begin_run"),
 }
 """Reached once, by the first run."""
 
 END = {
     "before the end is recorded": before(_Catalog, "end_run"),
-    "end recorded": after(_Store, "end_run"),
+    "end recorded": after(_History, "end_run"),
     "checkpoint closed": after(_Store, "close"),
 }
 """Reached once, when everything is committed."""
@@ -225,7 +226,7 @@ RECOVERY = {
     "before a temporary part is deleted": before(Path, "unlink", _named(".part-")),
     "before committed parts get their names": before(parts, "publish"),
     "before crashed runs are marked": before(_Catalog, "mark_crashed_runs"),
-    "before the mirror is made again": before(_Store, "_write_mirror"),
+    "before the mirror is made again": before(mirror, "write"),
 }
 """Reached by the opening after a kill."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from kill_target import BATCHES, pipeline
 
-from engine.checkpoint.store import CheckpointStore
+from engine.checkpoint.ledger import Ledger
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="descriptors are looked up in /proc")
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="desc
 def log(monkeypatch, tmp_path):
     """What a run did to its files, as (what, name), in the order in which it was done."""
     log: list[tuple[str, str]] = []
-    fsync, rename, commit = os.fsync, Path.replace, CheckpointStore._commit_rows
+    fsync, rename, commit = os.fsync, Path.replace, Ledger.append
 
     def noted_fsync(descriptor):
         fsync(descriptor)
@@ -35,7 +35,7 @@ def log(monkeypatch, tmp_path):
 
     monkeypatch.setattr(os, "fsync", noted_fsync)
     monkeypatch.setattr(Path, "replace", noted_rename)
-    monkeypatch.setattr(CheckpointStore, "_commit_rows", noted_commit)
+    monkeypatch.setattr(Ledger, "append", noted_commit)
     pipeline(tmp_path / "checkpoint").run()
     return log
 

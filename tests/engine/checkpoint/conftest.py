@@ -56,10 +56,10 @@ def written():
 def committed_once(tmp_path_factory):
     folder = tmp_path_factory.mktemp("committed") / "checkpoints"
     with CheckpointStore(folder) as store:
-        store.begin_run(batch_size=10, pipeline=PIPELINE, changed=True)
+        store.history.begin_run(batch_size=10, pipeline=PIPELINE, changed=True)
         for batch_id in range(3):
             store.commit([write(store, batch_id, cursor={"next_row": 10 * batch_id + 10})])
-        store.end_run(1, "finished")
+        store.history.end_run(1, "finished")
     return folder
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from engine.checkpoint.catalog import Catalog, Head, _batch_row, connect, load_queries
+from engine.checkpoint.catalog import Catalog, _batch_row, connect, load_queries
+from engine.checkpoint.head import Head
 from engine.checkpoint.manifest import Manifest, StepTiming
 
 

@@ -20,7 +20,8 @@ from engine.errors import CheckpointError
 
 
 def rows(store):
-    return [row for path in store.part_paths() for row in pl.read_parquet(path)["id"].to_list()]
+    paths = [store.layout.part(batch_id) for batch_id in range(store.next_batch_id)]
+    return [row for path in paths for row in pl.read_parquet(path)["id"].to_list()]
 
 
 def test_killed_anywhere_while_compacting_nothing_is_lost(committed, photographs, monkeypatch, written):
@@ -33,7 +34,7 @@ def test_killed_anywhere_while_compacting_nothing_is_lost(committed, photographs
     for photograph in taken:
         with CheckpointStore(photograph) as store:
             assert rows(store) == list(range(30)), photograph
-            assert len(store.runs()) == 1
+            assert len(store.history.runs()) == 1
             notices.update(store.notices)
             store.commit([written(store, 3)])
         with CheckpointStore(photograph) as store:

@@ -301,12 +301,12 @@ def test_everything_is_for_its_owner_alone(folder, written, umask):
     old = os.umask(umask)
     try:
         with CheckpointStore(folder) as store:
-            store.begin_run(batch_size=10, pipeline='{"steps": []}', changed=True)
+            store.history.begin_run(batch_size=10, pipeline='{"steps": []}', changed=True)
             store.commit([written(store, 0)])
             store.compact()
             store.commit([written(store, 1)])
             store.compact()
-            store.end_run(1, "finished")
+            store.history.end_run(1, "finished")
             written(store, 2)
         modes = {path.relative_to(folder).as_posix(): mode(path) for path in folder.rglob("*")}
     finally:
@@ -326,4 +326,4 @@ def test_a_checkpoint_can_be_looked_at_on_a_full_disk(committed, monkeypatch):
         monkeypatch.setattr(os, call, full)
     with CheckpointStore(committed) as store:
         assert store.next_batch_id == 3
-        assert len(store.runs()) == 1
+        assert len(store.history.runs()) == 1

@@ -46,14 +46,15 @@ def ids(folder):
     with CheckpointStore(folder) as store:
         import polars as pl
 
-        return pl.concat([pl.read_parquet(part) for part in store.part_paths()])["id"].to_list()
+        parts = [store.layout.part(batch_id) for batch_id in range(store.next_batch_id)]
+        return pl.concat([pl.read_parquet(part) for part in parts])["id"].to_list()
 
 
 @pytest.mark.parametrize("damage", ["missing", "empty", "garbage"])
 def test_a_catalog_is_made_anew_from_the_parts(committed, damage):
     catalog = committed / "checkpoint.duckdb"
     with CheckpointStore(committed) as store:
-        before = store.key, store.batches(0, 2), store.pipeline()
+        before = store.key, store.batches(0, 2), store.history.pipeline()
     if damage == "missing":
         catalog.unlink()
     else:
@@ -62,7 +63,7 @@ def test_a_catalog_is_made_anew_from_the_parts(committed, damage):
     assert plan == Repair(Means.REBUILD, 3, Loss())
     assert sentences[-1] == "the catalog was made anew from 3 parts; the history of runs before is lost"
     with CheckpointStore(committed) as store:
-        assert (store.key, store.batches(0, 2), store.pipeline()) == before
+        assert (store.key, store.batches(0, 2), store.history.pipeline()) == before
     assert ids(committed) == list(range(30))
 
 
@@ -88,10 +89,10 @@ def test_runs_after_a_rebuild_are_numbered_on_and_commits_go_on(committed, writt
     (committed / "checkpoint.duckdb").unlink()
     repair(committed)
     with CheckpointStore(committed) as store:
-        (lost,) = store.runs()
+        (lost,) = store.history.runs()
         assert (lost.run_id, lost.outcome, lost.next_batch_id) == (1, "stopped", 3)
         assert "are not known" in lost.message
-        assert store.begin_run(batch_size=10, pipeline=store.pipeline(), changed=False) == 2
+        assert store.history.begin_run(batch_size=10, pipeline=store.history.pipeline(), changed=False) == 2
         store.commit([written(store, 3)])
         assert store.next_batch_id == 4
     assert ids(committed) == list(range(40))
@@ -125,7 +126,7 @@ def test_a_rebuild_stops_before_a_damaged_part_and_says_what_goes(committed):
 
 def test_parts_of_another_checkpoint_are_not_taken_in(committed, tmp_path, written):
     with CheckpointStore(tmp_path / "other") as other:
-        other.begin_run(batch_size=10, pipeline=pipeline_of(committed), changed=True)
+        other.history.begin_run(batch_size=10, pipeline=pipeline_of(committed), changed=True)
         other.commit([written(other, 0)])
         other.commit([written(other, 1)])
         theirs = other.layout.part(1).read_bytes()
@@ -138,7 +139,7 @@ def test_parts_of_another_checkpoint_are_not_taken_in(committed, tmp_path, writt
 
 def pipeline_of(folder):
     with CheckpointStore(folder) as store:
-        return store.pipeline()
+        return store.history.pipeline()
 
 
 def test_without_a_catalog_and_without_parts_nothing_can_be_made(committed):

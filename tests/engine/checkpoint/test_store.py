@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import os
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,16 +10,16 @@ import pytest
 
 from engine import durable
 from engine.checkpoint import guard, parts
-from engine.checkpoint.catalog import Catalog, Head
-from engine.checkpoint.records import FailureRecord
+from engine.checkpoint.catalog import Catalog
+from engine.checkpoint.head import Head
 from engine.checkpoint.store import CheckpointStore
 from engine.errors import CheckpointCorrupt, CheckpointError, DiskFull, NothingToRewind, RowsNotContiguous
 from engine.frontier import Frontier
-from engine.run import now
 
 
 def rows(store):
-    return [row for path in store.part_paths() for row in pl.read_parquet(path)["id"].to_list()]
+    paths = [store.layout.part(batch_id) for batch_id in range(store.next_batch_id)]
+    return [row for path in paths for row in pl.read_parquet(path)["id"].to_list()]
 
 
 def mirrored(store):
@@ -38,9 +37,8 @@ def test_a_new_checkpoint_stands_before_batch_0(store):
     assert (store.next_batch_id, store.next_row, store.generation) == (0, 0, 0)
     assert store.last_manifest() is None
     assert store.pinned_schema() is None
-    assert store.part_paths() == []
-    assert store.pipeline() is None
-    assert store.runs() == []
+    assert store.history.pipeline() is None
+    assert store.history.runs() == []
     assert store.notices == []
     assert mirrored(store) == Frontier(-1, -1, 0, {})
 
@@ -54,7 +52,7 @@ def test_what_was_committed_is_there_again(committed):
         assert (store.next_batch_id, store.next_row) == (3, 30)
         assert rows(store) == list(range(30))
         assert store.last_manifest().cursor == {"next_row": 30}
-        assert store.steps() == ("a",)
+        assert store.history.steps() == ("a",)
         assert store.notices == []
 
 
@@ -126,16 +124,16 @@ def test_batches_that_do_not_follow_are_refused_as_a_whole(store, written, place
         store.commit(manifests)
     assert store.next_batch_id == 0
     assert store.batches(0, 9) == []
-    assert store.part_paths() == []
+    assert rows(store) == []
     assert mirrored(store).last_completed_batch_id == -1
 
 
 def test_a_catalog_that_was_moved_by_somebody_else_is_refused(store, written):
     manifest = written(store, 0)
-    store._catalog.place(Head(next_batch_id=7, next_row=70, generation=0))
+    store._ledger.catalog.place(Head(next_batch_id=7, next_row=70, generation=0))
     with pytest.raises(CheckpointCorrupt, match="not where this run left it"):
         store.commit([manifest])
-    assert store._catalog.batches(0, 9) == []
+    assert store._ledger.catalog.batches(0, 9) == []
 
 
 def test_the_protocol_is_part_then_catalog_then_name_then_mirror(store, written, monkeypatch):
@@ -164,7 +162,7 @@ def test_the_protocol_is_part_then_catalog_then_name_then_mirror(store, written,
     monkeypatch.setattr(os, "fsync", noted_fsync)
     monkeypatch.setattr(os, "replace", noted_replace)
     monkeypatch.setattr(Catalog, "transaction", noted_transaction)
-    store._log_secured = True  # only the first commit of a run looks after the log
+    store._ledger._log_secured = True  # only the first commit of a run looks after the log
     store.commit([written(store, 0)])
     assert order == [
         "fsync .part",
@@ -255,7 +253,7 @@ def test_a_commit_that_raises_and_did_not_land_has_not(store, written, monkeypat
     with pytest.raises(CheckpointError):
         store.commit([manifest])
     assert store.next_batch_id == 0
-    assert store.part_paths() == []
+    assert rows(store) == []
     store.commit([manifest])
     assert rows(store) == list(range(10))
 
@@ -297,7 +295,7 @@ def test_when_the_catalog_cannot_be_opened_again_nothing_committed_is_thrown_awa
         def unable(*_):
             raise duckdb.IOException("IO Error: Cannot open file: Too many open files")
 
-        monkeypatch.setattr("engine.checkpoint.store.Catalog", unable)
+        monkeypatch.setattr("engine.checkpoint.ledger.Catalog", unable)
         with pytest.raises(CheckpointError):
             store.commit([written(store, 1)])
         store.discard_uncommitted()  # as the end of a run does
@@ -407,7 +405,7 @@ def test_a_rewind_to_minus_one_drops_everything_but_the_history(committed):
         assert store.rewind(-1) == 3
         assert (store.next_batch_id, store.next_row) == (0, 0)
         assert names(store.layout.results) == []
-        assert len(store.runs()) == 1
+        assert len(store.history.runs()) == 1
 
 
 def test_a_rewind_to_the_frontier_drops_nothing(committed):
@@ -437,99 +435,6 @@ def test_parts_that_a_rewind_could_not_delete_are_deleted_on_opening(committed, 
     with CheckpointStore(committed) as store:
         assert (rows(store), store.notices) == (list(range(10)), [])
         assert names(store.layout.results) == ["part-000000000000.parquet"]
-
-
-# --- history --------------------------------------------------------------------------------------------
-
-
-def failure(**changes):
-    fields = {
-        "run_id": 1,
-        "failed_at": now(),
-        "batch_id": 3,
-        "start_row": 30,
-        "end_row": 39,
-        "step": "speed",
-        "attempts": 2,
-        "error_type": "ValueError",
-        "message": "703 mph",
-        "hint": "Mend it.",
-        "traceback": "Traceback …",
-        "row_numbers": (31, 35),
-        "examples": (("mph", "dest"), (("703", "ATL"), ("null", "é"))),
-    }
-    return FailureRecord(**(fields | changes))
-
-
-def test_a_failure_comes_back_as_it_was(folder):
-    recorded = failure()
-    with CheckpointStore(folder) as store:
-        store.add_failure(recorded)
-    with CheckpointStore(folder) as store:
-        assert store.failures() == [recorded]
-
-
-def test_a_failure_of_the_source_has_no_step_and_no_rows(store):
-    recorded = failure(step=None, start_row=None, end_row=None, row_numbers=(), examples=((), ()))
-    store.add_failure(recorded)
-    assert store.failures() == [recorded]
-
-
-@pytest.mark.parametrize("text", ["caf\udce9.csv", "a\x00b", "\x1b[31mred", "\u202e", "x" * 100_000, "é\n速"])
-def test_any_text_can_be_recorded(store, text):
-    store.add_failure(failure(message=text, traceback=text, hint=text, step=text, examples=((text,), ((text,),))))
-    store.begin_run(batch_size=1, pipeline=json.dumps({"steps": []}), changed=True)
-    store.end_run(1, "failed", text)
-    assert store.failures()[0].message == text.replace("\udce9", "\\udce9")
-    assert store.failures()[0].examples == ((text,), ((text,),))
-    assert store.runs()[0].message == text.replace("\udce9", "\\udce9")
-
-
-def test_the_newest_failures_come_first_and_no_more_than_asked_for(store):
-    for batch_id in range(5):
-        store.add_failure(failure(batch_id=batch_id, failed_at=now()))
-    assert [record.batch_id for record in store.failures(3)] == [4, 3, 2]
-
-
-def test_a_run_is_recorded_from_its_start_to_its_end(store, written):
-    run_id = store.begin_run(batch_size=10, pipeline='{"steps": []}', changed=True)
-    (run,) = store.runs()
-    assert (run.run_id, run.outcome, run.ended_at, run.first_batch_id) == (1, "running", None, 0)
-    assert (run.pid, run.batch_size) == (os.getpid(), 10)
-    assert run.started_at.tzinfo is not None
-    store.commit([written(store, 0), written(store, 1)])
-    store.end_run(run_id, "stopped")
-    (run,) = store.runs()
-    assert (run.outcome, run.next_batch_id, run.rows_done, run.message) == ("stopped", 2, 20, "")
-    assert run.ended_at >= run.started_at
-
-
-def test_runs_are_numbered_for_good(committed):
-    with CheckpointStore(committed) as store:
-        store.rewind(-1)
-        assert store.begin_run(batch_size=10, pipeline='{"steps": []}', changed=True) == 2
-    with CheckpointStore(committed) as store:
-        assert [run.run_id for run in store.runs()] == [2, 1]
-
-
-def test_a_run_that_ended_without_a_word_is_marked_as_crashed(folder):
-    with CheckpointStore(folder) as store:
-        store.begin_run(batch_size=10, pipeline='{"steps": []}', changed=True)
-    with CheckpointStore(folder) as store:
-        assert store.runs()[0].outcome == "crashed"
-        assert store.runs()[0].ended_at is None
-        assert store.notices == ["run 1 ended without a word (crash or kill); going on from batch 0"]
-    with CheckpointStore(folder) as store:
-        assert store.notices == []
-
-
-def test_the_pipeline_is_recorded_when_it_changes(store):
-    store.begin_run(batch_size=1, pipeline='{"steps": [{"name": "a"}]}', changed=True)
-    store.begin_run(batch_size=1, pipeline='{"steps": [{"name": "b"}]}', changed=False)
-    assert store.steps() == ("a",)
-    store.begin_run(batch_size=1, pipeline='{"steps": [{"name": "b"}]}', changed=True)
-    assert store.steps() == ("b",)
-    assert store.pipeline() == '{"steps": [{"name": "b"}]}'
 
 
 # --- compacting -----------------------------------------------------------------------------------------

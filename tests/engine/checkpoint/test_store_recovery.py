@@ -15,7 +15,8 @@ from engine.frontier import Frontier
 
 
 def rows(store):
-    return [row for path in store.part_paths() for row in pl.read_parquet(path)["id"].to_list()]
+    paths = [store.layout.part(batch_id) for batch_id in range(store.next_batch_id)]
+    return [row for path in paths for row in pl.read_parquet(path)["id"].to_list()]
 
 
 def part(folder, batch_id):
@@ -131,12 +132,12 @@ def test_a_lost_log_is_made_up_for_by_the_parts(committed):
 
 def test_with_the_batches_the_pipeline_is_taken_back_in(committed):
     with CheckpointStore(committed) as store:
-        recorded = store.pipeline()
+        recorded = store.history.pipeline()
     (committed / "checkpoint.duckdb.wal").unlink()
     with CheckpointStore(committed) as store:
-        assert store.pipeline() == recorded
-        assert store.steps() == ("a",)
-        assert store.frontier(store.steps()) == Frontier.load(committed / "frontier.json")
+        assert store.history.pipeline() == recorded
+        assert store.history.steps() == ("a",)
+        assert store.frontier(store.history.steps()) == Frontier.load(committed / "frontier.json")
 
 
 def test_wherever_the_log_is_cut_no_batch_is_lost(committed, tmp_path):
@@ -236,6 +237,6 @@ def test_whatever_bit_is_flipped_the_frontier_and_the_results_are_right_or_refus
             manifests = store.batches(0, 9)
             assert [(m.batch_id, m.start_row, m.end_row) for m in manifests] == [(0, 0, 9), (1, 10, 19), (2, 20, 29)]
             assert store.last_manifest().cursor == {"next_row": 30}
-            store.runs()
-            store.failures()
-            store.pipeline()
+            store.history.runs()
+            store.history.failures()
+            store.history.pipeline()

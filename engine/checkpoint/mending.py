@@ -1,0 +1,135 @@
+"""What every opening does about what a crash left: `recovery` decides, and here it is done.
+
+The caller holds the lock, which proves that whoever left it is gone. Killed in the middle, all of this can be
+repeated. Each function returns sentences about what had to be mended; the user should see them.
+"""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+from engine.checkpoint import guard, parts, recovery
+from engine.checkpoint.failures import REPAIR_HINT
+from engine.checkpoint.layout import new_token
+from engine.errors import CheckpointCorrupt
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from engine.checkpoint.catalog import Catalog
+    from engine.checkpoint.head import Head
+    from engine.checkpoint.layout import Layout
+    from engine.checkpoint.ledger import Ledger
+    from engine.checkpoint.manifest import Manifest
+
+
+def mend_files(layout: Layout) -> list[str]:
+    """Put back the copy of the catalog that a killed compaction left, and delete temporary files beside it.
+
+    Call it before anything connects to the catalog.
+    """
+    restored = guard.restore(layout)
+    _sweep(layout.folder)
+    return ["the last run died while the catalog was being compacted; its copy was put back"] if restored else []
+
+
+def mend(ledger: Ledger) -> list[str]:
+    """Bring the parts in line with the catalog, and mark the runs that ended without a word.
+
+    Raises:
+        CheckpointCorrupt: committed parts are missing, or the catalog has lost its latest entries.
+    """
+    notices = _mend_parts(ledger)
+    crashed = ledger.catalog.mark_crashed_runs()
+    if crashed:
+        notices.append(
+            f"run {', '.join(map(str, crashed))} ended without a word (crash or kill); "
+            f"going on from batch {ledger.head.next_batch_id}"
+        )
+    return notices
+
+
+def plan(layout: Layout, catalog: Catalog, head: Head, key: str) -> recovery.Plan:
+    """Return what the next opening has to do about the parts; nothing is done."""
+    return recovery.decide(
+        recovery.survey(parts.names(layout), head.next_batch_id),
+        next_batch_id=head.next_batch_id,
+        next_row=head.next_row,
+        generation=head.generation,
+        committed=catalog.batch,
+        published=lambda batch_id: layout.part(batch_id).exists(),
+        read_part=lambda batch_id: parts.read_own(layout, batch_id, key),
+    )
+
+
+def _sweep(folder: Path) -> None:
+    """Delete what a process that died left under temporary names of this package."""
+    for entry in folder.iterdir():
+        if entry.name.startswith((".checkpoint", ".guard", ".frontier.json")) and ".tmp" in entry.name:
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+
+
+def _mend_parts(ledger: Ledger) -> list[str]:
+    layout = ledger.layout
+    to_do = plan(layout, ledger.catalog, ledger.head, ledger.key)
+    if to_do.missing:
+        raise CheckpointCorrupt(
+            layout.results,
+            f"{to_do.missing} of {ledger.head.next_batch_id} parts are missing from {layout.results}",
+            hint="Put them back, or run `batch-pipeline verify --repair` to go back to the batch before the "
+            "first missing one.",
+        )
+    _check_last_part(ledger, to_do)
+    notices = [_set_aside(layout.part(batch_id)) for batch_id in to_do.set_aside]
+    for batch_id, token in to_do.delete_temporary:
+        layout.temporary_part(batch_id, token).unlink()
+    for batch_id in to_do.delete_parts:
+        layout.part(batch_id).unlink()
+    parts.publish(layout, to_do.publish)
+    if to_do.take_back:
+        ledger.append(to_do.take_back)
+        _take_back_pipeline(ledger, to_do.take_back[-1])
+        notices.append(
+            f"the catalog's log had lost {len(to_do.take_back)} committed batches; they were taken back in from "
+            "their parts"
+        )
+    return notices
+
+
+def _check_last_part(ledger: Ledger, to_do: recovery.Plan) -> None:
+    """Refuse a catalog whose log has lost a rewind or a replacement: the parts tell of a later history.
+
+    The last part is enough. Tokens are unique, and whatever puts other parts in the place of committed ones
+    goes on to the last of them.
+    """
+    last = ledger.last_manifest()
+    if last is None or last in to_do.publish:
+        return
+    own = parts.read_own(ledger.layout, last.batch_id, ledger.key)
+    if own is not None and own.token != last.token:
+        raise CheckpointCorrupt(
+            ledger.layout.catalog,
+            f"the catalog has lost its latest entries: {ledger.layout.part(last.batch_id).name} is of another "
+            "attempt than it says",
+            hint=REPAIR_HINT,
+        )
+
+
+def _set_aside(part: Path) -> str:
+    aside = part.with_name(part.name + ".set-aside")
+    if aside.exists():
+        aside = aside.with_name(f"{aside.name}-{new_token()}")
+    part.replace(aside)
+    return f"{part.name} is beyond the frontier and no part of this: renamed to {aside.name}"
+
+
+def _take_back_pipeline(ledger: Ledger, manifest: Manifest) -> None:
+    """Record the pipeline that made this part, unless the catalog still knows it."""
+    pipeline = parts.read_metadata(ledger.layout.part(manifest.batch_id))[1].get("pipeline")
+    recorded = ledger.catalog.pipeline()
+    if pipeline and (recorded is None or recorded[1] != pipeline):
+        ledger.catalog.add_pipeline(recorded[0] + 1 if recorded else 1, manifest.run_id, pipeline)
