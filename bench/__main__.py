@@ -1,10 +1,10 @@
-"""The command line of the benchmarks: `python -m bench speed | memory | commit | dashboard`."""
+"""The command line of the benchmarks: `python -m bench speed | memory | commit | dashboard | sql`."""
 
 from __future__ import annotations
 
 import argparse
 
-from bench import dashboard, memory, speed
+from bench import dashboard, memory, speed, sql
 
 
 def main() -> None:
@@ -24,6 +24,9 @@ def main() -> None:
     options.add_argument("--batches", type=int, default=20_000)
     options = commands.add_parser("dashboard", help="what the dashboard costs a run, and how late its loop wakes up")
     options.add_argument("--rounds", type=int, default=3)
+    options = commands.add_parser("sql", help="reading a PostgreSQL table, as a ratio to bare streams of it")
+    options.add_argument("--url", required=True, help="of an empty database, as libpq takes it")
+    options.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     if arguments.command == "speed":
         speed.report(
@@ -36,6 +39,8 @@ def main() -> None:
         )
     elif arguments.command == "dashboard":
         dashboard.report(rounds=arguments.rounds)
+    elif arguments.command == "sql":
+        sql.report(url=arguments.url, rounds=arguments.rounds)
     elif arguments.command == "memory":
         memory.report(rounds=arguments.rounds)
     else:

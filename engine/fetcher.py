@@ -11,6 +11,7 @@ from engine.batch import Batch
 
 if TYPE_CHECKING:
     from engine.jsonable import Json
+    from engine.policy import RetryPolicy
 
 BatchFetcher = Callable[[int, int], "Batch | None"]
 """Any callable `(batch_id, batch_size) -> Batch | None`. It must give the same rows for the same two
@@ -72,6 +73,12 @@ class SeekableFetcher(ABC):
     """
 
     concurrent: bool = False
+
+    retry: RetryPolicy | None = None
+    """When to try a fetch again; None takes the pipeline's own policy."""
+
+    route: str = ""
+    """How the rows are read, if there are several ways; known once it is open. For people to read."""
 
     def open(self, position: Position) -> None:
         """Get ready to fetch from `position` on.

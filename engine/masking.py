@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import quote, quote_plus
 
 MASK = "***"
 
@@ -22,6 +23,20 @@ _AUTHORIZATION = re.compile(
 _PATTERNS = (_URL_PASSWORD, _NAMED_SECRET, _AUTHORIZATION)
 
 
+_kept: dict[str, re.Pattern[str]] = {}
+_SHORTEST = 4
+
+
+def keep_secret(secret: str | None) -> None:
+    """Mask this very text from now on wherever it stands as a word of its own, also as it is written in a URL.
+
+    One of fewer than four characters is left to the patterns: it would be found everywhere.
+    """
+    for text in (secret, quote(secret, safe=""), quote_plus(secret)) if secret else ():
+        if text and len(text) >= _SHORTEST and text not in _kept:
+            _kept[text] = re.compile(rf"(?<!\w){re.escape(text)}(?!\w)")
+
+
 def mask_secrets(text: str) -> str:
     """Return `text` with passwords in URLs, `password=…` pairs and the like replaced by `***`.
 
@@ -32,4 +47,6 @@ def mask_secrets(text: str) -> str:
     """
     for pattern in _PATTERNS:
         text = pattern.sub(rf"\g<head>{MASK}", text)
+    for known in tuple(_kept.values()):
+        text = known.sub(MASK, text)
     return text

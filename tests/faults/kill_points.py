@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from engine import durable
 from engine.checkpoint import catalog, guard, history, ledger, lock, mirror, parts, recovery, store
+from engine.delivery import Deliveries
+from engine.sinks import DuckDBSink, SqlSink, rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -249,6 +251,39 @@ REWINDING = {
 }
 """Reached by `rewind`, by `reset`, and by a fresh run over old results."""
 
+_SINKS = (DuckDBSink, SqlSink)
+
+
+def _for_each(*points: Callable[[Bomb], None]) -> Callable[[Bomb], None]:
+    def arm(bomb: Bomb) -> None:
+        for point in points:
+            point(bomb)
+
+    return arm
+
+
+def _writes_the_ledger(_sink: Any, name: str, *_: Any) -> bool:
+    return name == "insert_ledger"
+
+
+DELIVERY = {
+    "batches committed, before they are delivered": before(Deliveries, "deliver"),
+    "rows in the sink, not committed": _for_each(
+        after(rows, "insert"), after(DuckDBSink, "_query", _writes_the_ledger)
+    ),
+    "rows in the sink, committed": _for_each(*(after(sink, "put") for sink in _SINKS)),
+}
+"""Reached by every commit of a run with a sink."""
+
 POINTS: dict[str, Callable[[Bomb], None]] = (
-    RUN | COMPACTION | FOLDING | BEGINNING | END | RECOVERY | RESTORING | REWINDING | {"nowhere": lambda bomb: None}
+    RUN
+    | DELIVERY
+    | COMPACTION
+    | FOLDING
+    | BEGINNING
+    | END
+    | RECOVERY
+    | RESTORING
+    | REWINDING
+    | {"nowhere": lambda bomb: None}
 )

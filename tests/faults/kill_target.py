@@ -13,7 +13,10 @@ from engine import (
     Batch,
     BatchPipeline,
     DropNullsBatchStep,
+    DuckDBSink,
     FrameFetcher,
+    Sink,
+    SqlSink,
     StatefulBatchStep,
 )
 
@@ -74,4 +77,12 @@ def pipeline(checkpoint_dir: str | os.PathLike[str] = "checkpoints") -> BatchPip
         batch_size=BATCH_SIZE,
         checkpoint_dir=os.fspath(checkpoint_dir),
         workers=3,
+        sinks=sinks(os.environ.get("KILL_TARGET_SINK", "")),
     )
+
+
+def sinks(place: str) -> list[Sink]:
+    """Return the sink for a database's URL, or for the path of a DuckDB file; none for an empty text."""
+    if not place:
+        return []
+    return [DuckDBSink(place, "target") if place.endswith(".duckdb") else SqlSink(place, "target")]

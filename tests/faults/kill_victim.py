@@ -28,10 +28,10 @@ KILLS: Counter[str] = Counter()
 class Victim:
     """A checkpoint folder on which commands are run and killed. After each kill the promises are checked."""
 
-    def __init__(self, folder: Path, expected: pl.DataFrame, *, fetch_seconds: float = 0.0) -> None:
+    def __init__(self, folder: Path, expected: pl.DataFrame, *, fetch_seconds: float = 0.0, sink: str = "") -> None:
         self.folder = folder
         self._expected = expected
-        self._environment = os.environ | {"KILL_TARGET_FETCH_SECONDS": str(fetch_seconds)}
+        self._environment = os.environ | {"KILL_TARGET_FETCH_SECONDS": str(fetch_seconds), "KILL_TARGET_SINK": sink}
         self._rewinding = False
 
     def kill_at(self, point: str, *command: str, call: int = 1) -> Found:

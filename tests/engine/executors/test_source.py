@@ -8,6 +8,7 @@ import pytest
 
 from engine.batch import Batch
 from engine.errors import FetchFailed, SourceContractBroken, SourceNotFound
+from engine.events import AttemptFailed
 from engine.executors.signals import Abandoned, StopSignal
 from engine.executors.source import Source
 from engine.fetcher import Position
@@ -134,6 +135,37 @@ def test_a_transient_error_is_tried_again_and_counted():
     policy = RetryPolicy(transient=(TransientError,), base_seconds=0)
     fetched = source(fetcher, retry=policy).fetch(0)
     assert (fetched.attempts, fetcher.calls) == (3, [0, 0, 0])
+
+
+class Flaky(SeekableNumbers):
+    """Fails twice before its first batch, and says itself what is worth another try."""
+
+    retry = RetryPolicy(transient=(TransientError,), base_seconds=0)
+
+    def __init__(self):
+        super().__init__(10)
+        self.failures = 2
+        self.open(Position())
+
+    def __call__(self, batch_id, batch_size):
+        if self.failures:
+            self.failures -= 1
+            raise TransientError
+        return super().__call__(batch_id, batch_size)
+
+
+@pytest.mark.parametrize("pipelines", [None, RetryPolicy(), RetryPolicy(transient=(ValueError,), max_attempts=1)])
+def test_a_fetcher_that_has_a_retry_policy_is_retried_by_it(pipelines):
+    log = EventLog()
+    assert source(Flaky(), retry=pipelines, emit=log).fetch(0).attempts == 3
+    assert [(event.attempt, event.step) for event in log.of(AttemptFailed)] == [(1, None), (2, None)]
+
+
+def test_a_fetcher_without_one_is_retried_by_that_of_the_pipeline():
+    fetcher = Flaky()
+    fetcher.retry = None
+    policy = RetryPolicy(transient=(TransientError,), base_seconds=0)
+    assert source(fetcher, retry=policy).fetch(0).attempts == 3
 
 
 def test_attempts_are_told_when_it_gives_up():

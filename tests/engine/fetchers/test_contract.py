@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import date
 
 import polars as pl
@@ -15,7 +17,7 @@ from polars.testing import assert_frame_equal
 
 from engine.errors import SourceChanged
 from engine.fetcher import Position
-from engine.fetchers import CsvFetcher, FrameFetcher, ParquetFetcher, csv_blocks
+from engine.fetchers import CsvFetcher, FrameFetcher, ParquetFetcher, SqlFetcher, csv_blocks
 
 ROWS = pl.DataFrame(
     {
@@ -81,6 +83,15 @@ def lazy_frame(folder):
     return FrameFetcher(pl.scan_parquet(folder / "rows.parquet").with_columns(pl.col("id").alias("id")))
 
 
+def sqlite_table(folder):
+    connection = sqlite3.connect(folder / "rows.db")
+    with closing(connection), connection:
+        connection.execute("CREATE TABLE rows (id INTEGER PRIMARY KEY, name TEXT, price REAL, day DATE)")
+        rows = ROWS.with_columns(pl.col("day").cast(pl.String)).rows()
+        connection.executemany("INSERT INTO rows VALUES (?, ?, ?, ?)", rows)
+    return SqlFetcher(f"sqlite:///{folder / 'rows.db'}", "rows")
+
+
 CONCURRENT = [
     parquet_in_one_row_group,
     parquet_in_row_groups_of_four,
@@ -94,6 +105,7 @@ SOURCES = [
     csv_in_many_blocks,
     csv_folder_in_many_blocks,
     csv_without_header_compressed,
+    sqlite_table,
 ]
 
 

@@ -88,7 +88,7 @@ def test_a_file_without_a_header_has_numbered_columns_or_the_given_names(write):
 def test_dates_are_found_when_asked_for(write):
     path = write("n.csv", "a,b\n2024-03-01,2024-03-01T10:30:00\n")
     assert rows(path) == [("2024-03-01", "2024-03-01T10:30:00")]
-    assert rows(path, try_parse_dates=True) == [(date(2024, 3, 1), datetime(2024, 3, 1, 10, 30))]  # noqa: DTZ001
+    assert rows(path, try_parse_dates=True) == [(date(2024, 3, 1), datetime(2024, 3, 1, 10, 30))]
 
 
 def test_bytes_that_are_no_utf8_are_an_error_or_forgiven(write):

@@ -1,0 +1,204 @@
+"""Results in a table of a DuckDB file, exactly once; the file is the user's, and may have other tables.
+
+The engine's own rules for DuckDB hold here too (docs/decisions/0002): the file is made under another name, and
+never compacted by us, since a kill in the middle of that can cost the file. Whoever opens it next compacts it.
+"""
+
+from __future__ import annotations
+
+import glob
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import SinkNotUsable, UsageError
+from engine.policy import RetryPolicy
+from engine.sink import Sink
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import duckdb
+
+    from engine.sink import Delivery
+
+# Names can't be parameters: {table} and {column} are filled in quoted.
+_STATEMENTS = {
+    "tables": "SELECT table_name FROM duckdb_tables() WHERE NOT internal",
+    "make_ledger": """CREATE TABLE IF NOT EXISTS batchpipe_deliveries (
+        target VARCHAR NOT NULL, batch_id BIGINT NOT NULL, checkpoint_key VARCHAR NOT NULL, token VARCHAR NOT NULL)""",
+    "owners": "SELECT DISTINCT checkpoint_key FROM batchpipe_deliveries WHERE target = ?",
+    "greatest": "SELECT max(batch_id) FROM batchpipe_deliveries WHERE target = ?",
+    "tokens": "SELECT batch_id, token FROM batchpipe_deliveries WHERE target = ? AND batch_id BETWEEN ? AND ?",
+    "make_table": """CREATE TABLE IF NOT EXISTS {table} AS
+        SELECT *, 0::BIGINT AS {column} FROM read_parquet(?) LIMIT 0""",
+    "insert": "INSERT INTO {table} BY NAME SELECT *, ?::BIGINT AS {column} FROM read_parquet(?)",
+    "insert_ledger": "INSERT INTO batchpipe_deliveries VALUES (?, ?, ?, ?)",
+    "delete": """DELETE FROM {table} WHERE {column} IN
+        (SELECT batch_id FROM batchpipe_deliveries WHERE target = ? AND batch_id BETWEEN ? AND ?)""",
+    "delete_ledger": "DELETE FROM batchpipe_deliveries WHERE target = ? AND batch_id BETWEEN ? AND ?",
+}
+_LAST = 2**63 - 1
+
+# No checkpoint happens by itself.
+_SETTINGS: dict[str, Any] = {"wal_autocheckpoint": "1TB", "auto_checkpoint_skip_wal_threshold": "1000000000000"}
+
+
+class DuckDBSink(Sink):
+    """Writes the results into `table` of the DuckDB file `path` as well; both are made when they aren't there.
+
+    The table has the results' columns and `batch_column`, which says of which batch a row is. While a run goes on
+    nobody else can open the file.
+
+    Raises:
+        UsageError: arguments that can't be right.
+    """
+
+    retry = RetryPolicy()  # a file has no connection to lose
+
+    def __init__(self, path: str | Path, table: str = "results", *, batch_column: str = "batch_id") -> None:
+        if not table or not isinstance(table, str):
+            raise UsageError(f"table must be a name, not {table!r}")
+        self._path = Path(path)
+        self._table = table
+        self._batch_column = batch_column
+        names = {"table": _quoted(table), "column": _quoted(batch_column)}
+        self._statements = {name: text.format(**names) for name, text in _STATEMENTS.items()}
+        self._connection: duckdb.DuckDBPyConnection | None = None
+
+    @property
+    def name(self) -> str:
+        """The table and the file."""
+        return f"{self._table} in {self._path}"
+
+    def open(self, checkpoint_key: str) -> None:
+        """Open the file, and see that it is none of ours and no other checkpoint fills this table."""
+        self._key = checkpoint_key
+        with self._told():
+            if not self._path.exists():
+                self._make()
+            self._connected()
+        if {"checkpoint", "frontier", "batches"} <= self._tables():
+            raise SinkNotUsable(
+                self.name,
+                f"{self._path} is the catalog of a checkpoint",
+                hint="Name a file of its own for the results.",
+            )
+        self._query("make_ledger")
+        owners = self._query("owners", self._table)
+        if owners and owners != [(checkpoint_key,)]:
+            raise SinkNotUsable(
+                self.name,
+                f"{self.name} is filled by another checkpoint",
+                hint="Give each checkpoint a table of its own; or, to start this table over, drop it and delete its "
+                "rows from batchpipe_deliveries.",
+            )
+
+    def next_batch_id(self) -> int:
+        """Return the id after the greatest batch in the ledger."""
+        ((greatest,),) = self._query("greatest", self._table)
+        return 0 if greatest is None else int(greatest) + 1
+
+    def tokens(self, first_batch_id: int, last_batch_id: int) -> Mapping[int, str]:
+        """Return what the ledger has in this range."""
+        return dict(self._query("tokens", self._table, first_batch_id, last_batch_id))
+
+    def put(self, deliveries: Sequence[Delivery]) -> None:
+        """Insert from the parts, without a detour through frames, and write the ledger, in one transaction."""
+        held = self.tokens(deliveries[0].batch_id, deliveries[-1].batch_id)
+        with self._transaction():
+            self._make_table(deliveries[0].part)
+            for one in deliveries:
+                if held.get(one.batch_id) == one.token:
+                    continue
+                if one.batch_id in held:
+                    self._delete(one.batch_id, one.batch_id)
+                self._query("insert", one.batch_id, _escaped(one.part))
+                self._query("insert_ledger", self._table, one.batch_id, self._key, one.token)
+
+    def drop_from(self, batch_id: int) -> None:
+        """Delete rows and ledger in one transaction."""
+        with self._transaction():
+            self._delete(batch_id, _LAST)
+
+    def close(self) -> None:
+        """Close the file. Its log stays beside it; the next one who opens the file folds it in."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    # --- plumbing -------------------------------------------------------------------------------------
+
+    def _make(self) -> None:
+        """Make the file whole under another name: a kill while DuckDB makes one leaves something unopenable."""
+        import duckdb
+
+        from engine import durable
+
+        temporary = self._path.with_name(f".{self._path.name}.tmp")
+        temporary.unlink(missing_ok=True)
+        duckdb.connect(str(temporary)).close()
+        durable.fsync_path(temporary)
+        temporary.replace(self._path)
+        durable.fsync_path(self._path.absolute().parent)
+
+    def _connected(self) -> duckdb.DuckDBPyConnection:
+        if self._connection is None:
+            import duckdb
+
+            self._connection = duckdb.connect(str(self._path), config=_SETTINGS)
+            self._connection.execute("PRAGMA disable_checkpoint_on_shutdown")
+        return self._connection
+
+    def _make_table(self, part: Path) -> None:
+        import duckdb
+
+        try:
+            self._query("make_table", _escaped(part))
+        except duckdb.Error as error:
+            raise SinkNotUsable(
+                self.name, f"the table can't be made from the results: {error}", hint="Is there a column twice?"
+            ) from error
+
+    def _delete(self, first_batch_id: int, last_batch_id: int) -> None:
+        if self._table in self._tables():
+            self._query("delete", self._table, first_batch_id, last_batch_id)
+        self._query("delete_ledger", self._table, first_batch_id, last_batch_id)
+
+    def _tables(self) -> set[str]:
+        return {row[0] for row in self._query("tables")}
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._told():
+            connection = self._connected()
+            connection.begin()
+            try:
+                yield
+            except BaseException:
+                with suppress(Exception):  # a connection that is broken has rolled back by itself
+                    connection.rollback()
+                raise
+            connection.commit()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Tell DuckDB's errors about the file as those of this sink."""
+        import duckdb
+
+        try:
+            yield
+        except (duckdb.IOException, duckdb.InvalidInputException, duckdb.BinderException, OSError) as error:
+            text = " ".join(str(error).split())
+            raise SinkNotUsable(self.name, f"{self._path} can't be used: {text}") from error
+
+    def _query(self, name: str, *values: object) -> list[tuple[Any, ...]]:
+        return self._connected().execute(self._statements[name], list(values)).fetchall()
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _escaped(path: Path) -> str:
+    return glob.escape(str(path))  # DuckDB reads any path as a pattern

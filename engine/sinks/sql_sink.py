@@ -1,0 +1,238 @@
+"""Results in a table of a SQL database, exactly once.
+
+Beside the target table there is one of ours, `batchpipe_deliveries`, with a row for each batch that the target
+holds. Both change in one transaction, so whatever happened to the connection, the row tells whether the batch
+is there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.errors import SinkNotUsable, UsageError
+from engine.sink import Sink
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import polars as pl
+    import sqlalchemy as sa
+
+    from engine.sink import Delivery
+
+LEDGER = "batchpipe_deliveries"
+
+
+class SqlSink(Sink):
+    """Writes the results into `table` as well.
+
+    The table is made from the results' columns when it isn't there. One that is there needs these columns, in any
+    order, and may have others that have defaults. `batch_column` is one more column (BIGINT) that says of which
+    batch a row is; with it batches that were rewound, or done again, can be taken out. With None there is no such
+    column, and a rewind behind what was delivered makes the next run fail until the table is emptied by hand.
+
+    Args:
+        url_or_engine: a URL such as `postgresql://user:password@host/name`, or a SQLAlchemy engine. With the
+            driver psycopg, PostgreSQL takes the rows by COPY; other databases by multi-row INSERT.
+        table: the table's name, not quoted.
+        schema: the schema that it is in.
+        batch_column: the name of the column for the batch id, or None.
+
+    Raises:
+        UsageError: arguments that can't be right, or a database driver that isn't installed.
+    """
+
+    def __init__(
+        self,
+        url_or_engine: str | sa.URL | sa.Engine,
+        table: str,
+        *,
+        schema: str | None = None,
+        batch_column: str | None = "batch_id",
+    ) -> None:
+        from engine.sql.database import Database
+
+        if not table or not isinstance(table, str):
+            raise UsageError(f"table must be a name, not {table!r}")
+        self._database = Database(url_or_engine)
+        self._table_name = table
+        self._schema = schema
+        self._batch_column = batch_column
+        self._table: sa.Table | None = None
+
+    @property
+    def name(self) -> str:
+        """The table and the database, without user or password."""
+        table = f"{self._schema}.{self._table_name}" if self._schema else self._table_name
+        return f"{table} in {self._database.label}"
+
+    def open(self, checkpoint_key: str) -> None:
+        """Make the ledger if it isn't there, and see that no other checkpoint fills this table."""
+        import sqlalchemy as sa
+
+        self._key = checkpoint_key
+        self._table = None
+        self._ledger = sa.Table(
+            LEDGER,
+            sa.MetaData(),
+            sa.Column("target", sa.String(255), primary_key=True),
+            sa.Column("batch_id", sa.BigInteger, primary_key=True, autoincrement=False),
+            sa.Column("checkpoint_key", sa.String(32), nullable=False),
+            sa.Column("token", sa.String(64), nullable=False),
+            schema=self._schema,
+        )
+        self._database.make_file()
+        with self._database.connect() as connection:
+            self._ledger.create(connection, checkfirst=True)
+            connection.commit()
+            owner = sa.select(self._ledger.c.checkpoint_key).where(self._mine).limit(1)
+            found = connection.execute(owner).scalar_one_or_none()
+        if found not in {None, checkpoint_key}:
+            raise SinkNotUsable(
+                self.name,
+                f"{self.name} is filled by another checkpoint",
+                hint="Give each checkpoint a table of its own; or, to start this table over, drop it and delete its "
+                f"rows from {LEDGER}.",
+            )
+
+    @property
+    def _mine(self) -> sa.ColumnElement[bool]:
+        return self._ledger.c.target == self._table_name
+
+    def next_batch_id(self) -> int:
+        """Return the id after the greatest batch in the ledger."""
+        import sqlalchemy as sa
+
+        with self._database.connect() as connection:
+            greatest = connection.execute(sa.select(sa.func.max(self._ledger.c.batch_id)).where(self._mine)).scalar()
+        return 0 if greatest is None else int(greatest) + 1
+
+    def tokens(self, first_batch_id: int, last_batch_id: int) -> Mapping[int, str]:
+        """Return what the ledger has in this range."""
+        with self._database.connect() as connection:
+            return self._tokens(connection, first_batch_id, last_batch_id)
+
+    def _tokens(self, connection: sa.Connection, first_batch_id: int, last_batch_id: int) -> dict[int, str]:
+        import sqlalchemy as sa
+
+        ledger = self._ledger.c
+        statement = sa.select(ledger.batch_id, ledger.token).where(
+            self._mine, ledger.batch_id.between(first_batch_id, last_batch_id)
+        )
+        return {row.batch_id: row.token for row in connection.execute(statement)}
+
+    def put(self, deliveries: Sequence[Delivery]) -> None:
+        """Write rows and ledger in one transaction."""
+        from engine.sinks.rows import insert
+
+        with self._database.connect() as connection, connection.begin():
+            table = self._target(connection, deliveries[0])
+            held = self._tokens(connection, deliveries[0].batch_id, deliveries[-1].batch_id)
+            for one in deliveries:
+                if held.get(one.batch_id) == one.token:
+                    continue
+                if one.batch_id in held:
+                    self._delete(connection, table, self._ledger.c.batch_id == one.batch_id, one.batch_id)
+                insert(connection, table, self._frame(one))
+                row = {"target": self._table_name, "batch_id": one.batch_id, "token": one.token}
+                connection.execute(self._ledger.insert(), {**row, "checkpoint_key": self._key})
+        self._table = table  # only now: one that was made went with its transaction if that was rolled back
+
+    def drop_from(self, batch_id: int) -> None:
+        """Delete rows and ledger in one transaction."""
+        import sqlalchemy as sa
+
+        with self._database.connect() as connection, connection.begin():
+            there = sa.inspect(connection).has_table(self._table_name, schema=self._schema)
+            table = self._reflected(connection) if there else None
+            self._delete(connection, table, self._ledger.c.batch_id >= batch_id, batch_id)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._database.close()
+
+    def _delete(
+        self, connection: sa.Connection, table: sa.Table | None, which: sa.ColumnElement[bool], batch_id: int
+    ) -> None:
+        import sqlalchemy as sa
+
+        if self._batch_column is None:
+            raise SinkNotUsable(
+                self.name,
+                f"batches from {batch_id} on were done again or rewound, and {self.name} has no column that tells "
+                "which rows are theirs",
+                hint=f"Empty the table and delete its rows from {LEDGER}: the next run fills it anew. With "
+                "batch_column='batch_id' this can't happen.",
+            )
+        if table is not None:
+            theirs = sa.select(self._ledger.c.batch_id).where(self._mine, which)
+            connection.execute(table.delete().where(table.c[self._batch_column].in_(theirs)))
+        connection.execute(self._ledger.delete().where(self._mine, which))
+
+    def _frame(self, delivery: Delivery) -> pl.DataFrame:
+        import polars as pl
+
+        frame = pl.read_parquet(delivery.part, glob=False)
+        if self._batch_column is None:
+            return frame
+        return frame.with_columns(pl.lit(delivery.batch_id, dtype=pl.Int64).alias(self._batch_column))
+
+    # --- the target table -----------------------------------------------------------------------------
+
+    def _target(self, connection: sa.Connection, delivery: Delivery) -> sa.Table:
+        """Return the target table, made from the results' schema when it isn't there; looked at once a run."""
+        if self._table is not None:
+            return self._table
+        import polars as pl
+        import sqlalchemy as sa
+
+        schema = pl.scan_parquet(delivery.part, glob=False).collect_schema()
+        if not sa.inspect(connection).has_table(self._table_name, schema=self._schema):
+            return self._made(connection, schema)
+        table = self._reflected(connection)
+        self._check_columns(table, schema)
+        return table
+
+    def _reflected(self, connection: sa.Connection) -> sa.Table:
+        import sqlalchemy as sa
+
+        return sa.Table(self._table_name, sa.MetaData(), schema=self._schema, autoload_with=connection)
+
+    def _made(self, connection: sa.Connection, schema: Mapping[str, pl.DataType]) -> sa.Table:
+        import sqlalchemy as sa
+
+        from engine.sinks.ddl import column_type
+
+        if self._batch_column in schema:
+            raise SinkNotUsable(
+                self.name,
+                f"the results have a column '{self._batch_column}' of their own",
+                hint="Give the sink another one: batch_column='…'.",
+            )
+        columns = []
+        for name, dtype in schema.items():
+            declared = column_type(dtype, self._database.kind)
+            if declared is None:
+                raise SinkNotUsable(
+                    self.name,
+                    f"column '{name}' is {dtype}, for which {self._database.kind} has no type",
+                    hint="Cast it in a step: to text, to numbers, or to several columns.",
+                )
+            columns.append(sa.Column(name, declared))
+        if self._batch_column is not None:
+            columns.append(sa.Column(self._batch_column, sa.BigInteger, index=True))
+        table = sa.Table(self._table_name, sa.MetaData(), *columns, schema=self._schema)
+        table.create(connection)
+        return table
+
+    def _check_columns(self, table: sa.Table, schema: Mapping[str, pl.DataType]) -> None:
+        wanted = [*schema, *([self._batch_column] if self._batch_column else [])]
+        missing = [name for name in wanted if name not in table.c]
+        if missing:
+            raise SinkNotUsable(
+                self.name,
+                f"the table {self.name} has no column {', '.join(missing)}",
+                hint="Add it, or name another table. The batch column can be left out with batch_column=None."
+                if missing == [self._batch_column]
+                else "Add it, or name a table that isn't there: it is made with the right columns.",
+            )

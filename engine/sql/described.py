@@ -1,0 +1,95 @@
+"""The types of columns, as the database describes a result: the same way for a table, a view and a query.
+
+PostgreSQL tells the number of each column's type (of a domain, of the type that it is made of) and a numeric's
+digits. A type that is not in the list here has a name in its catalog: all that is needed to compare with its values.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from engine.sql.dtypes import plain_dtype
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# PostgreSQL's numbers for its types (catalog pg_type).
+_OF_OID: dict[int, sa.types.TypeEngine[Any]] = {
+    16: sa.Boolean(),
+    17: sa.LargeBinary(),
+    20: sa.BigInteger(),
+    21: sa.SmallInteger(),
+    23: sa.Integer(),
+    25: sa.Text(),
+    700: sa.REAL(),
+    701: sa.Double(),
+    1000: sa.ARRAY(sa.Boolean()),
+    1005: sa.ARRAY(sa.SmallInteger()),
+    1007: sa.ARRAY(sa.Integer()),
+    1009: sa.ARRAY(sa.Text()),
+    1014: sa.ARRAY(sa.Text()),
+    1015: sa.ARRAY(sa.Text()),
+    1016: sa.ARRAY(sa.BigInteger()),
+    1021: sa.ARRAY(sa.REAL()),
+    1022: sa.ARRAY(sa.Double()),
+    1043: sa.String(),
+    1082: sa.Date(),
+    1083: sa.Time(),
+    1114: sa.TIMESTAMP(),
+    1184: sa.TIMESTAMP(timezone=True),
+}
+_NUMERIC_OID = 1700
+_CHAR_OID = 1042
+
+
+class NamedType(sa.types.UserDefinedType[str]):
+    """A type of PostgreSQL that is known by its name alone; the catalog gives it quoted."""
+
+    cache_ok = True
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def get_col_spec(self, **_: Any) -> str:
+        """Return what a CAST calls it."""
+        return self.name
+
+
+class PaddedText(sa.CHAR):
+    """CHAR(n): its comparisons leave trailing spaces out, so a value must not come as TEXT, where they count."""
+
+    def bind_expression(self, bindvalue: sa.BindParameter[str]) -> sa.ColumnElement[str]:
+        """Return the value as a CHAR of any length."""
+        return sa.cast(sa.type_coerce(bindvalue, sa.Text()), NamedType("bpchar"))
+
+
+def postgresql_types(connection: sa.Connection, source: sa.FromClause) -> list[tuple[str, sa.types.TypeEngine[Any]]]:
+    """Return name and type of each column, asking for no row."""
+    nothing: sa.Select[Any] = sa.select(sa.literal_column("*")).select_from(source).where(sa.false())
+    result = connection.execute(nothing)
+    described: Sequence[Any] = result.cursor.description if result.cursor else []
+    unknown = {one[1] for one in described} - set(_OF_OID)
+    names = _names(connection, unknown)
+    return [(one[0], _type(one, names)) for one in described]
+
+
+def _names(connection: sa.Connection, oids: set[int]) -> dict[int, str]:
+    """Return the names of types, as they are written in SQL."""
+    catalog = sa.table("pg_type", sa.column("oid", sa.BigInteger()), schema="pg_catalog")
+    # -1 for "any length": without it, bit and character would mean those of length 1.
+    statement = sa.select(catalog.c.oid, sa.func.format_type(catalog.c.oid, -1)).where(catalog.c.oid.in_(sorted(oids)))
+    return {int(oid): name for oid, name in connection.execute(statement)} if oids else {}
+
+
+def _type(described: Any, names: dict[int, str]) -> sa.types.TypeEngine[Any]:
+    """Return a column's type from the driver's description: (name, oid, …, precision, scale, …)."""
+    oid = described[1]
+    if oid == _CHAR_OID:
+        return PaddedText()
+    if oid == _NUMERIC_OID and described[4]:
+        number: sa.Numeric[Any] = sa.Numeric(described[4], described[5])
+        if plain_dtype(number, "postgresql") is not None:
+            return number
+    return _OF_OID.get(oid) or NamedType(names[oid])

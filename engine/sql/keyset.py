@@ -1,0 +1,156 @@
+"""Paging by key: where a page begins, as a condition of SQL and as a cursor of JSON.
+
+Instead of counting off rows that were read before (OFFSET), the next page is asked for by the last key read:
+`WHERE (a, b) > (x, y) ORDER BY a, b LIMIT n`. (M. Winand, "We need tool support for keyset pagination",
+use-the-index-luke.com/no-offset.) The database compares, so its collations and types decide the order.
+"""
+
+from __future__ import annotations
+
+import math
+import uuid
+from dataclasses import replace
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from engine.jsonable import Json
+    from engine.sql.column import Column
+
+SHARED = "batchpipe_shared"
+"""The column of `checked` that is 1 where a row has the key of the row before."""
+
+# These compare rows as values and use an index over the columns for it.
+_ROW_VALUES = {"postgresql", "sqlite"}
+
+
+def beyond(key: Sequence[Column], values: Sequence[Any], kind: str) -> sa.ColumnElement[bool]:
+    """Return the condition that a row comes after the one with these key values."""
+    literals = [_literal(column, value, kind) for column, value in zip(key, values, strict=True)]
+    elements = [column.element for column in key]
+    if len(key) == 1:
+        return elements[0] > literals[0]
+    if kind in _ROW_VALUES:
+        return sa.tuple_(*elements) > sa.tuple_(*literals)
+    # a > x, or a = x and b > y …; a >= x besides, since otherwise not every planner finds the range in the index.
+    cases = [
+        sa.and_(*(elements[i] == literals[i] for i in range(position)), elements[position] > literals[position])
+        for position in range(len(key))
+    ]
+    return sa.and_(elements[0] >= literals[0], sa.or_(*cases))
+
+
+def up_to(key: Sequence[Column], values: Sequence[Any], kind: str) -> sa.ColumnElement[bool]:
+    """Return the condition that a row comes no later than the one with these key values."""
+    return sa.not_(beyond(key, values, kind)) if len(key) > 1 and kind not in _ROW_VALUES else _up_to(key, values, kind)
+
+
+def _up_to(key: Sequence[Column], values: Sequence[Any], kind: str) -> sa.ColumnElement[bool]:
+    literals = [_literal(column, value, kind) for column, value in zip(key, values, strict=True)]
+    elements = [column.element for column in key]
+    if len(key) == 1:
+        return elements[0] <= literals[0]
+    return sa.tuple_(*elements) <= sa.tuple_(*literals)
+
+
+def _literal(column: Column, value: Any, kind: str) -> sa.ColumnElement[Any]:
+    """Return a key's value so that it compares as the column does, also when it is written into the statement."""
+    if isinstance(value, bytes):
+        return _bytes_literal(column, value, kind)
+    if isinstance(value, float):
+        return _float_literal(column, value, kind)
+    if kind == "sqlite":  # values as they are stored, whatever the column's declared type would make of them
+        return sa.literal(value)
+    if column.as_text:
+        return sa.cast(sa.literal(value, sa.Text()), column.declared)
+    return sa.literal(value, column.declared)
+
+
+def _bytes_literal(column: Column, value: bytes, kind: str) -> sa.ColumnElement[Any]:
+    if kind == "sqlite":
+        return sa.literal_column(f"x'{value.hex()}'")
+    if kind == "postgresql":
+        return sa.func.decode(sa.literal(value.hex(), sa.Text()), sa.literal("hex", sa.Text()))
+    return sa.literal(value, column.declared)
+
+
+def _float_literal(column: Column, value: float, kind: str) -> sa.ColumnElement[Any]:
+    """Return a float that is equal to the one it was: written as a decimal number, 0.1 isn't the REAL nearest to it."""
+    if kind == "postgresql":
+        return sa.cast(sa.literal(repr(value), sa.Text()), column.declared)
+    if math.isinf(value):
+        return sa.literal_column("9e999" if value > 0 else "-9e999")
+    return sa.literal(value, sa.Float())
+
+
+def checked(page: sa.Select[Any], key: Sequence[Column], wanted: Sequence[Column], kind: str) -> sa.Select[Any]:
+    """Return what to select of a page of bare columns, and whether each row's key is that of the row before.
+
+    The database compares: for it 1.0 and 1.00 may be one key, or "a" and "A".
+    """
+    rows = page.subquery("batchpipe_page")
+    keys = [rows.c[column.name] for column in key]
+    before = [sa.func.lag(one).over(order_by=keys) for one in keys]
+    shared = sa.and_(*(one == previous for one, previous in zip(keys, before, strict=True)))
+    wires = [replace(column, element=rows.c[column.name]).wire(kind) for column in wanted]
+    flag = sa.case((shared, sa.literal_column("1")), else_=sa.literal_column("0")).label(SHARED)
+    return sa.select(*wires, flag).order_by(*keys)
+
+
+# --- as JSON ------------------------------------------------------------------------------------------
+
+_ISO: tuple[tuple[type[datetime | date | time], str], ...] = (
+    (datetime, "datetime"),
+    (date, "date"),
+    (time, "time"),
+)
+
+
+def to_json(value: Any) -> Json:
+    """Return a key's value as JSON, without loss.
+
+    >>> to_json(Decimal("1.50"))
+    {'decimal': '1.50'}
+
+    Raises:
+        TypeError: a value of a type that no key has.
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"float": str(value)}
+    if isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, bytes):
+        return {"bytes": value.hex()}
+    if isinstance(value, Decimal):
+        return {"decimal": str(value)}
+    if isinstance(value, uuid.UUID):
+        return str(value)
+    for kind, name in _ISO:
+        if isinstance(value, kind):
+            return {name: value.isoformat()}
+    raise TypeError(f"a key can't be a {type(value).__name__}")
+
+
+def from_json(value: Any) -> Any:
+    """Return the value that `to_json` was given.
+
+    >>> from_json(to_json(datetime(2024, 1, 1, 12, 30)))
+    datetime.datetime(2024, 1, 1, 12, 30)
+    """
+    if not isinstance(value, dict):
+        return value
+    ((name, text),) = value.items()
+    readers: dict[str, Any] = {
+        "bytes": bytes.fromhex,
+        "decimal": Decimal,
+        "float": float,
+        "datetime": datetime.fromisoformat,
+        "date": date.fromisoformat,
+        "time": time.fromisoformat,
+    }
+    return readers[name](text)

