@@ -13,12 +13,17 @@ if TYPE_CHECKING:
     from engine.checkpoint.manifest import Manifest, StepTiming
     from engine.checkpoint.records import FailureRecord, RunRecord
     from engine.errors import PipelineError
+    from engine.executors.ray_executor import RayExecutor
     from engine.fetcher import BatchFetcher, Position, SeekableFetcher, SourceSize
-    from engine.fetchers import CsvFetcher, FrameFetcher, ParquetFetcher
+    from engine.fetchers import CsvFetcher, FrameFetcher, ParquetFetcher, SqlFetcher
     from engine.frontier import Frontier
     from engine.pipeline import BatchPipeline
-    from engine.policy import RetryPolicy
+    from engine.policy import Quarantine, RetryPolicy
     from engine.progress import RunView
+    from engine.quarantine_view import QuarantinedRow
+    from engine.replay import Replayed
+    from engine.sink import Delivery, Sink
+    from engine.sinks import DuckDBSink, SqlSink
     from engine.state import RunState
     from engine.step import BatchStep, LazyBatchStep, StatefulBatchStep
     from engine.steps import (
@@ -41,12 +46,17 @@ _HOMES = {
     "engine.checkpoint.manifest": ("Manifest", "StepTiming"),
     "engine.checkpoint.records": ("FailureRecord", "RunRecord"),
     "engine.errors": ("PipelineError",),
+    "engine.executors.ray_executor": ("RayExecutor",),
     "engine.fetcher": ("BatchFetcher", "Position", "SeekableFetcher", "SourceSize"),
-    "engine.fetchers": ("CsvFetcher", "FrameFetcher", "ParquetFetcher"),
+    "engine.fetchers": ("CsvFetcher", "FrameFetcher", "ParquetFetcher", "SqlFetcher"),
     "engine.frontier": ("Frontier",),
     "engine.pipeline": ("BatchPipeline",),
-    "engine.policy": ("RetryPolicy",),
+    "engine.policy": ("Quarantine", "RetryPolicy"),
     "engine.progress": ("RunView",),
+    "engine.quarantine_view": ("QuarantinedRow",),
+    "engine.replay": ("Replayed",),
+    "engine.sink": ("Delivery", "Sink"),
+    "engine.sinks": ("DuckDBSink", "SqlSink"),
     "engine.state": ("RunState",),
     "engine.step": ("BatchStep", "LazyBatchStep", "StatefulBatchStep"),
     "engine.steps": (
@@ -76,7 +86,9 @@ __all__ = [
     "CheckBatchStep",
     "CsvFetcher",
     "DeduplicateBatchStep",
+    "Delivery",
     "DropNullsBatchStep",
+    "DuckDBSink",
     "FailureRecord",
     "FillNullsBatchStep",
     "FilterBatchStep",
@@ -88,15 +100,22 @@ __all__ = [
     "ParquetFetcher",
     "PipelineError",
     "Position",
+    "Quarantine",
+    "QuarantinedRow",
+    "RayExecutor",
     "RenameBatchStep",
+    "Replayed",
     "RetryPolicy",
     "RunRecord",
     "RunState",
     "RunView",
     "SeekableFetcher",
     "SelectBatchStep",
+    "Sink",
     "SourceSize",
     "SqlBatchStep",
+    "SqlFetcher",
+    "SqlSink",
     "StatefulBatchStep",
     "StepTiming",
     "WithColumnsBatchStep",

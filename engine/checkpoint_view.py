@@ -29,7 +29,7 @@ class Standing:
     """Where a checkpoint stands.
 
     `held_by` describes the process that is at work on it, and is None when there is none; then `runs` and
-    `failures` are the latest of each, newest first. They are empty while it is held.
+    `failures` are the latest of each, newest first. They are empty while it is held, and `rows_quarantined` is None.
     """
 
     state: RunState
@@ -37,6 +37,7 @@ class Standing:
     held_by: str | None = None
     runs: tuple[RunRecord, ...] = ()
     failures: tuple[FailureRecord, ...] = ()
+    rows_quarantined: int | None = None
 
 
 class CheckpointView:
@@ -101,10 +102,12 @@ class CheckpointView:
         try:
             with self.open() as store:
                 if store is None:
-                    return Standing(RunState.IDLE, Frontier.at_start(steps or ()))
+                    return Standing(RunState.IDLE, Frontier.at_start(steps or ()), rows_quarantined=0)
                 frontier = store.frontier(store.history.steps() if steps is None else steps)
                 runs = tuple(store.history.runs(1))
-                return Standing(state_of(frontier, runs), frontier, None, runs, tuple(store.history.failures(1)))
+                quarantined = store.rows_quarantined()
+                state = state_of(frontier, runs, quarantined)
+                return Standing(state, frontier, None, runs, tuple(store.history.failures(1)), quarantined)
         except CheckpointLocked:
             return Standing(RunState.RUNNING, Frontier.load(self.layout.mirror), holder(self.layout.lock))
 
@@ -116,11 +119,14 @@ class CheckpointView:
         return len(sizes), sum(sizes)
 
 
-def state_of(frontier: Frontier, runs: Sequence[RunRecord]) -> RunState:
-    """Return where a pipeline stands that isn't running, from its frontier and its runs, newest first."""
+def state_of(frontier: Frontier, runs: Sequence[RunRecord], quarantined: int) -> RunState:
+    """Return where a pipeline stands that isn't running.
+
+    `runs` are newest first, `quarantined` says how many rows are in quarantine.
+    """
     if runs and runs[0].next_batch_id == frontier.next_batch_id:
         if runs[0].outcome == "finished":
-            return RunState.FINISHED
+            return RunState.INCOMPLETE if quarantined else RunState.FINISHED
         if runs[0].outcome == "failed":
             return RunState.FAILED
     return RunState.RESUMABLE if frontier.next_batch_id else RunState.IDLE

@@ -13,9 +13,13 @@
     │   └── SourceChanged          the source has shrunk below the frontier
     ├── StepError                  a step, at a batch
     │   ├── StepFailed             the step raised
+    │   ├── QuarantineFull         more rows can't be processed than may be taken out
     │   ├── StepSetupFailed        the step raised before its first batch
     │   ├── StepResultInvalid      the step returned something that isn't its batch
     │   └── SchemaDrift            the results' columns are not those of the first batch
+    ├── SinkError                  a place besides the parts where results go
+    │   ├── SinkNotUsable          it belongs to something else, or can't hold the results
+    │   └── SinkFailed             it didn't take a batch
     ├── CheckFailed                rows that break a check; StepFailed is chained from it
     ├── CheckpointError            the files that remember the place
     │   ├── CheckpointLocked       another run holds them
@@ -25,6 +29,8 @@
     │   ├── CheckpointNotWritable  permission, or a read-only disk
     │   ├── DiskFull
     │   └── FrontierUnreadable     a frontier file that isn't one
+    ├── WorkerFailed               a worker on another machine, outside of fetch and steps
+    ├── RowsUnaccounted            rows went missing inside the engine; a defect of ours
     └── IllegalTransition          a run asked to do what its state doesn't allow; a defect of ours
 
 Each carries its data as attributes and a `hint`: one sentence that says what to do next. Secrets in
@@ -33,7 +39,8 @@ messages are masked here, once, so that no caller can forget it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+import errno
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from engine.masking import mask_secrets
 
@@ -54,6 +61,10 @@ class PipelineError(Exception):
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(mask_secrets(message))
         self.hint = mask_secrets(hint)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let it be sent to another process, whatever its own constructor takes; what it is chained from stays."""
+        return _again, (type(self), str(self), self.__dict__)
 
 
 # --- the call -------------------------------------------------------------------------------------------
@@ -174,6 +185,7 @@ class StepFailed(StepError):
         self.start_row = start_row
         self.end_row = end_row
         self.source: Batch | None = None
+        self.input: pl.DataFrame | None = None  # what the step was given
         tries = "" if attempts == 1 else f" after {attempts} attempts"
         committed = f"Batches up to {batch_id - 1} are committed. " if batch_id else ""
         super().__init__(
@@ -183,6 +195,34 @@ class StepFailed(StepError):
             attempts=attempts,
             hint=f"{committed}Mend the step or the data and run again: it goes on at batch {batch_id}.",
         )
+
+
+class QuarantineFull(StepError):
+    """With this batch more rows would be in quarantine than are allowed; `error` is what the first of them raised."""
+
+    def __init__(self, step: str, batch_id: int, excess: str, error: str) -> None:
+        self.excess = excess
+        committed = f"Batches up to {batch_id - 1} are committed. " if batch_id else ""
+        super().__init__(
+            f"too many rows can't be processed: with batch {batch_id} it would be {excess}; step '{step}': {error}",
+            step=step,
+            batch_id=batch_id,
+            hint=f"{committed}Mend the step or the data, or raise the limit, and run again: it goes on at batch "
+            f"{batch_id}.",
+        )
+
+
+class StepTimedOut(Exception):
+    """A step took longer for a batch than its `timeout_seconds`; `StepFailed` is chained from it.
+
+    Python can end code of its own, which happens; it can't end a call into C that doesn't return, such as a hung
+    connection. `ended` says which it was: a call that couldn't be ended stays behind in its thread.
+    """
+
+    def __init__(self, seconds: float, *, ended: bool) -> None:
+        self.ended = ended
+        left = "" if ended else "; it is in a call that Python can't end, and stays behind in its thread"
+        super().__init__(f"it took longer than {seconds:g} s{left}")
 
 
 class StepSetupFailed(StepError):
@@ -236,6 +276,35 @@ class CheckFailed(PipelineError):
         self.row_count = row_count
         what = "1 row breaks" if row_count == 1 else f"{row_count:,} rows break"
         super().__init__(f"{what} the check {condition}")
+
+
+# --- the sinks ------------------------------------------------------------------------------------------
+
+
+class SinkError(PipelineError):
+    """A place besides the parts where results go; `sink` is its name. The results themselves are safe."""
+
+    def __init__(self, sink: str, message: str, *, hint: str = "") -> None:
+        self.sink = sink
+        super().__init__(message, hint=hint)
+
+
+class SinkNotUsable(SinkError):
+    """The place belongs to something else, or can't hold these results; it was left as it is."""
+
+
+class SinkFailed(SinkError):
+    """The sink didn't take `batch_id`, which is committed; the original error is `__cause__`."""
+
+    def __init__(self, sink: str, batch_id: int, error: BaseException, *, attempts: int = 1) -> None:
+        self.batch_id = batch_id
+        self.attempts = attempts
+        tries = "" if attempts == 1 else f" after {attempts} attempts"
+        super().__init__(
+            sink,
+            f"batch {batch_id} could not be delivered to {sink}{tries}: {describe(error)}",
+            hint="The batch is committed; the next run delivers what is missing there before it goes on.",
+        )
 
 
 # --- the checkpoint -------------------------------------------------------------------------------------
@@ -296,8 +365,15 @@ class CheckpointNotWritable(CheckpointError):
         super().__init__(
             path,
             f"cannot write the checkpoint {path}: {describe(error)}",
-            hint="Give yourself write permission for that folder or choose another; what is committed is safe.",
+            hint="The disk or its connection is failing: look at the system's log. What is committed is safe."
+            if _is_of_the_device(error)
+            else "Give yourself write permission for that folder or choose another; what is committed is safe.",
         )
+
+
+def _is_of_the_device(error: BaseException) -> bool:
+    text = str(error)
+    return getattr(error, "errno", None) == errno.EIO or "Input/output error" in text or "fsync failed" in text
 
 
 class DiskFull(CheckpointError):
@@ -322,8 +398,39 @@ class FrontierUnreadable(CheckpointError):
         )
 
 
+class WorkerFailed(PipelineError):
+    """What a worker on another machine raised outside of fetch and steps; the original error is `__cause__`."""
+
+    def __init__(self, batch_id: int, error: BaseException) -> None:
+        self.batch_id = batch_id
+        super().__init__(
+            f"the worker failed at batch {batch_id}: {describe(error)}",
+            hint="Everything before this batch is committed. Is the same version installed on all nodes, and the "
+            "checkpoint folder at the same path?",
+        )
+
+
+class RowsUnaccounted(PipelineError):
+    """The rows of a batch don't add up: in = out + left out by steps + in quarantine. Nothing of it was committed."""
+
+    def __init__(self, batch_id: int, rows_in: int, rows_out: int, dropped: int, quarantined: int) -> None:
+        self.batch_id = batch_id
+        super().__init__(
+            f"the rows of batch {batch_id} don't add up: {rows_in:,} came in, {rows_out:,} came out, steps left out "
+            f"{dropped:,}, and {quarantined:,} are in quarantine",
+            hint="Nothing of this batch was committed. This is a defect of batchpipe-tui: please report it.",
+        )
+
+
 class IllegalTransition(PipelineError):
     """The run's state doesn't allow this event."""
+
+
+def _again(kind: type[PipelineError], message: str, attributes: dict[str, Any]) -> PipelineError:
+    error = kind.__new__(kind)
+    Exception.__init__(error, message)
+    error.__dict__.update(attributes)
+    return error
 
 
 def describe(error: BaseException) -> str:

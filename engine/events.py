@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """A run begins, or goes on, at `next_batch_id`. `source_rows` is None when the size is unknown."""
+    """A run begins, or goes on, at `next_batch_id`. `source_rows` is None when the size is unknown.
+
+    `rows_quarantined` are there from earlier runs.
+    """
 
     run_id: int
     at: datetime
@@ -35,6 +38,16 @@ class RunStarted:
     next_row: int
     source_rows: int | None
     source_rows_exact: bool
+    sinks: tuple[str, ...] = ()
+    rows_quarantined: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSeen:
+    """The run's cluster has so many nodes alive, and works on so many batches at once."""
+
+    nodes: int
+    workers: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +83,10 @@ class StepFinished:
 
 @dataclass(frozen=True, slots=True)
 class AttemptFailed:
-    """A try failed with a transient error; the next one begins in `wait_seconds`. `step` is None for a fetch."""
+    """A try failed with a transient error; the next one begins in `wait_seconds`.
+
+    `step` is None for a fetch, and the sink's name for a delivery.
+    """
 
     batch_id: int
     step: str | None
@@ -78,6 +94,28 @@ class AttemptFailed:
     max_attempts: int
     error: str
     wait_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RowsQuarantined:
+    """Rows of a batch were taken out because `step` can't process them; `error` is what the first of them raised.
+
+    They are in quarantine once the batch is committed.
+    """
+
+    batch_id: int
+    step: str
+    rows: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class RowsReplayed:
+    """Rows of a batch went through the steps after all, and are among the results; `still` are left in quarantine."""
+
+    batch_id: int
+    rows: int
+    still: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +128,7 @@ class BatchCommitted:
     rows_out: int
     bytes_written: int
     seconds: float
+    rows_quarantined: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +136,15 @@ class GroupCommitted:
     """One transaction made these batches durable (both ids inclusive)."""
 
     first_batch_id: int
+    last_batch_id: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class SinkDelivered:
+    """The sink of this name holds the results of all batches up to `last_batch_id`, -1 for none."""
+
+    sink: str
     last_batch_id: int
     seconds: float
 
@@ -154,12 +202,16 @@ class Warned:
 
 Event = (
     RunStarted
+    | ClusterSeen
     | BatchStarted
     | BatchFetched
     | StepFinished
     | AttemptFailed
+    | RowsQuarantined
+    | RowsReplayed
     | BatchCommitted
     | GroupCommitted
+    | SinkDelivered
     | BatchFailed
     | StopWasRequested
     | RunEnded

@@ -83,5 +83,5 @@ class Frontier:
                 total_rows_processed=int(content["total_rows_processed"]),
                 step_states={str(name): int(batch) for name, batch in content["step_states"].items()},
             )
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise FrontierUnreadable(path, error) from error

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from engine import identity, results
+from engine import identity, quarantine_view, results
 from engine import run as running
 from engine.checkpoint import parts
 from engine.checkpoint.store import CheckpointStore
@@ -24,7 +24,10 @@ from engine.executors.signals import StopSignal
 from engine.executors.threads import ThreadExecutor
 from engine.fetcher import Position, SeekableFetcher, SourceSize
 from engine.frontier import Frontier
+from engine.policy import OnError, Quarantine
 from engine.progress import Progress
+from engine.replay import Replayed
+from engine.sink import Sink
 from engine.state import RunState
 from engine.step import BatchStep
 
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     from engine.fetcher import BatchFetcher
     from engine.policy import RetryPolicy
     from engine.progress import RunView
+    from engine.quarantine_view import QuarantinedRow
 
 DEFAULT_BATCH_SIZE = 50_000
 
@@ -59,6 +63,9 @@ class BatchPipeline:
         part_compression: how the result files are compressed: "zstd", "snappy", "lz4" or "uncompressed".
         listeners: called with each event of a run, from its threads; see `engine.events`.
         executor: where the steps run, instead of threads of this process.
+        on_error: what to do with rows that a step can't process. "stop" ends the run before their batch;
+            "quarantine", or a `Quarantine` with other limits, takes them out and goes on. A step's own `on_error` wins.
+        sinks: places besides the parts where the results go too, exactly once: a `SqlSink`, a `DuckDBSink`.
 
     Raises:
         UsageError: an argument that can't be right, or two steps of the same name.
@@ -77,6 +84,8 @@ class BatchPipeline:
         part_compression: parts.PartCompression = "zstd",
         listeners: Sequence[Listener] = (),
         executor: Executor | None = None,
+        sinks: Iterable[Sink] = (),
+        on_error: OnError | Quarantine = "stop",
     ) -> None:
         self.steps = _checked_steps(steps)
         _check_arguments(batch_fetcher, batch_size, workers, part_compression)
@@ -91,6 +100,8 @@ class BatchPipeline:
         self._part_format = parts.PartFormat(part_compression)
         self._listeners = list(listeners)
         self._executor = executor or ThreadExecutor(workers)
+        self.sinks = _checked_sinks(sinks)
+        self.quarantine = _limits(on_error)
         self._checkpoint = CheckpointView(self.checkpoint_dir)
         self._stop = StopSignal()
         self._busy = threading.Lock()
@@ -99,6 +110,11 @@ class BatchPipeline:
     @property
     def _step_names(self) -> tuple[str, ...]:
         return tuple(step.name for step in self.steps)
+
+    @property
+    def source(self) -> str:
+        """What is read, and how once that is known; for people to read, without secrets."""
+        return running.source_name(self.batch_fetcher)
 
     def with_options(
         self, *, batch_size: int | None = None, checkpoint_dir: str | Path | None = None, workers: int | None = None
@@ -122,6 +138,8 @@ class BatchPipeline:
             part_compression=self._part_format.compression,
             listeners=self._listeners,
             executor=self._given_executor,
+            sinks=self.sinks,
+            on_error=self.quarantine or "stop",
         )
 
     def add_listener(self, listener: Listener) -> None:
@@ -130,11 +148,18 @@ class BatchPipeline:
 
     # --- running --------------------------------------------------------------------------------------
 
-    def run(self, resume: bool = True, *, accept_changes: bool = False) -> Frontier:  # noqa: FBT001, FBT002 (the API's word)
+    def run(
+        self,
+        resume: bool = True,  # noqa: FBT001, FBT002 (the API's word)
+        *,
+        accept_changes: bool = False,
+        on_error: OnError | Quarantine | None = None,
+    ) -> Frontier:
         """Go on from the frontier until the source ends or `request_stop` is called; return the frontier.
 
         `resume=False` starts afresh: the checkpoint's results are dropped first. `accept_changes` goes on
-        although steps, settings or source have changed since; the results then have two kinds of rows.
+        although steps, settings or source have changed since; the results then have two kinds of rows. `on_error`
+        is for this run, instead of the pipeline's.
         One call at a time; blocks, and may be called from any thread.
 
         Raises:
@@ -153,7 +178,9 @@ class BatchPipeline:
                     self._rewind(store, -1)
                 emit = Emitter([self._progress, *self._listeners])
                 try:
-                    ended = running.run(self._plan(), store, stop=self._stop, emit=emit, accept_changes=accept_changes)
+                    ended = running.run(
+                        self._plan(on_error), store, stop=self._stop, emit=emit, accept_changes=accept_changes
+                    )
                     frontier = store.frontier(self._step_names)
                     store.close()
                 except BaseException as error:
@@ -188,7 +215,7 @@ class BatchPipeline:
         if self._busy.locked():
             Emitter([self._progress, *self._listeners])(StopWasRequested(now))
 
-    def _plan(self) -> running.Plan:
+    def _plan(self, on_error: OnError | Quarantine | None = None) -> running.Plan:
         return running.Plan(
             name=self.name,
             steps=self.steps,
@@ -197,6 +224,8 @@ class BatchPipeline:
             executor=self._executor,
             retry=self._retry,
             part_format=self._part_format,
+            sinks=self.sinks,
+            quarantine=self.quarantine if on_error is None else _limits(on_error),
         )
 
     # --- where things stand ---------------------------------------------------------------------------
@@ -215,14 +244,13 @@ class BatchPipeline:
             with self._checkpoint.open() as store:
                 frontier = store.frontier(self._step_names) if store else Frontier.at_start(self._step_names)
                 last = store.last_manifest() if store else None
-                self._progress = self._new_progress(
-                    frontier,
-                    state_of(frontier, store.history.runs(1) if store else ()),
-                    store.history.failures() if store else (),
-                    size=self._source_size(
-                        Position(frontier.next_batch_id, frontier.next_row, last.cursor if last else None)
-                    ),
+                size = self._source_size(
+                    Position(frontier.next_batch_id, frontier.next_row, last.cursor if last else None)
                 )
+                if store is None:
+                    self._progress = self._new_progress(frontier, RunState.IDLE, size=size)
+                else:
+                    self._show_standing(store, size)
             return self.view()
 
     def get_frontier(self) -> Frontier:
@@ -272,8 +300,61 @@ class BatchPipeline:
         state = RunState.RESUMABLE if batch_id >= 0 else RunState.IDLE
         view = self._progress.view()
         known = None if view.source_rows is None else SourceSize(view.source_rows, exact=view.source_rows_exact)
-        self._progress = self._new_progress(frontier, state, store.history.failures(), size=known)
+        self._progress = self._new_progress(
+            frontier, state, store.history.failures(), size=known, quarantined=store.rows_quarantined()
+        )
         return dropped
+
+    def _show_standing(self, store: CheckpointStore, size: SourceSize | None = None) -> None:
+        """Let `view` tell what the checkpoint says."""
+        frontier = store.frontier(self._step_names)
+        quarantined = store.rows_quarantined()
+        state = state_of(frontier, store.history.runs(1), quarantined)
+        if size is None and (rows := self._progress.view().source_rows) is not None:
+            size = SourceSize(rows, exact=self._progress.view().source_rows_exact)
+        self._progress = self._new_progress(
+            frontier, state, store.history.failures(), size=size, quarantined=quarantined
+        )
+
+    # --- quarantine -----------------------------------------------------------------------------------
+
+    def quarantined(self, limit: int | None = 1000) -> list[QuarantinedRow]:
+        """Return the rows in quarantine in source order, at most `limit`. Raises `CheckpointLocked` during a run."""
+        with self._checkpoint.open() as store:
+            return list(quarantine_view.rows(store, limit)) if store else []
+
+    def replay_quarantine(self, *, accept_changes: bool = False) -> Replayed:
+        """Put the rows in quarantine through the steps again, after these were mended.
+
+        What gets through goes to the place in the results where it belongs, and leaves the quarantine in the same
+        transaction; the rest stays there with its new error. `accept_changes` as in `run`: mended steps with another
+        version or other settings count as changed. `request_stop` ends it after the batch it is at.
+
+        Raises:
+            PipelineChanged, CheckpointLocked: nothing was begun.
+            UsageError: a step from which rows go on isn't in the pipeline any more.
+            StepError, CheckpointError, SinkError: what broke it off; rows that were through before are in the results.
+        """
+        with self._alone(), self._checkpoint.open() as store:
+            if store is None or not store.rows_quarantined():
+                return Replayed()
+            self._stop = StopSignal()
+            emit = Emitter(self._listeners)
+            try:
+                return running.replay(self._plan(), store, stop=self._stop, emit=emit, accept_changes=accept_changes)
+            finally:
+                self._show_standing(store)
+
+    def export_quarantine(self, path: str | Path, *, overwrite: bool = False) -> int:
+        """Write the rows in quarantine, with their errors, to a `.csv` or `.parquet` file; return how many.
+
+        Raises:
+            UsageError: nothing in quarantine, another suffix, or a file that is there already.
+        """
+        with self._checkpoint.open() as store:
+            if store is None:
+                raise UsageError("there is nothing in quarantine")
+            return quarantine_view.export(store, Path(path), overwrite=overwrite)
 
     # --- results --------------------------------------------------------------------------------------
 
@@ -283,7 +364,7 @@ class BatchPipeline:
         A frame without columns when nothing is committed. It holds all of it: for results larger than
         memory use `scan_results`, `iter_results` or `export`.
         """
-        return self.scan_results().collect()
+        return results.collect(self._checkpoint.committed_parts())
 
     def scan_results(self) -> pl.LazyFrame:
         """Return the results of all committed batches as a LazyFrame, in source order."""
@@ -333,10 +414,11 @@ class BatchPipeline:
         failures: Sequence[FailureRecord] = (),
         *,
         size: SourceSize | None = None,
+        quarantined: int = 0,
     ) -> Progress:
         return Progress(
             pipeline=self.name,
-            source=running.source_name(self.batch_fetcher),
+            source=self.source,
             checkpoint_dir=str(self.checkpoint_dir),
             steps=self._step_names,
             batch_size=self.batch_size,
@@ -346,6 +428,8 @@ class BatchPipeline:
             source_rows_exact=bool(size and size.exact),
             frontier=frontier,
             state=state,
+            sinks=[sink.name for sink in self.sinks],
+            rows_quarantined=quarantined,
             failures=[running.failed_event(failure) for failure in reversed(failures)],
         )
 
@@ -370,6 +454,10 @@ def _checked_steps(steps: Iterable[BatchStep]) -> tuple[BatchStep, ...]:
             raise UsageError(
                 f"{step!r} is not a step", hint="Subclass BatchStep, or wrap a function in a FunctionBatchStep."
             )
+        if step.on_error not in {None, *get_args(OnError)}:
+            raise UsageError(
+                f"step '{step.name}': on_error must be 'stop', 'quarantine' or None, not {step.on_error!r}"
+            )
         if not getattr(step, "name", ""):
             raise UsageError(f"a step of class {type(step).__name__} has no name", hint="Call super().__init__(name).")
         if step.name in names:
@@ -378,6 +466,25 @@ def _checked_steps(steps: Iterable[BatchStep]) -> tuple[BatchStep, ...]:
                 hint="A step is known by its name; give each one its own.",
             )
         names.add(step.name)
+    return checked
+
+
+def _limits(on_error: object) -> Quarantine | None:
+    if isinstance(on_error, Quarantine):
+        return on_error
+    if on_error not in get_args(OnError):
+        raise UsageError(f"on_error must be 'stop', 'quarantine' or a Quarantine, not {on_error!r}")
+    return Quarantine() if on_error == "quarantine" else None
+
+
+def _checked_sinks(sinks: Iterable[Sink]) -> tuple[Sink, ...]:
+    checked = tuple(sinks) if isinstance(sinks, Iterable) else (sinks,)
+    for sink in checked:
+        if not isinstance(sink, Sink):
+            raise UsageError(f"{sink!r} is not a sink", hint="Pass a list of SqlSink, DuckDBSink, or your own Sink.")
+    names = [sink.name for sink in checked]
+    if len(set(names)) < len(names):
+        raise UsageError("two sinks write to the same place", hint=f"They are {', '.join(names)}.")
     return checked
 
 

@@ -1,15 +1,19 @@
-"""When to try again, and for how long."""
+"""What to do when something fails: try again, and for how long; stop, or take the bad rows out."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from engine.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """Try again after errors of the types in `transient`, and after no others.
+    """Try again after errors of the types in `transient`, or for which `is_transient` says so; after no others.
 
     The wait before retry n is drawn from 0 … `base_seconds` · 2ⁿ⁻¹, at most `max_wait_seconds` (full
     jitter: M. Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog, 2015). It ends after
@@ -21,6 +25,7 @@ class RetryPolicy:
     base_seconds: float = 0.5
     max_wait_seconds: float = 30.0
     max_seconds: float = 300.0
+    is_transient: Callable[[BaseException], bool] | None = None
 
     def __post_init__(self) -> None:
         types: object = self.transient
@@ -35,6 +40,57 @@ class RetryPolicy:
             raise UsageError(f"max_attempts must be at least 1, not {self.max_attempts}")
         if min(self.base_seconds, self.max_wait_seconds, self.max_seconds) < 0:
             raise UsageError("the times of a retry policy can't be negative")
+        if self.is_transient is not None and not callable(self.is_transient):
+            raise UsageError(f"is_transient must be a function of an error, not {self.is_transient!r}")
+
+    @property
+    def tries_again(self) -> bool:
+        """Whether there is any error after which it tries again."""
+        return self.max_attempts > 1 and (bool(self.transient) or self.is_transient is not None)
+
+    def covers(self, error: BaseException) -> bool:
+        """Say whether another try may help after this error."""
+        if isinstance(error, self.transient):
+            return True
+        return isinstance(error, Exception) and self.is_transient is not None and bool(self.is_transient(error))
 
 
 NEVER = RetryPolicy(max_attempts=1)
+
+OnError = Literal["stop", "quarantine"]
+"""What to do with rows that a step can't process: stop the run before their batch, or take them out and go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantine:
+    """Take rows that a step can't process out of the results, within limits.
+
+    The run stops before a batch with which more than `max_rows` rows, or more than `max_fraction` of all source rows
+    so far, would be in quarantine. None is no limit.
+    """
+
+    max_rows: int | None = 1_000
+    max_fraction: float | None = 0.05
+
+    def __post_init__(self) -> None:
+        if self.max_rows is not None and self.max_rows < 0:
+            raise UsageError(f"max_rows must be at least 0, not {self.max_rows}")
+        if self.max_fraction is not None and not 0 <= self.max_fraction <= 1:
+            raise UsageError(f"max_fraction must be from 0 to 1, not {self.max_fraction}")
+
+    def excess(self, quarantined: int, rows: int) -> str:
+        """Return which limit so many rows in quarantine, of `rows` source rows, go beyond; empty when none.
+
+        >>> Quarantine(max_rows=10).excess(11, 1_000_000)
+        '11 rows, where 10 may be in quarantine'
+        >>> Quarantine(max_fraction=0.01).excess(11, 1_000)
+        '11 of 1,000 rows (1.10 %), where 1.00 % may be in quarantine'
+        """
+        if self.max_rows is not None and quarantined > self.max_rows:
+            return f"{quarantined:,} rows, where {self.max_rows:,} may be in quarantine"
+        if self.max_fraction is not None and quarantined > self.max_fraction * rows:
+            share = quarantined / rows if rows else 1.0
+            return (
+                f"{quarantined:,} of {rows:,} rows ({share:.2%}), where {self.max_fraction:.2%} may be in quarantine"
+            ).replace("%", " %")
+        return ""

@@ -14,13 +14,28 @@ import polars as pl
 
 from engine.checkpoint.layout import Layout, new_token
 from engine.durable import fsync_path
-from engine.errors import UsageError, describe
+from engine.errors import CheckpointCorrupt, UsageError, describe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+_DAMAGED = "`batch-pipeline verify` looks at all parts; with --repair it goes back to the batch before a damaged one."
 EXPORT_SUFFIXES = (".parquet", ".csv", ".duckdb", ".db")
+
+
+def collect(parts: Sequence[Path]) -> pl.DataFrame:
+    """Return the rows of all parts, in order; a frame without columns when there are none.
+
+    Raises:
+        CheckpointCorrupt: a part can't be read.
+    """
+    try:
+        return scan(parts).collect()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        for part in parts:
+            _read(part, columns=[])  # raises, naming the part
+        raise CheckpointCorrupt(parts[0].parent, f"the results can't be read: {describe(error)}") from error
 
 
 def scan(parts: Sequence[Path]) -> pl.LazyFrame:
@@ -29,9 +44,20 @@ def scan(parts: Sequence[Path]) -> pl.LazyFrame:
 
 
 def iterate(parts: Sequence[Path]) -> Iterator[pl.DataFrame]:
-    """Yield each part as a DataFrame, in order."""
+    """Yield each part as a DataFrame, in order.
+
+    Raises:
+        CheckpointCorrupt: a part can't be read.
+    """
     for part in parts:
-        yield pl.read_parquet(part, glob=False)
+        yield _read(part)
+
+
+def _read(part: Path, columns: list[str] | None = None) -> pl.DataFrame:
+    try:
+        return pl.read_parquet(part, columns=columns, glob=False)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise CheckpointCorrupt(part, f"{part.name} can't be read: {describe(error)}", hint=_DAMAGED) from error
 
 
 def query(parts: Sequence[Path], sql: str) -> pl.DataFrame:

@@ -13,11 +13,12 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from engine.errors import RowsNotContiguous
+from engine.errors import QuarantineFull, RowsNotContiguous
 from engine.events import BatchCommitted, GroupCommitted
 from engine.executors.signals import Abandoned
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from concurrent.futures import Future
 
     from engine.checkpoint.manifest import Manifest
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from engine.executors.base import Executor
     from engine.executors.signals import StopSignal
     from engine.executors.work import BatchWork
+    from engine.policy import Quarantine
 
 _LOOK_SECONDS = 0.1  # how soon a stop "now" is seen while a batch hangs
 _COMMIT_SECONDS = 0.1
@@ -36,7 +38,9 @@ share one. A commit costs 2 to 3 ms of CPU, a kill costs 0.1 s of work more."""
 class Runner:
     """One pass over the source, from `first_batch_id` to its end, a stop or a failure.
 
-    `replaces_last` says that the first batch takes the place of the last committed one.
+    `replaces_last` says that the first batch takes the place of the last committed one. `quarantine` holds the
+    limits that no batch may go beyond. `deliver` is called with the batches of each commit; while it works the
+    window fills, and then the workers wait.
     """
 
     def __init__(
@@ -48,6 +52,8 @@ class Runner:
         emit: Listener,
         first_batch_id: int,
         replaces_last: bool = False,
+        quarantine: Quarantine | None = None,
+        deliver: Callable[[Sequence[Manifest]], None] | None = None,
     ) -> None:
         self._store = store
         self._executor = executor
@@ -55,6 +61,9 @@ class Runner:
         self._emit = emit
         self._next_to_submit = first_batch_id
         self._replaces_last = replaces_last
+        self._deliver = deliver
+        self._quarantine = quarantine
+        self._quarantined = store.rows_quarantined() if quarantine else 0
         self._source_ended = False
         self._window: deque[Future[Manifest | None]] = deque()
         self._wake = threading.Event()
@@ -113,6 +122,8 @@ class Runner:
                 self._source_ended = True
                 self._window.clear()
             else:
+                self._refuse_excess(manifest)
+                self._quarantined += manifest.rows_quarantined
                 ready.append(manifest)
         return ready
 
@@ -122,7 +133,18 @@ class Runner:
         if future.exception() is not None:
             return False
         manifest = future.result()
-        return manifest is None or manifest.start_row == row
+        return manifest is None or (manifest.start_row == row and not self._excess(manifest))
+
+    def _excess(self, manifest: Manifest) -> str:
+        """Return which limit of the quarantine this batch would go beyond, empty when none."""
+        if self._quarantine is None or not manifest.rows_quarantined:
+            return ""
+        return self._quarantine.excess(self._quarantined + manifest.rows_quarantined, manifest.end_row + 1)
+
+    def _refuse_excess(self, manifest: Manifest) -> None:
+        if excess := self._excess(manifest):
+            first = manifest.quarantine[0]
+            raise QuarantineFull(first.step, manifest.batch_id, excess, first.error)
 
     def _commit(self, manifests: list[Manifest]) -> None:
         if not manifests:
@@ -149,6 +171,9 @@ class Runner:
                     manifest.rows_out,
                     manifest.bytes_written,
                     manifest.seconds,
+                    manifest.rows_quarantined,
                 )
             )
         self._emit(GroupCommitted(first.batch_id, last.batch_id, seconds))
+        if self._deliver is not None:
+            self._deliver(manifests)

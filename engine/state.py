@@ -2,6 +2,7 @@
 
 idle ─ started ─▶ running ─ finished ─▶ finished
 resumable ─ started ─▶ running ─ failed ─▶ failed ─ started ─▶ running
+running ─ finished_with_quarantine ─▶ incomplete ─ started ─▶ running
 running ─ stop_requested ─▶ stopping ─ stopped ─▶ resumable
 a stop that comes when nothing is left to do still ends in finished
 rewound leads back to resumable, reset to idle, from every state in which nothing is running
@@ -23,6 +24,13 @@ class RunState(StrEnum):
     STOPPING = "stopping"
     FAILED = "failed"
     FINISHED = "finished"
+    INCOMPLETE = "incomplete"
+    """Through with the source, and rows are in quarantine that no step could process."""
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the source has been read to its end."""
+        return self in {RunState.FINISHED, RunState.INCOMPLETE}
 
 
 class RunEvent(StrEnum):
@@ -33,6 +41,7 @@ class RunEvent(StrEnum):
     STOPPED = "stopped"
     FAILED = "failed"
     FINISHED = "finished"
+    FINISHED_WITH_QUARANTINE = "finished_with_quarantine"
     REWOUND = "rewound"
     RESET = "reset"
 
@@ -42,6 +51,7 @@ TRANSITIONS: dict[tuple[RunState, RunEvent], RunState] = {
     (RunState.RESUMABLE, RunEvent.STARTED): RunState.RUNNING,
     (RunState.FAILED, RunEvent.STARTED): RunState.RUNNING,
     (RunState.FINISHED, RunEvent.STARTED): RunState.RUNNING,
+    (RunState.INCOMPLETE, RunEvent.STARTED): RunState.RUNNING,
     (RunState.RUNNING, RunEvent.STOP_REQUESTED): RunState.STOPPING,
     (RunState.STOPPING, RunEvent.STOP_REQUESTED): RunState.STOPPING,
     (RunState.STOPPING, RunEvent.STOPPED): RunState.RESUMABLE,
@@ -49,13 +59,17 @@ TRANSITIONS: dict[tuple[RunState, RunEvent], RunState] = {
     (RunState.STOPPING, RunEvent.FAILED): RunState.FAILED,
     (RunState.RUNNING, RunEvent.FINISHED): RunState.FINISHED,
     (RunState.STOPPING, RunEvent.FINISHED): RunState.FINISHED,
+    (RunState.RUNNING, RunEvent.FINISHED_WITH_QUARANTINE): RunState.INCOMPLETE,
+    (RunState.STOPPING, RunEvent.FINISHED_WITH_QUARANTINE): RunState.INCOMPLETE,
     (RunState.IDLE, RunEvent.RESET): RunState.IDLE,
     (RunState.RESUMABLE, RunEvent.RESET): RunState.IDLE,
     (RunState.FAILED, RunEvent.RESET): RunState.IDLE,
     (RunState.FINISHED, RunEvent.RESET): RunState.IDLE,
+    (RunState.INCOMPLETE, RunEvent.RESET): RunState.IDLE,
     (RunState.RESUMABLE, RunEvent.REWOUND): RunState.RESUMABLE,
     (RunState.FAILED, RunEvent.REWOUND): RunState.RESUMABLE,
     (RunState.FINISHED, RunEvent.REWOUND): RunState.RESUMABLE,
+    (RunState.INCOMPLETE, RunEvent.REWOUND): RunState.RESUMABLE,
 }
 
 

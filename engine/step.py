@@ -14,14 +14,15 @@ if TYPE_CHECKING:
 
     from engine.batch import Batch
     from engine.jsonable import Json
-    from engine.policy import RetryPolicy
+    from engine.policy import OnError, RetryPolicy
 
 
 class BatchStep(ABC):
     """One step of a pipeline. Subclass it and write `process`; everything else has a default.
 
     The engine calls `setup` once before the first batch of a run, `process` once for each batch (and
-    again when a batch is retried or a run is resumed), `teardown` once at the end of the run, also after
+    again when a batch is retried or a run is resumed, and for parts of it while bad rows are looked for), `teardown`
+    once at the end of the run, also after
     a failure. Unless `concurrent` is true, `process` is called for one batch at a time, in batch order,
     though not always from the same thread.
 
@@ -43,6 +44,12 @@ class BatchStep(ABC):
 
     retry: RetryPolicy | None = None
     """When to try again; None takes the pipeline's own policy."""
+
+    on_error: OnError | None = None
+    """What to do with rows that this step can't process; None does as the pipeline says."""
+
+    timeout_seconds: float | None = None
+    """How long `process` may take for one batch; None for as long as it takes. See `StepTimedOut`."""
 
     def __init__(self, name: str) -> None:
         if not name or not isinstance(name, str):

@@ -230,6 +230,9 @@ class InlineExecutor:
     def __init__(self, window: int = 1) -> None:
         self.window = window
 
+    def prepare(self) -> None:
+        """Nothing is needed before the start."""
+
     def start(self, work: BatchWork, on_done: Callable[[], None]) -> None:
         """Remember the work."""
         self._work = work

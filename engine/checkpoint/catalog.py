@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from engine.checkpoint.head import Head
-from engine.checkpoint.manifest import Manifest, StepTiming
+from engine.checkpoint.manifest import Manifest, QuarantineFile, StepTiming
 from engine.checkpoint.records import FailureRecord, RunOutcome, RunRecord
 
 if TYPE_CHECKING:
@@ -140,6 +140,13 @@ class Catalog:
         """Drop the batches from `batch_id` on."""
         self._run("delete_batches_from", {"batch_id": batch_id})
 
+    def replace(self, manifest: Manifest, *, token: str, committed_at: datetime) -> bool:
+        """Put another result of the same batch in the place of the one with this token; False when it isn't there."""
+        if len(self._run("delete_batch", {"batch_id": manifest.batch_id, "token": token})) != 1:
+            return False
+        self.append_batches([manifest], committed_at)
+        return True
+
     def rewind(self, *, next_batch_id: int, next_row: int) -> None:
         """Drop the batches from `next_batch_id` on, put the frontier before them, and begin a generation."""
         self.delete_batches_from(next_batch_id)
@@ -165,6 +172,15 @@ class Catalog:
         """Return the manifest of one batch, None when it isn't committed."""
         manifests = self.batches(batch_id, batch_id)
         return manifests[0] if manifests else None
+
+    def rows_quarantined(self) -> int:
+        """Return how many source rows are in quarantine."""
+        ((rows,),) = self._run("count_quarantined")
+        return int(rows)
+
+    def quarantined(self) -> list[tuple[int, str]]:
+        """Return (batch id, token) of each batch that has rows in quarantine, in order."""
+        return [(batch_id, token) for batch_id, token in self._run("select_quarantined")]
 
     def pipeline(self) -> tuple[int, str] | None:
         """Return the newest revision and description of the pipeline; None before the first run."""
@@ -247,6 +263,8 @@ def _batch_row(manifest: Manifest) -> tuple[object, ...]:
         None if manifest.states is None else json.dumps(manifest.states),
         manifest.bytes_written,
         manifest.checksum,
+        manifest.rows_quarantined,
+        json.dumps([asdict(one) for one in manifest.quarantine]) if manifest.quarantine else None,
     )
 
 
@@ -256,6 +274,7 @@ def _manifest(row: tuple[Any, ...]) -> Manifest:
     values[10] = tuple(StepTiming(tuple(steps), *rest) for steps, *rest in json.loads(row[10]))
     values[11] = row[11] and json.loads(row[11])
     values[12] = row[12] and json.loads(row[12])
+    values[16] = tuple(QuarantineFile(**one) for one in json.loads(row[16])) if row[16] else ()
     return Manifest(*values)
 
 

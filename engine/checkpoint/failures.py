@@ -26,22 +26,30 @@ REPAIR_HINT = (
     "The results are in the parts beside it: `batch-pipeline verify --repair` makes the catalog anew from them."
 )
 
+_OF_THE_DISK = ("Permission denied", "Read-only file system", "Input/output error", "fsync failed")
+_LOOK_ABOVE = "The error before this one says why; the next run opens it anew."
+
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 def translate(path: Path, error: BaseException) -> CheckpointError:
     """Return the error to raise in place of what the disk or DuckDB raised at `path`."""
     if isinstance(error, OSError):
-        if error.errno in _FULL or error.errno == errno.EFBIG:
-            return DiskFull(path, error)
-        return CheckpointNotWritable(path, error)
+        full = error.errno in _FULL or error.errno == errno.EFBIG
+        return DiskFull(path, error) if full else CheckpointNotWritable(path, error)
     text = str(error)
-    if "No space left" in text or "File too large" in text or "Disk quota" in text:
+    if any(words in text for words in ("No space left", "File too large", "Disk quota")):
         return DiskFull(path, error)
-    if isinstance(error, duckdb.IOException) and any(
-        words in text for words in ("Permission denied", "Read-only file system", "Cannot open file", "read-only")
-    ):
+    # Some of these come inside a TransactionException: the disk failed under a commit.
+    of_a_file = isinstance(error, duckdb.IOException) and ("Cannot open file" in text or "read-only" in text)
+    if of_a_file or any(words in text for words in _OF_THE_DISK):
         return CheckpointNotWritable(path, error)
+    return _of_the_catalog(path, error, text)
+
+
+def _of_the_catalog(path: Path, error: BaseException, text: str) -> CheckpointError:
+    if "Connection already closed" in text:
+        return CheckpointError(path, "the catalog was closed after an earlier error", hint=_LOOK_ABOVE)
     if any(words in text for words in ("Could not set lock on file", "Unique file handle", "different configuration")):
         held = re.search(r"held in (.+ \(PID \d+\))", text)
         return CheckpointLocked(path, held[1] if held else "another DuckDB connection of this process")

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _PART = re.compile(r"part-(\d{12,})\.parquet")
+_QUARANTINE = re.compile(r"batch-(\d{12,})-([0-9a-f]+)-(\d+)\.parquet")
 _TEMPORARY_PART = re.compile(r"\.part-(\d{12,})-([0-9a-f]+)\.tmp")
 
 
@@ -57,6 +58,21 @@ class Layout:
     def results(self) -> Path:
         """The folder of the parts."""
         return self.folder / "results"
+
+    @property
+    def quarantine(self) -> Path:
+        """The folder of the rows that no step could process; it is made when there are any."""
+        return self.folder / "quarantine"
+
+    def quarantine_file(self, batch_id: int, token: str, number: int) -> Path:
+        """One file of such rows. It has this name from the start: the catalog tells whether it counts, by its token."""
+        return self.quarantine / f"batch-{batch_id:012d}-{token}-{number}.parquet"
+
+    @staticmethod
+    def parse_quarantine_file(name: str) -> tuple[int, str] | None:
+        """Return batch id and token in the name of a quarantine file, or None for any other name."""
+        match = _QUARANTINE.fullmatch(name)
+        return (int(match[1]), match[2]) if match else None
 
     def part(self, batch_id: int) -> Path:
         """The committed results of a batch."""

@@ -18,7 +18,7 @@ import duckdb
 from engine import durable
 from engine.checkpoint import guard, opening
 from engine.checkpoint.catalog import Catalog
-from engine.checkpoint.failures import translated
+from engine.checkpoint.failures import REPAIR_HINT, translated
 from engine.errors import CheckpointCorrupt
 
 if TYPE_CHECKING:
@@ -79,10 +79,13 @@ class Ledger:
 
     # --- moving the frontier ------------------------------------------------------------------------
 
-    def append(self, manifests: Sequence[Manifest], *, replaces_last: bool = False) -> None:
+    def append(
+        self, manifests: Sequence[Manifest], *, replaces_last: bool = False, pipeline: str | None = None
+    ) -> None:
         """Commit batches in one transaction. Their parts are durable, under whatever name.
 
-        `replaces_last` says that the first one takes the place of the last committed batch.
+        `replaces_last` says that the first one takes the place of the last committed batch. `pipeline` describes the
+        one that made them; it is recorded with them unless it is the one on record, and None when that is known.
 
         Raises:
             RowsNotContiguous: a batch that isn't the next one; nothing is committed.
@@ -103,6 +106,7 @@ class Ledger:
                         self.layout.catalog, "the frontier in the catalog is not where this run left it"
                     )
                 self.catalog.append_batches(manifests, datetime.now(UTC))
+                self._record(pipeline, manifests[-1].run_id)
         except duckdb.Error:
             # A failed fsync may come after the commit has landed. Only a new look can tell; the token because a
             # batch that was done again has the id and may have the rows of the one before it.
@@ -113,15 +117,43 @@ class Ledger:
         else:
             self.head = after
 
+    def replace(self, manifest: Manifest, *, token: str, pipeline: str | None = None) -> None:
+        """Put another result of a committed batch in its place, in one transaction. The head stays.
+
+        `pipeline` as in `append`.
+
+        Raises:
+            CheckpointCorrupt: the batch isn't there with this token; nothing is changed.
+            duckdb.Error: nothing is changed, and the catalog is connected again.
+        """
+        try:
+            with self.catalog.transaction():
+                if not self.catalog.replace(manifest, token=token, committed_at=datetime.now(UTC)):
+                    raise CheckpointCorrupt(
+                        self.layout.catalog, f"batch {manifest.batch_id} is not in the catalog as it was found"
+                    )
+                self._record(pipeline, manifest.run_id)
+        except duckdb.Error:
+            self._reconnect()
+            now = self.catalog.batch(manifest.batch_id)
+            if now is None or now.token != manifest.token:
+                raise
+
     def rewind(self, *, next_batch_id: int, next_row: int) -> None:
         """Drop the batches from `next_batch_id` on and begin a generation, in one transaction."""
         with self.catalog.transaction():
             self.catalog.rewind(next_batch_id=next_batch_id, next_row=next_row)
         self.head = self.catalog.head()
 
+    def _record(self, pipeline: str | None, run_id: int) -> None:
+        recorded = self.catalog.pipeline()
+        if pipeline and (recorded is None or recorded[1] != pipeline):
+            self.catalog.add_pipeline(recorded[0] + 1 if recorded else 1, run_id, pipeline)
+
     def _reconnect(self) -> None:
         with suppress(Exception):  # the handle is broken; whatever closing says changes nothing
             self.catalog.close()
+        self._log_secured = False  # opening may have made another one
         self.catalog = Catalog(self.layout.catalog)
         self.head = self.catalog.head()
 
@@ -143,3 +175,19 @@ class Ledger:
             if not self.layout.guard.exists():
                 self.catalog = Catalog(self.layout.catalog)
                 self._log_secured = False
+
+
+def row_after(catalog: Catalog, layout: Layout, batch_id: int) -> int:
+    """Return the source row after this committed batch, 0 for -1.
+
+    Raises:
+        CheckpointCorrupt: the catalog has lost the batch; a frontier there would begin at a row that nobody knows.
+    """
+    if batch_id < 0:
+        return 0
+    manifest = catalog.batch(batch_id)
+    if manifest is None:
+        raise CheckpointCorrupt(
+            layout.catalog, f"the catalog has no batch {batch_id}, which is behind its frontier", hint=REPAIR_HINT
+        )
+    return manifest.end_row + 1

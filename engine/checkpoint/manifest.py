@@ -26,6 +26,25 @@ class StepTiming:
 
 
 @dataclass(frozen=True, slots=True)
+class QuarantineFile:
+    """One file of rows that were taken out of a batch: what it holds, and how a replay takes them up again.
+
+    `step` is where the first of them failed, with `error`. `from_step` names the first step that the rows go through
+    again. `whole` says that they are the batch's rows at that step, all of them, and not single ones. `obstacle` says
+    why they can't be replayed, empty when they can.
+    """
+
+    rows: int
+    step: str
+    error: str
+    from_step: str
+    whole: bool = False
+    obstacle: str = ""
+    bytes_written: int = 0
+    checksum: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """One batch with its results written under a temporary name, ready to be committed.
 
@@ -33,7 +52,8 @@ class Manifest:
     `generation` counts the rewinds and resets before it. `cursor` is where the source stands after the
     batch, None for a source without one; `states` are the snapshots of the stateful steps, by name.
     `write_seconds` is 0 in a manifest that was read from a part, which can't know it.
-    `bytes_written` and `checksum` (CRC-32 of the file, 8 hex digits) are those of the part.
+    `bytes_written` and `checksum` (CRC-32 of the file, 8 hex digits) are those of the part. `rows_quarantined` of the
+    source rows are in the files of `quarantine` instead of the results.
     """
 
     batch_id: int
@@ -51,6 +71,8 @@ class Manifest:
     states: Mapping[str, Json] | None = None
     bytes_written: int = 0
     checksum: str = ""
+    rows_quarantined: int = 0
+    quarantine: tuple[QuarantineFile, ...] = ()
 
     @property
     def rows_in(self) -> int:
@@ -77,4 +99,5 @@ class Manifest:
         timings = tuple(
             StepTiming(tuple(t["steps"]), t["seconds"], t["rows_in"], t["rows_out"]) for t in content.pop("timings")
         )
-        return cls(timings=timings, **content)
+        quarantine = tuple(QuarantineFile(**one) for one in content.pop("quarantine"))
+        return cls(timings=timings, quarantine=quarantine, **content)

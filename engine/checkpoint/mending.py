@@ -9,12 +9,13 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from engine.checkpoint import guard, parts, recovery
+from engine.checkpoint import guard, parts, quarantine, recovery
 from engine.checkpoint.failures import REPAIR_HINT
 from engine.checkpoint.layout import new_token
 from engine.errors import CheckpointCorrupt
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from engine.checkpoint.catalog import Catalog
@@ -83,28 +84,56 @@ def _mend_parts(ledger: Ledger) -> list[str]:
             hint="Put them back, or run `batch-pipeline verify --repair` to go back to the batch before the "
             "first missing one.",
         )
+    notices = _take_back_replays(ledger, to_do)
     _check_last_part(ledger, to_do)
-    notices = [_set_aside(layout.part(batch_id)) for batch_id in to_do.set_aside]
+    notices += [_set_aside(layout.part(batch_id)) for batch_id in to_do.set_aside]
     for batch_id, token in to_do.delete_temporary:
         layout.temporary_part(batch_id, token).unlink()
     for batch_id in to_do.delete_parts:
         layout.part(batch_id).unlink()
     parts.publish(layout, to_do.publish)
     if to_do.take_back:
-        ledger.append(to_do.take_back)
-        _take_back_pipeline(ledger, to_do.take_back[-1])
+        ledger.append(to_do.take_back, pipeline=_pipeline_of(layout.part(to_do.take_back[-1].batch_id)))
         notices.append(
             f"the catalog's log had lost {len(to_do.take_back)} committed batches; they were taken back in from "
             "their parts"
         )
+    quarantine.sweep(layout, ledger.catalog)
     return notices
+
+
+def lost_replays(layout: Layout, catalog: Catalog, to_do: recovery.Plan, key: str) -> Iterator[tuple[Manifest, str]]:
+    """Yield the replays that the catalog's log has lost, as their parts tell them, each with the token on record.
+
+    Only replays change a part behind the frontier and leave its rows and generation as they are.
+    """
+    waiting = {manifest.batch_id for manifest in to_do.publish}
+    for batch_id, token in catalog.quarantined():
+        if batch_id in waiting or parts.read_token(layout.part(batch_id)) in {None, token}:
+            continue
+        recorded, own = catalog.batch(batch_id), parts.read_own(layout, batch_id, key)
+        if recorded is not None and own is not None and _same_rows(recorded, own):
+            yield own, token
+
+
+def _same_rows(one: Manifest, other: Manifest) -> bool:
+    return (one.generation, one.start_row, one.end_row) == (other.generation, other.start_row, other.end_row)
+
+
+def _take_back_replays(ledger: Ledger, to_do: recovery.Plan) -> list[str]:
+    lost = list(lost_replays(ledger.layout, ledger.catalog, to_do, ledger.key))
+    for own, token in lost:
+        ledger.replace(own, token=token, pipeline=_pipeline_of(ledger.layout.part(own.batch_id)))
+    if not lost:
+        return []
+    return [f"the catalog's log had lost replays of quarantined rows in {len(lost)} batches; they were taken back in"]
 
 
 def _check_last_part(ledger: Ledger, to_do: recovery.Plan) -> None:
     """Refuse a catalog whose log has lost a rewind or a replacement: the parts tell of a later history.
 
     The last part is enough. Tokens are unique, and whatever puts other parts in the place of committed ones
-    goes on to the last of them.
+    goes on to the last of them; but for replays, which are seen to before.
     """
     last = ledger.last_manifest()
     if last is None or last in to_do.publish:
@@ -127,9 +156,6 @@ def _set_aside(part: Path) -> str:
     return f"{part.name} is beyond the frontier and no part of this: renamed to {aside.name}"
 
 
-def _take_back_pipeline(ledger: Ledger, manifest: Manifest) -> None:
-    """Record the pipeline that made this part, unless the catalog still knows it."""
-    pipeline = parts.read_metadata(ledger.layout.part(manifest.batch_id))[1].get("pipeline")
-    recorded = ledger.catalog.pipeline()
-    if pipeline and (recorded is None or recorded[1] != pipeline):
-        ledger.catalog.add_pipeline(recorded[0] + 1 if recorded else 1, manifest.run_id, pipeline)
+def _pipeline_of(part: Path) -> str | None:
+    """Return the description of the pipeline that made this part."""
+    return parts.read_metadata(part)[1].get("pipeline")

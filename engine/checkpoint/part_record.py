@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.checkpoint import parts
-from engine.checkpoint.loss import Loss
 from engine.checkpoint.salvage import read_whole
 
 if TYPE_CHECKING:
@@ -20,11 +19,7 @@ _MOST_FAULTS = 20
 
 
 class PartsAgainstRecord:
-    """Looks at the parts of the checkpoint `key`, in batch order, one at a time.
-
-    `first_bad` is the first batch whose part can't be used, None while there is none; `loss` counts it and
-    all behind it.
-    """
+    """Looks at the parts of the checkpoint `key`, in batch order, one at a time."""
 
     def __init__(self, layout: Layout, key: str) -> None:
         self._layout = layout
@@ -34,11 +29,9 @@ class PartsAgainstRecord:
         self.count = 0
         self.good = 0
         self.bytes_found = 0
-        self.first_bad: int | None = None
-        self.loss = Loss()
 
-    def look_at(self, manifest: Manifest) -> None:
-        """Look at the part of the next batch; `manifest` is the catalog's record of it."""
+    def look_at(self, manifest: Manifest) -> bool:
+        """Look at the part of the next batch, say whether it can be used; `manifest` is the catalog's record of it."""
         path = self._layout.temporary_part(manifest.batch_id, manifest.token)
         if not path.exists():  # else it is committed and waits for its name, whatever bears that name now
             path = self._layout.part(manifest.batch_id)
@@ -48,10 +41,7 @@ class PartsAgainstRecord:
             self.good += 1
         elif len(self._faults) < _MOST_FAULTS:
             self._faults.append(f"batch {manifest.batch_id}: {fault}")
-        if fault and self.first_bad is None:
-            self.first_bad = manifest.batch_id
-        if self.first_bad is not None:
-            self.loss = self.loss.plus([manifest])
+        return not fault
 
     def faults(self) -> tuple[str, ...]:
         """Return a sentence for each part that can't be used, the first ones if they are many."""

@@ -106,13 +106,26 @@ def read_metadata(path: Path) -> tuple[Manifest, dict[str, str]]:
     Raises:
         ValueError: the file is damaged, or no part of ours.
     """
+    manifest, checkpoint = _metadata(path)
+    return manifest.with_part(bytes_written=path.stat().st_size, checksum=checksum(path)), checkpoint
+
+
+def read_token(path: Path) -> str | None:
+    """Return the token of the attempt that wrote a part, without reading all of it; None when it is unreadable."""
+    try:
+        return _metadata(path)[0].token
+    except ValueError:
+        return None
+
+
+def _metadata(path: Path) -> tuple[Manifest, dict[str, str]]:
     try:
         metadata = pl.read_parquet_metadata(path)
         manifest = Manifest.from_json(metadata[_MANIFEST_KEY])
         checkpoint = json.loads(metadata[_CHECKPOINT_KEY])
     except (pl.exceptions.PolarsError, OSError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path.name} is not a readable part: {error}") from error
-    return manifest.with_part(bytes_written=path.stat().st_size, checksum=checksum(path)), checkpoint
+    return manifest, checkpoint
 
 
 def read_own(layout: Layout, batch_id: int, key: str) -> Manifest | None:

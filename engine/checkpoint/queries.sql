@@ -24,12 +24,21 @@ UPDATE frontier SET next_batch_id = $next_batch_id, next_row = $next_row, genera
 -- name: delete_batches_from
 DELETE FROM batches WHERE batch_id >= $batch_id;
 
+-- name: delete_batch
+DELETE FROM batches WHERE batch_id = $batch_id AND token = $token RETURNING batch_id;
+
+-- name: count_quarantined
+SELECT coalesce(sum(rows_quarantined), 0) FROM batches WHERE rows_quarantined > 0;
+
+-- name: select_quarantined
+SELECT batch_id, token FROM batches WHERE rows_quarantined > 0 ORDER BY batch_id;
+
 -- name: count_batches
 SELECT count(*), coalesce(max(batch_id), -1), coalesce(sum(rows_out), 0) FROM batches;
 
 -- name: select_batches
 SELECT batch_id, start_row, end_row, rows_out, run_id, generation, token, attempts, fetch_seconds, write_seconds,
-       timings, "cursor", states, bytes_written, checksum
+       timings, "cursor", states, bytes_written, checksum, rows_quarantined, quarantine
 FROM batches WHERE batch_id BETWEEN $first_batch_id AND $last_batch_id ORDER BY batch_id;
 
 -- name: select_pipeline

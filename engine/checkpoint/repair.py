@@ -1,7 +1,8 @@
 """Make a checkpoint whole again: decided from a report, then done. The caller holds the lock throughout.
 
 the catalog is missing or damaged    made anew from the parts that follow each other from batch 0 on
-a part is missing or damaged         back to the batch before it
+a part, or a file of the quarantine, is missing or damaged
+                                     back to the batch before it
 the mirror, leftovers of a crash     the next opening does it
 
 Nothing that can't be made again is deleted: a damaged catalog is moved aside. What lies beyond the batches
@@ -24,6 +25,7 @@ from engine.checkpoint.catalog import SOFTWARE, Catalog
 from engine.checkpoint.failures import translate
 from engine.checkpoint.head import Head
 from engine.checkpoint.layout import Layout, new_token
+from engine.checkpoint.ledger import row_after
 from engine.checkpoint.loss import PAGE, Loss
 from engine.checkpoint.salvage import Salvaged, salvage
 from engine.errors import CheckpointCorrupt
@@ -87,9 +89,9 @@ def carry_out(layout: Layout, repair: Repair) -> list[str]:
 def _rewind(layout: Layout, batches: int) -> list[str]:
     catalog = Catalog(layout.catalog)
     try:
-        kept = catalog.batch(batches - 1)
+        next_row = row_after(catalog, layout, batches - 1)
         with catalog.transaction():
-            catalog.rewind(next_batch_id=batches, next_row=kept.end_row + 1 if kept else 0)
+            catalog.rewind(next_batch_id=batches, next_row=next_row)
     finally:
         catalog.close()
     return [f"the frontier is at batch {batches - 1} now" if batches else "the frontier is at the very start now"]

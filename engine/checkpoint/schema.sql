@@ -18,7 +18,8 @@ CREATE TABLE frontier (
 );
 
 -- One row for each committed batch. Rows are source rows, both ends inclusive. `timings` is a list of
--- [[steps…], seconds, rows in, rows out]; `cursor` and `states` are JSON.
+-- [[steps…], seconds, rows in, rows out]; `cursor` and `states` are JSON, and so is `quarantine`: a list of the
+-- batch's files of rows that no step could process, NULL when there are none.
 CREATE TABLE batches (
     batch_id BIGINT NOT NULL CHECK (batch_id >= 0),
     start_row BIGINT NOT NULL CHECK (start_row >= 0),
@@ -35,8 +36,11 @@ CREATE TABLE batches (
     states VARCHAR,
     bytes_written BIGINT NOT NULL CHECK (bytes_written > 0),
     checksum VARCHAR NOT NULL CHECK (length(checksum) = 8),
+    rows_quarantined BIGINT NOT NULL CHECK (rows_quarantined >= 0),
+    quarantine VARCHAR,
     committed_at TIMESTAMPTZ NOT NULL,
-    CHECK (end_row >= start_row - 1)
+    CHECK (end_row >= start_row - 1),
+    CHECK ((rows_quarantined > 0) = (quarantine IS NOT NULL))
 );
 
 -- What the pipeline was, each time that it became another one; the newest row counts.

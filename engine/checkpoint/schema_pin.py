@@ -48,6 +48,13 @@ class SchemaPin:
             raise SchemaDrift(self.step, batch_id, differences)
         return frame.cast(self._schema)
 
+    def nothing(self, batch_id: int) -> pl.DataFrame | None:
+        """Return a frame with the pinned columns and no row, None when nobody pins them before this batch."""
+        if self._schema is None and batch_id <= self._first_batch_id:
+            return None
+        self._settled.wait()
+        return None if self._schema is None else pl.DataFrame(schema=self._schema)
+
     def give_up(self, batch_id: int) -> None:
         """Let everyone go who waits behind this batch, if it is the one that they wait for."""
         if batch_id <= self._first_batch_id:

@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING, Self
 import polars as pl
 
 from engine import durable
-from engine.checkpoint import guard, mending, mirror, opening, parts, recovery
+from engine.checkpoint import guard, mending, mirror, opening, parts, quarantine, recovery
 from engine.checkpoint.catalog import SOFTWARE
 from engine.checkpoint.failures import REPAIR_HINT, translated
 from engine.checkpoint.history import History
 from engine.checkpoint.layout import Layout
-from engine.checkpoint.ledger import Ledger
+from engine.checkpoint.ledger import Ledger, row_after
 from engine.checkpoint.lock import CheckpointLock
 from engine.errors import CheckpointCorrupt, CheckpointError, NothingToRewind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from engine.checkpoint.head import Head
@@ -150,6 +150,19 @@ class CheckpointStore:
         with self._ledger.reading() as catalog:
             return catalog.count_batches()[2]
 
+    def rows_quarantined(self) -> int:
+        """Return how many rows are in quarantine."""
+        with self._ledger.reading() as catalog:
+            return catalog.rows_quarantined()
+
+    def quarantined_batches(self) -> Iterator[Manifest]:
+        """Yield the manifests of the batches that have rows in quarantine, in order."""
+        with self._ledger.reading() as catalog:
+            for batch_id, _ in catalog.quarantined():
+                manifest = catalog.batch(batch_id)
+                if manifest is not None:
+                    yield manifest
+
     def batches(self, first_batch_id: int, last_batch_id: int) -> list[Manifest]:
         """Return the manifests of committed batches, both ids inclusive, in order."""
         with self._ledger.reading() as catalog:
@@ -175,8 +188,27 @@ class CheckpointStore:
             self._ledger.secure_log()
             parts.publish(self.layout, manifests)
             self._write_mirror(self._ledger.head)
-        if guard.needs_compacting(self.layout):
-            self.compact()
+            if guard.needs_compacting(self.layout):
+                self._ledger.compact()
+
+    def replace(self, manifest: Manifest, *, token: str) -> None:
+        """Put another result of a committed batch, the one with this token, in its place: results and quarantine.
+
+        The new part is durable under its temporary name, and so are the new files of the quarantine. The frontier
+        stays.
+
+        Raises:
+            CheckpointCorrupt: the batch isn't committed with this token; nothing is changed.
+            DiskFull, CheckpointNotWritable: nothing is changed, and the store is still usable.
+        """
+        with translated(self.layout.catalog):
+            durable.fsync_path(self.layout.results)
+            self._ledger.replace(manifest, token=token)
+            self._ledger.secure_log()
+            parts.publish(self.layout, [manifest])
+            quarantine.drop(self.layout, manifest.batch_id, token)
+            if guard.needs_compacting(self.layout):
+                self._ledger.compact()
 
     def compact(self) -> None:
         """Fold the catalog's log into its file, under a copy."""
@@ -195,6 +227,7 @@ class CheckpointStore:
                 manifest = catalog.batch(batch_id)
                 if manifest is None or manifest.token != token:
                     self.layout.temporary_part(batch_id, token).unlink(missing_ok=True)
+            quarantine.sweep(self.layout, catalog)
 
     # --- back ---------------------------------------------------------------------------------------
 
@@ -203,6 +236,7 @@ class CheckpointStore:
 
         Raises:
             NothingToRewind: `batch_id` isn't behind the frontier.
+            CheckpointCorrupt: the catalog has lost that batch; nothing is changed.
         """
         before = self._ledger.head
         dropped = before.next_batch_id - 1 - batch_id
@@ -212,8 +246,7 @@ class CheckpointStore:
                 hint="Name a batch that is committed, or -1 for the very start.",
             )
         with self._ledger.reading() as catalog:
-            kept = catalog.batch(batch_id)
-            next_row = kept.end_row + 1 if kept else 0
+            next_row = row_after(catalog, self.layout, batch_id)
             # The mirror goes back first: it may lag behind the catalog, but is never ahead of it.
             self._write_mirror(replace(before, next_batch_id=batch_id + 1, next_row=next_row))
             self._ledger.rewind(next_batch_id=batch_id + 1, next_row=next_row)
@@ -221,5 +254,6 @@ class CheckpointStore:
             # Committed: a crash from here on leaves parts of an older generation, which opening deletes.
             for gone in range(batch_id + 1, batch_id + 1 + dropped):
                 self.layout.part(gone).unlink(missing_ok=True)
+            quarantine.sweep(self.layout, catalog)
             durable.fsync_path(self.layout.results)
         return dropped

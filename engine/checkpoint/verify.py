@@ -13,22 +13,24 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from engine.checkpoint import guard, mending, opening, parts, recovery
+from engine.checkpoint import guard, mending, opening, parts, quarantine, recovery
 from engine.checkpoint.catalog import Catalog
 from engine.checkpoint.failures import translate
 from engine.checkpoint.layout import Layout
 from engine.checkpoint.lock import CheckpointLock
 from engine.checkpoint.loss import PAGE, Loss
 from engine.checkpoint.part_record import PartsAgainstRecord
+from engine.checkpoint.quarantine_record import QuarantineAgainstRecord, faults_of
 from engine.checkpoint.salvage import Salvaged, read_whole, salvage
 from engine.errors import CheckpointCorrupt, CheckpointForeign, FrontierUnreadable
 from engine.frontier import Frontier
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from engine.checkpoint.head import Head
+    from engine.checkpoint.manifest import Manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +56,14 @@ class Report:
     mirror: Check
     usable_batches: int
     loss: Loss
+    quarantine: Check | None = None
+    """None when there is no quarantine."""
 
     @property
     def checks(self) -> tuple[Check, ...]:
-        """In the order in which they were made."""
-        return self.catalog, self.parts, self.mirror
+        """In the order in which they are told."""
+        quarantine = () if self.quarantine is None else (self.quarantine,)
+        return self.catalog, self.parts, *quarantine, self.mirror
 
     @property
     def sound(self) -> bool:
@@ -128,7 +133,10 @@ def _against_catalog(layout: Layout, catalog: Catalog, notes: tuple[str, ...]) -
     key = opening.check_identity(layout.catalog, catalog)
     head = catalog.head()
     plan = mending.plan(layout, catalog, head, key)
-    record = PartsAgainstRecord(layout, key)
+    replayed = {own.batch_id: own for own, _ in mending.lost_replays(layout, catalog, plan, key)}
+    record, rows_out_of = PartsAgainstRecord(layout, key), QuarantineAgainstRecord(layout)
+    first_bad: int | None = None
+    loss = Loss()
     expected_row = 0
     for first in range(0, head.next_batch_id, PAGE):
         page = catalog.batches(first, min(first + PAGE, head.next_batch_id) - 1)
@@ -136,7 +144,11 @@ def _against_catalog(layout: Layout, catalog: Catalog, notes: tuple[str, ...]) -
             if (manifest.batch_id, manifest.start_row) != (batch_id, expected_row):
                 raise CheckpointCorrupt(layout.catalog, f"the catalog's record breaks off before batch {batch_id}")
             expected_row = manifest.end_row + 1
-            record.look_at(manifest)
+            counts = replayed.get(batch_id, manifest)  # what the next opening takes back in
+            if not (record.look_at(counts) & rows_out_of.look_at(counts)) and first_bad is None:
+                first_bad = batch_id
+            if first_bad is not None:
+                loss = loss.plus([manifest])
     count, last, rows_out = catalog.count_batches()
     if (count, last, expected_row) != (head.next_batch_id, head.next_batch_id - 1, head.next_row):
         raise CheckpointCorrupt(
@@ -147,14 +159,35 @@ def _against_catalog(layout: Layout, catalog: Catalog, notes: tuple[str, ...]) -
     found = f"opens; {count:,} batches without a gap, {head.next_row:,} source rows, {rows_out:,} result rows"
     return Report(
         catalog=Check("catalog", found, notes=notes),
-        parts=_parts_check(layout, record, plan),
+        parts=_parts_check(layout, record, plan, len(replayed)),
         mirror=_mirror(layout, head, plan),
-        usable_batches=head.next_batch_id if record.first_bad is None else record.first_bad,
-        loss=record.loss,
+        usable_batches=head.next_batch_id if first_bad is None else first_bad,
+        loss=loss,
+        quarantine=_quarantine_check(layout, catalog, rows_out_of, plan, replayed.values()),
     )
 
 
-def _parts_check(layout: Layout, record: PartsAgainstRecord, plan: recovery.Plan) -> Check:
+def _quarantine_check(
+    layout: Layout,
+    catalog: Catalog,
+    record: QuarantineAgainstRecord,
+    plan: recovery.Plan,
+    replayed: Iterable[Manifest],
+) -> Check | None:
+    taken_back = [(one.batch_id, one.token) for one in (*plan.take_back, *replayed)]
+    leftovers = quarantine.leftovers(layout, catalog, besides=taken_back)
+    if not record.files and not leftovers:
+        return None
+    found = (
+        f"{record.rows:,} rows in {record.files:,} files of {record.batches:,} batches, with recorded size and CRC-32"
+        if record.files
+        else "nothing in it"
+    )
+    notes = (f"{len(leftovers):,} files that no committed batch names; the next run deletes them",) if leftovers else ()
+    return Check("quarantine", found, record.faults(), notes)
+
+
+def _parts_check(layout: Layout, record: PartsAgainstRecord, plan: recovery.Plan, replayed: int) -> Check:
     notes = [
         f"{len(those):,} {what}"
         for those, what in (
@@ -165,6 +198,8 @@ def _parts_check(layout: Layout, record: PartsAgainstRecord, plan: recovery.Plan
         )
         if those
     ]
+    if replayed:
+        notes.append(f"{replayed:,} parts of replays that the catalog's log has lost; the next run takes them back in")
     strays = [f"{layout.part(batch_id).name} is beyond the frontier and not ours" for batch_id in plan.set_aside]
     found = (
         f"{record.good:,} of {record.count:,} present, with recorded size and CRC-32, readable; "
@@ -207,6 +242,8 @@ def _without_catalog(layout: Layout, error: CheckpointCorrupt | CheckpointForeig
         try:
             following = salvage(layout, usable, previous)
             read_whole(layout.part(usable), following.manifest)
+            for fault in faults_of(layout, following.manifest):
+                raise ValueError(fault)
         except ValueError as broken:
             faults = (f"batch {usable}: {broken}",)
             break

@@ -72,6 +72,10 @@ def _status(where: Place, standing: "Standing") -> Iterator[str]:
     yield f"state         {standing.state}"
     if standing.held_by:
         yield f"held by       {safe(standing.held_by)}"
+    if where.pipeline is not None:
+        yield f"source        {safe(where.pipeline.source)}"
+        for title, sink in zip(_titles("sinks"), where.pipeline.sinks, strict=False):
+            yield f"{title}{safe(sink.name)}"
     yield f"checkpoint    {safe(str(where.folder))}"
     yield f"frontier      {frontier_in_words(frontier.last_completed_batch_id, done, to_go)}{share}"
     for title, (name, batch_id) in zip(_titles("steps"), frontier.step_states.items(), strict=False):

@@ -16,13 +16,16 @@ if TYPE_CHECKING:
 
 
 class Executor(Protocol):
-    """Runs batches. Call order: `start`, any number of `submit`, `shutdown`; all from the runner's thread."""
+    """Runs batches. Call order: `prepare`, `start`, `submit` for each batch, `shutdown`; all from the runner's thread."""
 
     workers: int
     """How many batches are worked on at the same time."""
 
     window: int
     """How many batches may be submitted and not yet committed: the back-pressure."""
+
+    def prepare(self) -> None:
+        """Connect to whatever does the work, so that `workers` and `window` are known. Called once before `start`."""
 
     def start(self, work: BatchWork, on_done: Callable[[], None]) -> None:
         """Get ready. `on_done` is to be called, from any thread, whenever a submitted batch is done."""

@@ -8,47 +8,53 @@ once, a turnstile lets batches through it one at a time, in order.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import polars as pl
-
-from engine.batch import Batch
 from engine.checkpoint.manifest import StepTiming
-from engine.errors import StepFailed, StepResultInvalid
+from engine.errors import StepFailed
 from engine.events import StepFinished
-from engine.executors import retrying
-from engine.executors.signals import Abandoned, Turnstile
-from engine.jsonable import stored
+from engine.executors.link import Link, grouped, in_segments
+from engine.executors.rescue import Place, Rescuer
+from engine.executors.signals import Abandoned
 from engine.policy import NEVER
-from engine.step import LazyBatchStep, StatefulBatchStep
-
-# A filter or selection pushed ahead of an earlier step would skip rows and columns on which that step raises
-# when it runs by itself, and a bad value would pass without a word.
-_AS_WRITTEN = pl.QueryOptFlags(predicate_pushdown=False, projection_pushdown=False)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import polars as pl
+
+    from engine.batch import Batch
     from engine.events import Listener
+    from engine.executors.isolation import SetAside
     from engine.executors.signals import StopSignal
     from engine.jsonable import Json
-    from engine.policy import RetryPolicy
+    from engine.policy import Quarantine, RetryPolicy
     from engine.step import BatchStep
 
 
 @dataclass(frozen=True, slots=True)
 class Processed:
-    """What the whole chain made of a batch."""
+    """What the whole chain made of a batch.
 
-    frame: pl.DataFrame
+    `frame` is None when every row was taken out before anybody could tell what columns come out. `dropped` counts the
+    rows that steps left out, less those that they added.
+    """
+
+    frame: pl.DataFrame | None
     timings: tuple[StepTiming, ...]
     states: dict[str, Json] | None
     attempts: int
+    dropped: int = 0
+    set_aside: tuple[SetAside, ...] = ()
 
 
 class StepChain:
-    """Takes batches through all steps. `states` are what the stateful steps were restored from, by name."""
+    """Takes batches through all steps. `states` are what the stateful steps were restored from, by name.
+
+    Steps go one by one through *links*: a link is a step, or neighbours that are run as one. Links that are row-wise
+    and stand together make a *segment*, whose rows can be tried apart when one of them fails.
+    """
 
     def __init__(
         self,
@@ -59,10 +65,16 @@ class StepChain:
         stop: StopSignal,
         emit: Listener,
         states: Mapping[str, Json] | None = None,
+        quarantine: Quarantine | None = None,
     ) -> None:
         self._stop = stop
         self._emit = emit
-        self._links = [_Link(tuple(group), first_batch_id, retry or NEVER, states or {}) for group in _grouped(steps)]
+        self._rescuer = Rescuer(steps, retry=retry or NEVER, quarantine=quarantine)
+        groups = grouped(steps, apart=self._rescuer.active)
+        self._links = [
+            Link(tuple(group), first_batch_id, retry or NEVER, states or {}, stop=stop, emit=emit) for group in groups
+        ]
+        self._segments = in_segments(self._links)
 
     @property
     def ordered(self) -> bool:
@@ -74,30 +86,100 @@ class StepChain:
 
         Raises:
             StepFailed: a step raised; the first one that did.
+            QuarantineFull: more rows fail than may be taken out.
             StepResultInvalid: a step returned something that isn't its batch.
             Abandoned: the run is stopping, or an earlier batch failed.
         """
-        timings: list[StepTiming] = []
-        states: dict[str, Json] = {}
-        attempts = 1
-        for link in self._links:
-            if self._stop.now:
-                raise Abandoned
-            started = time.perf_counter()
-            rows_in = batch.data.height
-            batch, tries = link.process(batch, states, self._stop, self._emit)
-            seconds = time.perf_counter() - started
-            timings.append(StepTiming(link.names, seconds, rows_in, batch.data.height))
-            attempts = max(attempts, tries)
-            self._announce(link, batch, rows_in, seconds)
-        return Processed(batch.data, tuple(timings), states or None, attempts)
+        passage = _Passage()
+        current: Batch | None = batch
+        for segment in self._segments:
+            if current is None:
+                self._pass_by(batch, segment, passage)
+            else:
+                current = self._through(segment, current, passage)
+        return Processed(
+            passage.results(current),
+            tuple(passage.timings),
+            passage.states or None,
+            passage.attempts,
+            passage.dropped,
+            tuple(passage.set_aside),
+        )
 
     def give_up(self, batch_id: int) -> None:
         """Let everyone go who waits for a turn behind this batch: it has failed."""
         for link in self._links:
             link.give_up(batch_id)
 
-    def _announce(self, link: _Link, batch: Batch, rows_in: int, seconds: float) -> None:
+    def _through(self, segment: Sequence[Link], batch: Batch, passage: _Passage) -> Batch | None:
+        start = batch if self._rescuer.active else None  # held only when it may be needed: it costs memory
+        dropped = passage.dropped
+        for number, link in enumerate(segment):
+            if self._stop.now:
+                raise Abandoned
+            started = time.perf_counter()
+            rows_in = batch.data.height
+            link.enter(batch.batch_id)
+            try:
+                batch, tries = link.process(batch)
+            except StepFailed as error:
+                if start is None or not self._rescuer.may_rescue(error):
+                    raise
+                passage.dropped = dropped
+                return self._rescued(segment, number, start, error, passage)
+            link.leave(batch, passage.states)
+            passage.note(link, time.perf_counter() - started, rows_in, batch.data.height, tries)
+            self._announce(link, batch, rows_in, time.perf_counter() - started)
+        return batch
+
+    def _rescued(
+        self, segment: Sequence[Link], failed: int, start: Batch, error: StepFailed, passage: _Passage
+    ) -> Batch | None:
+        """Go on without the rows that fail. The turn of the failed link is held, and those behind it are taken."""
+        if not start.data.height and not passage.set_aside:
+            raise error  # there are no rows to be taken out
+        started = time.perf_counter()
+        rest = segment[failed:]
+        for link in rest[1:]:
+            link.enter(start.batch_id)
+        place = Place(
+            first_step=segment[0].names[0],
+            at_source=segment is self._segments[0],
+            behind=[step for other in self._behind(segment) for step in other.steps],
+        )
+
+        def again(part: Batch) -> Batch:
+            for link in segment:
+                if self._stop.now:
+                    raise Abandoned
+                part, _ = link.process(part)
+            return part
+
+        frame: pl.DataFrame | None = None
+        if start.data.height:  # else it has lost its rows before, and the steps fail on what is left of it: nothing
+            frame, aside, dropped = self._rescuer.rescue(start, error, again, place)
+            passage.set_aside.append(aside)
+            passage.dropped += dropped
+        rest[0].restore()
+        result = start.with_data(start.data.clear() if frame is None else frame)
+        for link in rest:
+            link.leave(result, passage.states)
+            passage.note(link, (time.perf_counter() - started) / len(rest), None, None, 1)
+            self._announce(link, result, None, 0.0)
+        return None if frame is None else result
+
+    def _behind(self, segment: Sequence[Link]) -> Sequence[Link]:
+        at = next(number for number, other in enumerate(self._segments) if other is segment)
+        return [link for other in self._segments[at + 1 :] for link in other]
+
+    def _pass_by(self, batch: Batch, segment: Sequence[Link], passage: _Passage) -> None:
+        """Take the turns of a batch of which nothing is left."""
+        for link in segment:
+            link.enter(batch.batch_id)
+            link.leave(batch, passage.states)
+            self._announce(link, batch.with_data(batch.data.clear()), None, 0.0)
+
+    def _announce(self, link: Link, batch: Batch, rows_in: int | None, seconds: float) -> None:
         last = len(link.names) - 1
         for position, name in enumerate(link.names):
             rows_before = rows_in if position == 0 else None
@@ -105,132 +187,30 @@ class StepChain:
             self._emit(StepFinished(batch.batch_id, name, rows_before, rows_after, seconds / (last + 1)))
 
 
-class _Link:
-    """One or more steps that are run as one."""
+@dataclass(slots=True)
+class _Passage:
+    """What is noted while one batch goes through."""
 
-    def __init__(
-        self, steps: tuple[BatchStep, ...], first_batch_id: int, retry: RetryPolicy, states: Mapping[str, Json]
-    ) -> None:
-        self.names = tuple(step.name for step in steps)
-        self._steps = steps
-        self._retry = retry
-        self._states = {
-            step.name: stored(states.get(step.name)) for step in steps if isinstance(step, StatefulBatchStep)
-        }
-        ordered = any(not step.concurrent or isinstance(step, StatefulBatchStep) for step in steps)
-        self._order = Turnstile(first_batch_id) if ordered else None
+    timings: list[StepTiming] = field(default_factory=list)
+    states: dict[str, Json] = field(default_factory=dict)
+    attempts: int = 1
+    dropped: int = 0
+    set_aside: list[SetAside] = field(default_factory=list)
 
-    @property
-    def ordered(self) -> bool:
-        return self._order is not None
+    def note(self, link: Link, seconds: float, rows_in: int | None, rows_out: int | None, attempts: int) -> None:
+        self.timings.append(StepTiming(link.names, seconds, rows_in, rows_out))
+        self.attempts = max(self.attempts, attempts)
+        if rows_in is not None and rows_out is not None:
+            self.dropped += rows_in - rows_out
 
-    def process(self, batch: Batch, states: dict[str, Json], stop: StopSignal, emit: Listener) -> tuple[Batch, int]:
-        if self._order is None:
-            return self._process(batch, stop, emit)
-        self._order.enter(batch.batch_id)
-        result = self._process(batch, stop, emit)
-        for step in self._steps:
-            if isinstance(step, StatefulBatchStep):
-                states[step.name] = self._states[step.name] = _snapshot(step, batch)
-        self._order.leave()
-        return result
+    def results(self, batch: Batch | None) -> pl.DataFrame | None:
+        """Return the batch's results, None when nobody could tell their columns.
 
-    def give_up(self, batch_id: int) -> None:
-        if self._order is not None:
-            self._order.break_at(batch_id)
-
-    def _process(self, batch: Batch, stop: StopSignal, emit: Listener) -> tuple[Batch, int]:
-        if len(self._steps) > 1:
-            try:
-                return batch.with_data(_fused(self._steps, batch.data)), 1
-            except (Exception, pl.exceptions.PanicException):  # noqa: S110, BLE001 (the steps one by one tell which)
-                pass
-        attempts = 1
-        for step in self._steps:
-            batch, tries = self._one(step, batch, stop, emit)
-            attempts = max(attempts, tries)
-        return batch, attempts
-
-    def _one(self, step: BatchStep, batch: Batch, stop: StopSignal, emit: Listener) -> tuple[Batch, int]:
-        first = True
-
-        def attempt() -> object:
-            nonlocal first
-            # What a failed attempt left behind must not count: a clone costs nothing and keeps a step that changes
-            # its frame in place from spoiling a retry, and a stateful step goes back to where the last batch left it.
-            if not first and isinstance(step, StatefulBatchStep):
-                step.restore(stored(self._states[step.name]))
-            first = False
-            return step.process(batch.with_data(batch.data.clone()))
-
-        try:
-            result, attempts = retrying.call(
-                attempt, step.retry or self._retry, stop, emit, batch_id=batch.batch_id, step=step.name
-            )
-        except retrying.GaveUp as gave_up:
-            if isinstance(gave_up.error, StepResultInvalid):
-                raise gave_up.error from gave_up.error.__cause__
-            raise StepFailed(
-                step.name, batch.batch_id, batch.start_row, batch.end_row, gave_up.error, attempts=gave_up.attempts
-            ) from gave_up.error
-        return _checked(result, batch, step.name), attempts
-
-
-def _grouped(steps: Sequence[BatchStep]) -> list[list[BatchStep]]:
-    """Group neighbouring steps that can be fused; the others stand alone."""
-    groups: list[list[BatchStep]] = []
-    for step in steps:
-        if groups and _can_fuse(step) and _can_fuse(groups[-1][-1]):
-            groups[-1].append(step)
-        else:
-            groups.append([step])
-    return groups
-
-
-def _can_fuse(step: BatchStep) -> bool:
-    # A subclass that overrides process means something else by it than its plan says.
-    return (
-        isinstance(step, LazyBatchStep)
-        and step.concurrent
-        and step.retry is None
-        and type(step).process is LazyBatchStep.process
-    )
-
-
-def _fused(steps: Sequence[BatchStep], frame: pl.DataFrame) -> pl.DataFrame:
-    plan = frame.lazy()
-    for step in steps:
-        if isinstance(step, LazyBatchStep):
-            plan = step.lazy(plan)
-    result = plan.collect(optimizations=_AS_WRITTEN)
-    if not result.width:
-        raise ValueError("no columns")
-    return result
-
-
-def _checked(result: Any, batch: Batch, step: str) -> Batch:
-    """Return a step's answer as the engine goes on with it. Raises `StepResultInvalid`."""
-    if not isinstance(result, Batch):
-        what = "nothing (None)" if result is None else f"a {type(result).__name__} instead of a Batch"
-        raise StepResultInvalid(step, batch.batch_id, what)
-    data: Any = result.data
-    if not isinstance(data, pl.DataFrame):
-        what = f"a batch that holds a {type(data).__name__} instead of a Polars DataFrame"
-        raise StepResultInvalid(step, batch.batch_id, what)
-    if not data.width:
-        raise StepResultInvalid(step, batch.batch_id, "a frame without any column")
-    if (result.batch_id, result.start_row, result.end_row) != (batch.batch_id, batch.start_row, batch.end_row):
-        what = f"batch {result.batch_id} with rows {result.start_row} to {result.end_row}"
-        raise StepResultInvalid(step, batch.batch_id, what)
-    return batch.with_data(result.data)
-
-
-def _snapshot(step: StatefulBatchStep, batch: Batch) -> Json:
-    """Return the state as it will be restored: a copy, since the step goes on with its own."""
-    try:
-        snapshot: Json = stored(step.snapshot())
-    except (TypeError, ValueError) as error:
-        raise StepResultInvalid(step.name, batch.batch_id, f"a snapshot that can't be stored ({error})") from error
-    except Exception as error:
-        raise StepFailed(step.name, batch.batch_id, batch.start_row, batch.end_row, error) from error
-    return snapshot
+        A batch that was taken out whole has none, whatever steps behind make of no rows: its replay brings them all.
+        """
+        if batch is None:
+            return None
+        if any(aside.whole and not aside.obstacle for aside in self.set_aside):
+            self.dropped += batch.data.height
+            return batch.data.clear()
+        return batch.data

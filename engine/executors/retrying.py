@@ -57,7 +57,7 @@ def call(
         emit(AttemptFailed(batch_id, step, state.attempt_number, policy.max_attempts, text, wait))
 
     retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(policy.transient),
+        retry=tenacity.retry_if_exception(policy.covers),
         stop=tenacity.stop_after_attempt(policy.max_attempts) | tenacity.stop_after_delay(policy.max_seconds),
         wait=tenacity.wait_random_exponential(multiplier=policy.base_seconds, max=policy.max_wait_seconds),
         sleep=sleep,
@@ -65,7 +65,7 @@ def call(
         reraise=True,
     )
     try:
-        return retrying(attempt) if policy.transient else attempt(), attempts
+        return retrying(attempt) if policy.tries_again else attempt(), attempts
     except Abandoned:
         raise
     except BaseException as error:

@@ -34,7 +34,10 @@ class Fetched:
 
 
 class Source:
-    """Fetches batches for several workers. A fetcher that isn't `concurrent` is asked in order, one at a time."""
+    """Fetches batches for several workers. A fetcher that isn't `concurrent` is asked in order, one at a time.
+
+    `in_order=False` is for a process that gets its batches from somebody else, who sees to their order.
+    """
 
     def __init__(
         self,
@@ -45,15 +48,16 @@ class Source:
         retry: RetryPolicy | None,
         stop: StopSignal,
         emit: Listener,
+        in_order: bool = True,
     ) -> None:
         self._fetcher = fetcher
         self._batch_size = batch_size
-        self._retry = retry or NEVER
+        self._seekable = fetcher if isinstance(fetcher, SeekableFetcher) else None
+        self._retry = (self._seekable and self._seekable.retry) or retry or NEVER
         self._stop = stop
         self._emit = emit
-        self._seekable = fetcher if isinstance(fetcher, SeekableFetcher) else None
         concurrent = self._seekable is not None and self._seekable.concurrent
-        self._order = None if concurrent else Turnstile(first_batch_id)
+        self._order = None if concurrent or not in_order else Turnstile(first_batch_id)
         self._ended = False
 
     @property

@@ -45,6 +45,9 @@ class ThreadExecutor:
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._work: BatchWork | None = None
 
+    def prepare(self) -> None:
+        """Nothing is needed before the start."""
+
     def start(self, work: BatchWork, on_done: Callable[[], None]) -> None:
         """Start the threads.
 

@@ -9,25 +9,30 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import polars as pl
 
-from engine.checkpoint import parts
+from engine.checkpoint import parts, quarantine
 from engine.checkpoint.failures import translate
 from engine.checkpoint.layout import Layout, new_token
 from engine.checkpoint.manifest import Manifest
-from engine.errors import StepFailed, StepResultInvalid, describe
-from engine.events import BatchFetched, BatchStarted
+from engine.errors import RowsUnaccounted, StepFailed, StepResultInvalid, describe
+from engine.events import BatchFetched, BatchStarted, RowsQuarantined
 from engine.executors.signals import Abandoned
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from engine.checkpoint.manifest import QuarantineFile
     from engine.checkpoint.parts import PartFormat
     from engine.checkpoint.schema_pin import SchemaPin
     from engine.events import Listener
     from engine.executors.chain import StepChain
+    from engine.executors.isolation import SetAside
+    from engine.executors.recipe import Recipe
     from engine.executors.signals import StopSignal
-    from engine.executors.source import Source
+    from engine.executors.source import Fetched
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +51,41 @@ class PartTarget:
     checkpoint: str
 
 
+class Fetching(Protocol):
+    """Where a worker gets its batches from: a `Source`, or what was fetched elsewhere and sent here."""
+
+    @property
+    def ordered(self) -> bool:
+        """Whether batches are fetched one at a time."""
+
+    def fetch(self, batch_id: int) -> Fetched | None:
+        """Return the batch, as `Source.fetch`."""
+
+    def give_up(self, batch_id: int) -> None:
+        """Let everyone go who waits for a turn behind this batch."""
+
+
 class BatchWork:
     """Takes batches whole through fetch, steps and part."""
 
     def __init__(
-        self, source: Source, chain: StepChain, pin: SchemaPin, target: PartTarget, *, stop: StopSignal, emit: Listener
+        self,
+        source: Fetching,
+        chain: StepChain,
+        pin: SchemaPin,
+        target: PartTarget,
+        *,
+        stop: StopSignal,
+        emit: Listener,
+        recipe: Recipe | None = None,
     ) -> None:
+        self.recipe = recipe
+        self.stop = stop
+        self.emit = emit
         self._source = source
         self._chain = chain
         self._pin = pin
         self._target = target
-        self._stop = stop
-        self._emit = emit
         self._given_up_from: float = math.inf
 
     @property
@@ -78,9 +106,9 @@ class BatchWork:
             raise
 
     def _work(self, batch_id: int) -> Manifest | None:
-        if self._stop.asked or batch_id >= self._given_up_from:
+        if self.stop.asked or batch_id >= self._given_up_from:
             raise Abandoned
-        self._emit(BatchStarted(batch_id))
+        self.emit(BatchStarted(batch_id))
         results = self._results(batch_id)
         if results is None:
             self._pin.give_up(batch_id)
@@ -97,15 +125,24 @@ class BatchWork:
         if fetched is None:
             return None
         batch = replace(fetched.batch, key=f"{self._target.run_key}:{batch_id}")
-        self._emit(BatchFetched(batch_id, batch.start_row, batch.end_row, fetched.seconds))
+        self.emit(BatchFetched(batch_id, batch.start_row, batch.end_row, fetched.seconds))
         try:
             processed = self._chain.process(batch)
         except StepFailed as error:
             error.source = batch
             raise
-        frame = self._pin.settle(batch_id, processed.frame)
-        if frame is None or self._stop.now or batch_id >= self._given_up_from:
+        results = processed.frame
+        if results is None:
+            results = self._pin.nothing(batch_id)
+            if results is None:
+                raise processed.set_aside[0].first_error  # nobody knows the columns of the results yet
+        frame = self._pin.settle(batch_id, results)
+        if frame is None or self.stop.now or batch_id >= self._given_up_from:
             raise Abandoned  # whoever comes this late may find the checkpoint in other hands already
+        quarantined = sum(aside.rows.height for aside in processed.set_aside)
+        if batch.size != results.height + processed.dropped + quarantined:
+            raise RowsUnaccounted(batch_id, batch.size, results.height, processed.dropped, quarantined)
+        token = new_token()
         return frame, Manifest(
             batch_id=batch_id,
             start_row=batch.start_row,
@@ -113,13 +150,29 @@ class BatchWork:
             rows_out=frame.height,
             run_id=self._target.run_id,
             generation=self._target.generation,
-            token=new_token(),
+            token=token,
             attempts=max(fetched.attempts, processed.attempts),
             fetch_seconds=fetched.seconds,
             timings=processed.timings,
             cursor=fetched.cursor,
             states=processed.states,
+            rows_quarantined=quarantined,
+            quarantine=self._quarantined(batch_id, token, processed.set_aside),
         )
+
+    def _quarantined(self, batch_id: int, token: str, asides: Sequence[SetAside]) -> tuple[QuarantineFile, ...]:
+        """Write the rows that were taken out; until the batch is committed nobody counts them."""
+        files = [(aside.about, aside.rows) for aside in asides]
+        for about, _ in files:
+            self.emit(RowsQuarantined(batch_id, about.step, about.rows, about.error))
+        try:
+            return quarantine.write(self._target.layout, batch_id, token, files)
+        except OSError as error:
+            raise translate(self._target.layout.quarantine, error) from error
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+            first = asides[0].first_error
+            first.add_note(f"Its rows can't be kept in quarantine: {describe(error)}")
+            raise first from first.__cause__
 
     def _written(self, frame: pl.DataFrame, manifest: Manifest) -> Manifest:
         started = time.perf_counter()

@@ -13,6 +13,6 @@ Nothing here knows of frames, databases, terminals or the process's memory.
 from __future__ import annotations
 
 from engine.progress.fold import Progress
-from engine.progress.view import BatchState, Retrying, RunView, StepView
+from engine.progress.view import BatchState, Retrying, RunView, SinkView, StepView
 
-__all__ = ["BatchState", "Progress", "Retrying", "RunView", "StepView"]
+__all__ = ["BatchState", "Progress", "Retrying", "RunView", "SinkView", "StepView"]

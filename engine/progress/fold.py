@@ -26,6 +26,7 @@ KEPT = 100
 
 _ENDS = {
     RunState.FINISHED: RunEvent.FINISHED,
+    RunState.INCOMPLETE: RunEvent.FINISHED_WITH_QUARANTINE,
     RunState.RESUMABLE: RunEvent.STOPPED,
     RunState.FAILED: RunEvent.FAILED,
 }
@@ -55,6 +56,8 @@ class Progress:
         frontier: Frontier | None = None,
         state: RunState = RunState.IDLE,
         failures: Iterable[events.BatchFailed] = (),
+        sinks: Iterable[str] = (),
+        rows_quarantined: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         # A signal handler runs in the main thread between any two bytecodes, maybe inside view(), and emits
@@ -67,6 +70,7 @@ class Progress:
         past = tuple(failures)
         frontier = Frontier() if frontier is None else frontier
         self._steps = tuple(frontier.step_states if steps is None else steps)
+        self._sinks = tuple(sinks)
         self._about = RunView(
             pipeline=pipeline,
             source=source,
@@ -77,10 +81,11 @@ class Progress:
             source_rows=source_rows,
             source_rows_exact=source_rows_exact,
             failures=past[-KEPT:],
+            rows_quarantined=rows_quarantined,
             failure_count_all_runs=len(past),
         )
         self._stand_at(frontier.last_completed_batch_id, frontier.next_row)
-        if state is RunState.FINISHED:
+        if state.is_finished:
             self._note_actual_size()
         if state is RunState.FAILED and past and past[-1].batch_id >= frontier.next_batch_id:
             self._tally.failed(past[-1].batch_id)
@@ -90,6 +95,8 @@ class Progress:
             events.StopWasRequested: self._stop_was_requested,
             events.RunEnded: self._run_ended,
             events.Warned: self._warned,
+            events.ClusterSeen: self._cluster_seen,
+            events.RowsReplayed: lambda _: None,  # whoever replays makes the progress anew
         }
 
     def __call__(self, event: events.Event) -> None:
@@ -136,7 +143,7 @@ class Progress:
         """Nothing has run from here yet."""
         self._began: float | None = None
         self._ended: float | None = None
-        self._tally = Tally(self._steps, frontier=frontier, rows=rows)
+        self._tally = Tally(self._steps, frontier=frontier, rows=rows, sinks=self._sinks)
         self._about = replace(
             self._about,
             run_id=None,
@@ -155,6 +162,7 @@ class Progress:
         self._stop = None
         self._state = state
         self._steps = event.steps
+        self._sinks = event.sinks
         self._stand_at(event.next_batch_id - 1, event.next_row)
         self._began = self._clock()
         self._about = replace(
@@ -169,6 +177,7 @@ class Progress:
             window=event.window,
             source_rows=event.source_rows,
             source_rows_exact=event.source_rows_exact,
+            rows_quarantined=event.rows_quarantined,
         )
 
     def _batch_failed(self, event: events.BatchFailed) -> None:
@@ -196,8 +205,11 @@ class Progress:
         self._ended = self._clock()
         self._about = replace(self._about, ended_at=event.at, end_message=event.message)
         self._tally.ended()
-        if event.state is RunState.FINISHED:
+        if event.state.is_finished:
             self._note_actual_size()
+
+    def _cluster_seen(self, event: events.ClusterSeen) -> None:
+        self._about = replace(self._about, nodes=event.nodes, workers=event.workers)
 
     def _warned(self, event: events.Warned) -> None:
         self._about = replace(

@@ -22,7 +22,7 @@ def snapshot(
     about: RunView, tally: Tally, *, state: RunState, stop: StopWasRequested | None, elapsed: float
 ) -> RunView:
     """Return `about`, which holds what changes rarely, filled in with what the tally says at `elapsed` seconds."""
-    live, finished = state in LIVE, state is RunState.FINISHED
+    live, finished = state in LIVE, state.is_finished
     outgrown = about.source_rows is not None and tally.rows_seen > about.source_rows
     source_rows = tally.rows_seen if outgrown else about.source_rows
     total_batches = _total_batches(tally, source_rows, about.batch_size, finished=finished)
@@ -60,6 +60,7 @@ def snapshot(
             )
             for step in tally.steps.steps
         ),
+        sinks=tally.sink_views(),
         batch_states=bytes(memoryview(tally.states)[:total_batches]),
         batches_in_flight=len(tally.steps.in_flight),
         batch_seconds_p50=p50,
@@ -69,6 +70,7 @@ def snapshot(
         commit_seconds_last=tally.commit_seconds_last,
         commit_seconds_per_batch=tally.commit_seconds / tally.commit_batches if tally.commit_batches else None,
         rows_out=tally.rows_out,
+        rows_quarantined=about.rows_quarantined + tally.rows_quarantined,
         bytes_written=tally.bytes_written,
         retries=tally.retrying(elapsed),
         retry_count=tally.retry_count,

@@ -14,12 +14,14 @@ from engine.events import (
     BatchFetched,
     BatchStarted,
     GroupCommitted,
+    RowsQuarantined,
+    SinkDelivered,
     StepFinished,
 )
 from engine.progress.quantiles import LogHistogram
 from engine.progress.rates import Pace, SecondBuckets
 from engine.progress.steps import StepFrontiers
-from engine.progress.view import BatchState, Retrying
+from engine.progress.view import BatchState, Retrying, SinkView
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,7 +38,7 @@ class Tally:
     so far, which may be more than was estimated.
     """
 
-    def __init__(self, steps: Sequence[str], *, frontier: int, rows: int) -> None:
+    def __init__(self, steps: Sequence[str], *, frontier: int, rows: int, sinks: Sequence[str] = ()) -> None:
         self.steps = StepFrontiers(steps, frontier=frontier, rows=rows)
         self.states = bytearray(_EARLIER_BYTE) * (frontier + 1)
         self.frontier = frontier
@@ -47,6 +49,7 @@ class Tally:
         self.batches_done = 0
         self.rows_out = 0
         self.bytes_written = 0
+        self.rows_quarantined = 0
         self.rows_recent = SecondBuckets()
         self.batches_recent = SecondBuckets()
         self.pace = Pace()
@@ -55,6 +58,8 @@ class Tally:
         self.commit_seconds_last: float | None = None
         self.commit_seconds = 0.0
         self.commit_batches = 0
+        self.sinks: dict[str, int | None] = dict.fromkeys(sinks)
+        self._sink_retries: dict[str, tuple[AttemptFailed, float]] = {}
         self.retry_count = 0
         self.failure_count = 0
 
@@ -77,9 +82,15 @@ class Tally:
     def attempt_failed(self, event: AttemptFailed, elapsed: float) -> None:
         """It will be tried again."""
         self.retry_count += 1
+        if event.step in self.sinks:
+            self._sink_retries[event.step] = (event, elapsed + event.wait_seconds)
+            return
         batch = self.steps.in_flight.get(event.batch_id)
         if batch is not None:
             batch.retry = (event, elapsed + event.wait_seconds)
+
+    def rows_set_aside(self, event: RowsQuarantined, _elapsed: float) -> None:
+        """They count once their batch is committed."""
 
     def batch_committed(self, event: BatchCommitted, elapsed: float) -> None:
         """The frontier moves."""
@@ -88,7 +99,8 @@ class Tally:
         self.rows = max(self.rows, event.end_row + 1)
         self._saw(batch_id, event.end_row + 1)
         self.steps.committed(batch_id, self.rows)
-        self.mark(batch_id, BatchState.COMMITTED)
+        self.mark(batch_id, BatchState.QUARANTINED if event.rows_quarantined else BatchState.COMMITTED)
+        self.rows_quarantined += event.rows_quarantined
         self.rows_done += rows
         self.batches_done += 1
         self.rows_out += event.rows_out
@@ -106,14 +118,22 @@ class Tally:
         self.commit_seconds += event.seconds
         self.commit_batches += event.last_batch_id - event.first_batch_id + 1
 
+    def sink_delivered(self, event: SinkDelivered, _elapsed: float) -> None:
+        """A sink has caught up with the frontier so far."""
+        self.sinks[event.sink] = event.last_batch_id
+        self._sink_retries.pop(event.sink, None)
+
     def failed(self, batch_id: int) -> None:
-        """The run will end before this batch."""
+        """The run will end before this batch; or at it, when it is committed and a sink doesn't take it."""
+        if batch_id <= self.frontier:
+            return
         self.steps.in_flight.pop(batch_id, None)
         self.batches_seen = max(self.batches_seen, batch_id + 1)
         self.mark(batch_id, BatchState.FAILED)
 
     def ended(self) -> None:
         """What is in flight now is lost, and pending again; the next run does it anew."""
+        self._sink_retries.clear()
         for batch_id in self.steps.abandon(self.frontier, self.rows):
             self.mark(batch_id, BatchState.PENDING)
 
@@ -144,6 +164,7 @@ class Tally:
     def retrying(self, elapsed: float) -> tuple[Retrying, ...]:
         """Return the batches that are being tried again, by id."""
         waiting = [(batch_id, *batch.retry) for batch_id, batch in self.steps.in_flight.items() if batch.retry]
+        waiting += [(failed.batch_id, failed, due) for failed, due in self._sink_retries.values()]
         return tuple(
             Retrying(
                 batch_id=batch_id,
@@ -156,6 +177,10 @@ class Tally:
             for batch_id, failed, due in sorted(waiting, key=itemgetter(0))
         )
 
+    def sink_views(self) -> tuple[SinkView, ...]:
+        """Return where each sink stands."""
+        return tuple(SinkView(name=name, frontier=frontier) for name, frontier in self.sinks.items())
+
     def _saw(self, batch_id: int, rows: int) -> None:
         self.batches_seen = max(self.batches_seen, batch_id + 1)
         self.rows_seen = max(self.rows_seen, rows)
@@ -166,7 +191,9 @@ OF_BATCHES: dict[type[Any], Callable[[Tally, Any, float], None]] = {
     BatchFetched: Tally.batch_fetched,
     StepFinished: Tally.step_finished,
     AttemptFailed: Tally.attempt_failed,
+    RowsQuarantined: Tally.rows_set_aside,
     BatchCommitted: Tally.batch_committed,
     GroupCommitted: Tally.group_committed,
+    SinkDelivered: Tally.sink_delivered,
 }
 """What a live run's tally does with each event of its batches."""

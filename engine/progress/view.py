@@ -34,8 +34,8 @@ class BatchState(IntEnum):
     FAILED = 4
     EARLIER = 5
     """Durable already when this run began."""
-    SKIPPED = 6
-    """Reserved: nothing sets it yet."""
+    QUARANTINED = 6
+    """Durable, by this run, without the rows of it that are in quarantine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,10 +59,19 @@ class StepView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SinkView:
+    """One sink: `frontier` is the greatest batch id that it holds, -1 for none, None before it was asked."""
+
+    name: str
+    frontier: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Retrying:
     """A batch that failed `attempt` times out of `max_attempts` and is being tried again.
 
-    `step` is None for a fetch; `seconds_until_next` is 0 while the next try is under way.
+    `step` is None for a fetch and the sink's name for a delivery; `seconds_until_next` is 0 while the next try
+    is under way.
     """
 
     batch_id: int
@@ -94,6 +103,8 @@ class RunView:
     checkpoint_dir: str = ""
     batch_size: int = 0
     workers: int = 0
+    nodes: int | None = None
+    """Of the cluster that works on the batches, None when this process does."""
     window: int = 0
     """How many batches may be in flight."""
     started_at: datetime | None = None
@@ -128,6 +139,7 @@ class RunView:
     """Rows committed in each of the last 120 seconds, oldest first; the last one is still going on."""
 
     steps: tuple[StepView, ...] = ()
+    sinks: tuple[SinkView, ...] = ()
     batch_states: bytes = b""
     """One `BatchState` a batch id. Ids at and beyond its end are pending; never longer than `total_batches`."""
     batches_in_flight: int = 0
@@ -143,6 +155,8 @@ class RunView:
 
     rows_out: int = 0
     bytes_written: int = 0
+    rows_quarantined: int = 0
+    """In quarantine now, by all runs."""
 
     retries: tuple[Retrying, ...] = ()
     """The batches being tried again at this moment, by id."""

@@ -8,13 +8,14 @@ from engine.state import TRANSITIONS, RunEvent, RunState, after
 S, E = RunState, RunEvent
 
 TABLE = {
-    #               started    stop_requested  stopped      failed    finished    rewound      reset
-    S.IDLE:      (S.RUNNING,   None,           None,        None,     None,       None,        S.IDLE),
-    S.RESUMABLE: (S.RUNNING,   None,           None,        None,     None,       S.RESUMABLE, S.IDLE),
-    S.RUNNING:   (None,        S.STOPPING,     None,        S.FAILED, S.FINISHED, None,        None),
-    S.STOPPING:  (None,        S.STOPPING,     S.RESUMABLE, S.FAILED, S.FINISHED, None,        None),
-    S.FAILED:    (S.RUNNING,   None,           None,        None,     None,       S.RESUMABLE, S.IDLE),
-    S.FINISHED:  (S.RUNNING,   None,           None,        None,     None,       S.RESUMABLE, S.IDLE),
+    #               started    stop_requested  stopped      failed    finished    with quarantine rewound     reset
+    S.IDLE:       (S.RUNNING,  None,           None,        None,     None,       None,         None,         S.IDLE),
+    S.RESUMABLE:  (S.RUNNING,  None,           None,        None,     None,       None,         S.RESUMABLE,  S.IDLE),
+    S.RUNNING:    (None,       S.STOPPING,     None,        S.FAILED, S.FINISHED, S.INCOMPLETE, None,         None),
+    S.STOPPING:   (None,       S.STOPPING,     S.RESUMABLE, S.FAILED, S.FINISHED, S.INCOMPLETE, None,         None),
+    S.FAILED:     (S.RUNNING,  None,           None,        None,     None,       None,         S.RESUMABLE,  S.IDLE),
+    S.FINISHED:   (S.RUNNING,  None,           None,        None,     None,       None,         S.RESUMABLE,  S.IDLE),
+    S.INCOMPLETE: (S.RUNNING,  None,           None,        None,     None,       None,         S.RESUMABLE,  S.IDLE),
 }  # fmt: skip
 
 
@@ -42,3 +43,7 @@ def test_nothing_is_moved_back_or_dropped_while_something_runs():
 
 def test_every_state_can_be_left_towards_running():
     assert {state for state, event in TRANSITIONS if event is E.STARTED} == set(S) - {S.RUNNING, S.STOPPING}
+
+
+def test_two_states_are_those_of_a_source_that_was_read_to_its_end():
+    assert {state for state in S if state.is_finished} == {S.FINISHED, S.INCOMPLETE}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -17,6 +19,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(f"{KILLS.total()} kills -9 at {len(KILLS)} kinds of points")
         for point, times in KILLS.most_common() if config.option.markexpr != "not long" else ():
             terminalreporter.write_line(f"{times:6} {point}")
+
+
+@pytest.fixture(scope="session")
+def shim(tmp_path_factory):
+    """The library that makes calls fail, built from `shim.c`."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("there is no C compiler")
+    library = tmp_path_factory.mktemp("shim") / "shim.so"
+    source = Path(__file__).parent / "shim.c"
+    subprocess.run([compiler, "-Wall", "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
+    return library
 
 
 @pytest.fixture(scope="session")

@@ -33,7 +33,7 @@ STATE_STYLES = {
     BatchState.COMMITTED: "bar-good",
     BatchState.FAILED: "bar-bad",
     BatchState.EARLIER: "bar-good-earlier",
-    BatchState.SKIPPED: "muted",
+    BatchState.QUARANTINED: "muted",
 }
 STATE_WORDS = {
     BatchState.PENDING: "pending",
@@ -42,7 +42,7 @@ STATE_WORDS = {
     BatchState.COMMITTED: "done",
     BatchState.EARLIER: "earlier",
     BatchState.FAILED: "failed",
-    BatchState.SKIPPED: "skipped",
+    BatchState.QUARANTINED: "skipped",
 }
 
 
@@ -147,7 +147,7 @@ class BatchGridPane(Pane[Batches]):
         """Return the legend, the longest that fits."""
         if shown is None:
             return NO_LINE
-        every = [state for state in STATE_WORDS if state is not BatchState.SKIPPED or state in shown.states]
+        every = [state for state in STATE_WORDS if state is not BatchState.QUARANTINED or state in shown.states]
         always = {BatchState.PENDING, BatchState.FAILED}
         present = [state for state in every if state in always or state in shown.states]
         for states, gap in ((every, "  "), (every, " "), (present, " ")):

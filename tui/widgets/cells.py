@@ -12,7 +12,7 @@ WORST_FIRST = (
     BatchState.RUNNING,
     BatchState.COMPUTED,
     BatchState.PENDING,
-    BatchState.SKIPPED,
+    BatchState.QUARANTINED,
     BatchState.COMMITTED,
     BatchState.EARLIER,
 )

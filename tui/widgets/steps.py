@@ -1,4 +1,4 @@
-"""The steps: one row each with its frontier, and below them the row of what is committed.
+"""The steps: one row each with its frontier, the sinks, and below them the row of what is committed.
 
 `step_lines` is a pure function of the view; the widget only puts it on the screen. The header and the committed row
 stay in place when there are more steps than lines.
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from engine.events import BatchFailed
-    from engine.progress.view import Retrying, RunView, StepView
+    from engine.progress.view import Retrying, RunView, SinkView, StepView
     from tui.glyphs import Glyphs
 
 COMMITTED = "committed"
@@ -110,7 +110,23 @@ def step_lines(view: RunView, width: int, glyphs: Glyphs) -> list[Line]:
             row = _overlaid(row, widths, width - 2, f"{glyphs.retry} {retry_words(retries)}", "warn")
         mark = (glyphs.failed, "bad") if has_failed else (glyphs.retry, "warn") if retries else (" ", "")
         lines.append((mark, (" ", ""), *row))
+    lines += [_sink_line(sink, view, widths, width, glyphs) for sink in view.sinks]
     return [*lines, _committed(view, widths, glyphs, earlier)]
+
+
+def _sink_line(sink: SinkView, view: RunView, widths: Columns, width: int, glyphs: Glyphs) -> Line:
+    """Return where a sink stands: it has no share and no pace of its own, since it follows what is committed."""
+    failure = failure_of(view)
+    retries = [retry for retry in view.retries if retry.step == sink.name]
+    name = fit(safe(sink.name), widths.name + len(_GAP) + widths.bar, ellipsis=glyphs.ellipsis)
+    row: Line = (("", ""), (name, "muted"), (_numbers(widths, (_batch(sink.frontier), "", "", "")), ""))
+    if failure is not None and failure.step == sink.name:
+        row = _overlaid(row, widths, width - 2, f"failed at {failure.batch_id:,}", "bad")
+        return ((glyphs.failed, "bad"), (" ", ""), *row)
+    if retries:
+        row = _overlaid(row, widths, width - 2, f"{glyphs.retry} {retry_words(retries)}", "warn")
+        return ((glyphs.retry, "warn"), (" ", ""), *row)
+    return (("  ", ""), *row)
 
 
 def retry_words(retries: Sequence[Retrying]) -> str:
@@ -168,8 +184,8 @@ def _committed(view: RunView, widths: Columns, glyphs: Glyphs, earlier: float) -
     return (*row[:-1], *restyled(row[-1:], "strong"))
 
 
-def _batch(frontier: int) -> str:
-    return count(frontier) if frontier >= 0 else NONE
+def _batch(frontier: int | None) -> str:
+    return NONE if frontier is None or frontier < 0 else count(frontier)
 
 
 def _numbers(widths: Columns, cells: tuple[str, str, str, str]) -> str:

@@ -16,6 +16,8 @@ def lines(answer):
 
 def test_status_shows_state_frontier_steps_results_and_the_last_failure(command, failed):
     shown = lines(command("status", failed))
+    assert shown[1].startswith("source        ")
+    shown.pop(1)
     assert shown[:7] == [
         "state         failed",
         "checkpoint    cp",

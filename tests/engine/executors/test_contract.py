@@ -15,7 +15,7 @@ from contextlib import contextmanager
 import polars as pl
 import pytest
 
-from engine import BatchPipeline, Frontier, RetryPolicy, RunState
+from engine import BatchPipeline, Frontier, RayExecutor, RetryPolicy, RunState
 from engine.errors import FetchFailed, RowsNotContiguous, SourceContractBroken, StepFailed
 from engine.events import AttemptFailed, BatchCommitted, BatchStarted, RunEnded, StopWasRequested
 from engine.executors.threads import ThreadExecutor
@@ -35,6 +35,7 @@ EXECUTORS = {
     "inline with a window of 3": lambda: InlineExecutor(window=3),
     "one thread": lambda: ThreadExecutor(1),
     "three threads": lambda: ThreadExecutor(3),
+    "a Ray cluster": RayExecutor,
 }
 
 
@@ -43,7 +44,7 @@ def executor(request):
     return EXECUTORS[request.param]()
 
 
-@pytest.fixture(params=[name for name in EXECUTORS if "thread" in name])
+@pytest.fixture(params=[name for name in EXECUTORS if "inline" not in name])
 def side_by_side(request):
     """An executor that doesn't do the work inside `submit`, so that a test can act meanwhile."""
     return EXECUTORS[request.param]()
@@ -286,8 +287,15 @@ def test_after_a_failure_the_next_run_goes_on_at_that_batch(tmp_path, executor, 
 
 
 def test_a_source_that_fails_ends_the_run_there(tmp_path, executor):
-    source = NumberSource(100, errors={3: [ConnectionError("gone")]})
-    run = pipeline(tmp_path / "ck", executor, source=source)
+    marker = tmp_path / "has failed"
+
+    def fetch(batch_id, batch_size):
+        if batch_id == 3 and not marker.exists():
+            marker.touch()
+            raise ConnectionError("gone")
+        return NumberSource(100)(batch_id, batch_size)
+
+    run = pipeline(tmp_path / "ck", executor, source=fetch)
     with pytest.raises(FetchFailed, match="fetching batch 3 failed: ConnectionError: gone"):
         run.run()
     assert ids(run) == list(range(30))

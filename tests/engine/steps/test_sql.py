@@ -87,9 +87,9 @@ def test_a_batch_without_rows_gives_the_same_columns(run):
         pl.Series("c", [b"\x00\xff", None]),
         pl.Series("c", [date(2024, 1, 2), None]),
         pl.Series("c", [time(1, 2, 3, 4), None]),
-        pl.Series("c", [datetime(2024, 1, 2, 3, 4, 5, 6), None], dtype=pl.Datetime("us")),  # noqa: DTZ001 (no zone)
-        pl.Series("c", [datetime(2024, 1, 2, 3, 4, 5), None], dtype=pl.Datetime("ms")),  # noqa: DTZ001 (no zone)
-        pl.Series("c", [datetime(2024, 1, 2, 3, 4, 5), None], dtype=pl.Datetime("ns")),  # noqa: DTZ001 (no zone)
+        pl.Series("c", [datetime(2024, 1, 2, 3, 4, 5, 6), None], dtype=pl.Datetime("us")),
+        pl.Series("c", [datetime(2024, 1, 2, 3, 4, 5), None], dtype=pl.Datetime("ms")),
+        pl.Series("c", [datetime(2024, 1, 2, 3, 4, 5), None], dtype=pl.Datetime("ns")),
         pl.Series("c", [datetime(2024, 1, 2, tzinfo=UTC), None], dtype=pl.Datetime("us", "UTC")),
         pl.Series("c", [Decimal("1.25"), None], dtype=pl.Decimal(10, 2)),
         pl.Series("c", [[1, None], None], dtype=pl.List(pl.Int64)),

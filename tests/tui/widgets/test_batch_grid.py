@@ -51,7 +51,7 @@ def test_the_legend_names_every_glyph_and_shrinks_with_the_pane(drawn):
 
 
 def test_skipped_batches_join_the_legend_when_there_are_any(drawn):
-    view = replace(views.finished(), batch_states=bytes([BatchState.SKIPPED]))
+    view = replace(views.finished(), batch_states=bytes([BatchState.QUARANTINED]))
 
     assert "○ skipped" in drawn(BatchGridPane(), showing(view)).footing_text
 

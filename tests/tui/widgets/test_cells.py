@@ -13,7 +13,7 @@ P, R, C, D, F, E, S = (
     BatchState.COMMITTED,
     BatchState.FAILED,
     BatchState.EARLIER,
-    BatchState.SKIPPED,
+    BatchState.QUARANTINED,
 )
 
 

@@ -1,0 +1,16 @@
+"""Start the real command with a log that is compacted often: `fault_launcher.py ARGUMENT…`.
+
+`FAULT_COMPACT_AT` is how many bytes the log may have.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from engine.checkpoint import guard
+from engine.cli.boundary import run_app
+
+if __name__ == "__main__":
+    guard.COMPACT_AT_BYTES = int(os.environ.get("FAULT_COMPACT_AT", "2000"))
+    sys.exit(run_app(sys.argv[1:]))
