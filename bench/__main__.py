@@ -1,10 +1,10 @@
-"""The command line of the benchmarks: `python -m bench speed | memory | commit | dashboard | sql`."""
+"""The command line of the benchmarks: `python -m bench speed | memory | commit | dashboard | sql | cluster`."""
 
 from __future__ import annotations
 
 import argparse
 
-from bench import dashboard, memory, speed, sql
+from bench import cluster, dashboard, memory, speed, sql
 
 
 def main() -> None:
@@ -27,6 +27,9 @@ def main() -> None:
     options = commands.add_parser("sql", help="reading a PostgreSQL table, as a ratio to bare streams of it")
     options.add_argument("--url", required=True, help="of an empty database, as libpq takes it")
     options.add_argument("--rounds", type=int, default=5)
+    options = commands.add_parser("cluster", help="what tasks of Ray cost, as a ratio to this process's threads")
+    options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--batches", type=int, default=2_000)
     arguments = parser.parse_args()
     if arguments.command == "speed":
         speed.report(
@@ -39,6 +42,8 @@ def main() -> None:
         )
     elif arguments.command == "dashboard":
         dashboard.report(rounds=arguments.rounds)
+    elif arguments.command == "cluster":
+        cluster.report(rounds=arguments.rounds, batches=arguments.batches)
     elif arguments.command == "sql":
         sql.report(url=arguments.url, rounds=arguments.rounds)
     elif arguments.command == "memory":

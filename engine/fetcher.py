@@ -77,6 +77,9 @@ class SeekableFetcher(ABC):
     retry: RetryPolicy | None = None
     """When to try a fetch again; None takes the pipeline's own policy."""
 
+    plans: bool = False
+    """True when `plan` and `fetch_planned` can take the place of fetches in order."""
+
     route: str = ""
     """How the rows are read, if there are several ways; known once it is open. For people to read."""
 
@@ -104,6 +107,18 @@ class SeekableFetcher(ABC):
     @abstractmethod
     def identity(self) -> Mapping[str, Json]:
         """Return what is read, as JSON values without secrets; a resume over another source is refused."""
+
+    def plan(self, batch_id: int, batch_size: int) -> Mapping[str, Json] | None:
+        """Return where the next batch begins and ends, as a small JSON object, without reading it; None is the end.
+
+        Called in batch order, instead of fetches. What it returns goes to `fetch_planned` of this object, or of a copy
+        of it in another process that was opened at the same position.
+        """
+        raise NotImplementedError
+
+    def fetch_planned(self, batch_id: int, plan: Mapping[str, Json]) -> Batch:
+        """Return the batch that was planned so; in any order, and again after an error."""
+        raise NotImplementedError
 
     def size(self) -> SourceSize | None:
         """Return how many rows there are, or None when nobody knows. Called after `open`; must be cheap."""

@@ -7,12 +7,11 @@ below together. Constructing a pipeline reads and writes nothing.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
-from engine import identity, quarantine_view, results
+from engine import identity, quarantine_view, replay_run, results
 from engine import run as running
 from engine.checkpoint import parts
 from engine.checkpoint.store import CheckpointStore
@@ -24,15 +23,15 @@ from engine.executors.signals import StopSignal
 from engine.executors.threads import ThreadExecutor
 from engine.fetcher import Position, SeekableFetcher, SourceSize
 from engine.frontier import Frontier
-from engine.policy import OnError, Quarantine
+from engine.pipeline_arguments import check_arguments, checked_sinks, checked_steps, limits
+from engine.plan import Plan, source_name
 from engine.progress import Progress
 from engine.replay import Replayed
-from engine.sink import Sink
+from engine.run_record import failed_event, now
 from engine.state import RunState
-from engine.step import BatchStep
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import polars as pl
 
@@ -41,9 +40,11 @@ if TYPE_CHECKING:
     from engine.events import Listener
     from engine.executors.base import Executor
     from engine.fetcher import BatchFetcher
-    from engine.policy import RetryPolicy
+    from engine.policy import OnError, Quarantine, RetryPolicy
     from engine.progress import RunView
     from engine.quarantine_view import QuarantinedRow
+    from engine.sink import Sink
+    from engine.step import BatchStep
 
 DEFAULT_BATCH_SIZE = 50_000
 
@@ -87,8 +88,8 @@ class BatchPipeline:
         sinks: Iterable[Sink] = (),
         on_error: OnError | Quarantine = "stop",
     ) -> None:
-        self.steps = _checked_steps(steps)
-        _check_arguments(batch_fetcher, batch_size, workers, part_compression)
+        self.steps = checked_steps(steps)
+        check_arguments(batch_fetcher, batch_size, workers, part_compression)
         self.batch_fetcher = batch_fetcher
         self.batch_size = batch_size
         self.checkpoint_dir = Path(checkpoint_dir)
@@ -100,8 +101,8 @@ class BatchPipeline:
         self._part_format = parts.PartFormat(part_compression)
         self._listeners = list(listeners)
         self._executor = executor or ThreadExecutor(workers)
-        self.sinks = _checked_sinks(sinks)
-        self.quarantine = _limits(on_error)
+        self.sinks = checked_sinks(sinks)
+        self.quarantine = limits(on_error)
         self._checkpoint = CheckpointView(self.checkpoint_dir)
         self._stop = StopSignal()
         self._busy = threading.Lock()
@@ -114,10 +115,15 @@ class BatchPipeline:
     @property
     def source(self) -> str:
         """What is read, and how once that is known; for people to read, without secrets."""
-        return running.source_name(self.batch_fetcher)
+        return source_name(self.batch_fetcher)
 
     def with_options(
-        self, *, batch_size: int | None = None, checkpoint_dir: str | Path | None = None, workers: int | None = None
+        self,
+        *,
+        batch_size: int | None = None,
+        checkpoint_dir: str | Path | None = None,
+        workers: int | None = None,
+        executor: Executor | None = None,
     ) -> BatchPipeline:
         """Return a pipeline of the same steps over the same source, other in what is given here.
 
@@ -137,7 +143,7 @@ class BatchPipeline:
             retry=self._retry,
             part_compression=self._part_format.compression,
             listeners=self._listeners,
-            executor=self._given_executor,
+            executor=executor or self._given_executor,
             sinks=self.sinks,
             on_error=self.quarantine or "stop",
         )
@@ -187,7 +193,7 @@ class BatchPipeline:
                     self._end_what_was_begun(error, emit)
                     raise
             message = describe(ended.error) if ended.state is RunState.FAILED and ended.error else ""
-            emit(RunEnded(ended.run_id, running.now(), ended.state, message))
+            emit(RunEnded(ended.run_id, now(), ended.state, message))
         if ended.error is not None:
             raise ended.error
         return frontier
@@ -201,7 +207,7 @@ class BatchPipeline:
         if interrupted:
             emit(StopWasRequested(now=True))
         state = RunState.RESUMABLE if interrupted else RunState.FAILED
-        emit(RunEnded(view.run_id, running.now(), state, "" if interrupted else describe(error)))
+        emit(RunEnded(view.run_id, now(), state, "" if interrupted else describe(error)))
 
     def request_stop(self, *, now: bool = False) -> None:
         """Ask a run to stop: after what is in flight, or giving up what is in flight with `now`.
@@ -215,8 +221,8 @@ class BatchPipeline:
         if self._busy.locked():
             Emitter([self._progress, *self._listeners])(StopWasRequested(now))
 
-    def _plan(self, on_error: OnError | Quarantine | None = None) -> running.Plan:
-        return running.Plan(
+    def _plan(self, on_error: OnError | Quarantine | None = None) -> Plan:
+        return Plan(
             name=self.name,
             steps=self.steps,
             fetcher=self.batch_fetcher,
@@ -225,7 +231,7 @@ class BatchPipeline:
             retry=self._retry,
             part_format=self._part_format,
             sinks=self.sinks,
-            quarantine=self.quarantine if on_error is None else _limits(on_error),
+            quarantine=self.quarantine if on_error is None else limits(on_error),
         )
 
     # --- where things stand ---------------------------------------------------------------------------
@@ -332,7 +338,6 @@ class BatchPipeline:
 
         Raises:
             PipelineChanged, CheckpointLocked: nothing was begun.
-            UsageError: a step from which rows go on isn't in the pipeline any more.
             StepError, CheckpointError, SinkError: what broke it off; rows that were through before are in the results.
         """
         with self._alone(), self._checkpoint.open() as store:
@@ -341,7 +346,7 @@ class BatchPipeline:
             self._stop = StopSignal()
             emit = Emitter(self._listeners)
             try:
-                return running.replay(self._plan(), store, stop=self._stop, emit=emit, accept_changes=accept_changes)
+                return replay_run.replay(self._plan(), store, stop=self._stop, emit=emit, accept_changes=accept_changes)
             finally:
                 self._show_standing(store)
 
@@ -430,7 +435,7 @@ class BatchPipeline:
             state=state,
             sinks=[sink.name for sink in self.sinks],
             rows_quarantined=quarantined,
-            failures=[running.failed_event(failure) for failure in reversed(failures)],
+            failures=[failed_event(failure) for failure in reversed(failures)],
         )
 
     def _source_size(self, position: Position) -> SourceSize | None:
@@ -442,61 +447,3 @@ class BatchPipeline:
             return self.batch_fetcher.size()
         finally:
             self.batch_fetcher.close()
-
-
-def _checked_steps(steps: Iterable[BatchStep]) -> tuple[BatchStep, ...]:
-    if not isinstance(steps, Iterable):
-        raise UsageError(f"steps must be a list of steps, not {steps!r}")
-    checked = tuple(steps)
-    names: set[str] = set()
-    for step in checked:
-        if not isinstance(step, BatchStep):
-            raise UsageError(
-                f"{step!r} is not a step", hint="Subclass BatchStep, or wrap a function in a FunctionBatchStep."
-            )
-        if step.on_error not in {None, *get_args(OnError)}:
-            raise UsageError(
-                f"step '{step.name}': on_error must be 'stop', 'quarantine' or None, not {step.on_error!r}"
-            )
-        if not getattr(step, "name", ""):
-            raise UsageError(f"a step of class {type(step).__name__} has no name", hint="Call super().__init__(name).")
-        if step.name in names:
-            raise UsageError(
-                f"two steps are called '{step.name}'",
-                hint="A step is known by its name; give each one its own.",
-            )
-        names.add(step.name)
-    return checked
-
-
-def _limits(on_error: object) -> Quarantine | None:
-    if isinstance(on_error, Quarantine):
-        return on_error
-    if on_error not in get_args(OnError):
-        raise UsageError(f"on_error must be 'stop', 'quarantine' or a Quarantine, not {on_error!r}")
-    return Quarantine() if on_error == "quarantine" else None
-
-
-def _checked_sinks(sinks: Iterable[Sink]) -> tuple[Sink, ...]:
-    checked = tuple(sinks) if isinstance(sinks, Iterable) else (sinks,)
-    for sink in checked:
-        if not isinstance(sink, Sink):
-            raise UsageError(f"{sink!r} is not a sink", hint="Pass a list of SqlSink, DuckDBSink, or your own Sink.")
-    names = [sink.name for sink in checked]
-    if len(set(names)) < len(names):
-        raise UsageError("two sinks write to the same place", hint=f"They are {', '.join(names)}.")
-    return checked
-
-
-def _check_arguments(batch_fetcher: object, batch_size: object, workers: object, part_compression: str) -> None:
-    if not callable(batch_fetcher):
-        raise UsageError(
-            f"batch_fetcher is a {type(batch_fetcher).__name__}, which can't be called",
-            hint="Pass a fetcher of engine, or a function (batch_id, batch_size) -> Batch | None.",
-        )
-    for name, value in (("batch_size", batch_size), ("workers", 1 if workers is None else workers)):
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise UsageError(f"{name} must be a whole number of at least 1, not {value!r}")
-    if part_compression not in get_args(parts.PartCompression):
-        known = ", ".join(get_args(parts.PartCompression))
-        raise UsageError(f"part_compression must be one of {known}, not {part_compression!r}")

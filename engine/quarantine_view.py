@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from engine.checkpoint.layout import new_token
+from engine.durable import fsync_path
 from engine.errors import CheckpointCorrupt, UsageError, describe
 
 if TYPE_CHECKING:
@@ -56,6 +58,28 @@ def rows(store: CheckpointStore, limit: int | None = None) -> Iterator[Quarantin
             yield QuarantinedRow(batch_id, source_row, step, error_type, error, seen, obstacle)
 
 
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why rows are in quarantine: so many of them for errors of one type in one step, of which `error` is the first."""
+
+    rows: int
+    step: str
+    error: str
+
+
+def reasons(store: CheckpointStore) -> list[Reason]:
+    """Return why rows are in quarantine, the most frequent reason first.
+
+    Raises:
+        CheckpointCorrupt: a file of the quarantine can't be read.
+    """
+    found: dict[tuple[str, str], Reason] = {}
+    for row in rows(store):
+        before = found.get((row.step, row.error_type))
+        found[row.step, row.error_type] = Reason(before.rows + 1 if before else 1, row.step, (before or row).error)
+    return sorted(found.values(), key=lambda reason: -reason.rows)
+
+
 def export(store: CheckpointStore, path: Path, *, overwrite: bool = False) -> int:
     """Write the rows to a `.csv` or `.parquet` file, their columns as one JSON text each; return how many there are.
 
@@ -66,28 +90,41 @@ def export(store: CheckpointStore, path: Path, *, overwrite: bool = False) -> in
         raise UsageError(f"can't tell what to export to from the name {path.name}", hint="Use .csv or .parquet.")
     if path.exists() and not overwrite:
         raise UsageError(f"{path} exists already", hint="Choose another name, or say that it may be overwritten.")
+    if not path.parent.is_dir():
+        raise UsageError(f"the folder {path.parent} does not exist", hint="Make it first, or choose another.")
     frames = [
-        _read(path_of, pl.scan_parquet(path_of, glob=False)).select(
-            pl.lit(batch_id).alias("batch_id"),
+        _read(file, pl.scan_parquet(file, glob=False)).select(
+            pl.lit(batch_id, dtype=pl.Int64).alias("batch_id"),
             "source_row",
             "step",
             "error_type",
             "error",
             pl.col("row").map_elements(_as_json, return_dtype=pl.String),
         )
-        for batch_id, _, path_of in _files(store)
+        for batch_id, _, file in _files(store)
     ]
     if not frames:
         raise UsageError("there is nothing in quarantine")
     whole = pl.concat(frames)
+    _write(whole, path)
+    return whole.height
+
+
+def _write(frame: pl.DataFrame, path: Path) -> None:
+    """Write the file, which appears whole or not at all."""
+    temporary = path.with_name(f".{path.name}-{new_token()}.tmp")
     try:
         if path.suffix.lower() == ".csv":
-            whole.write_csv(path)
+            frame.write_csv(temporary)
         else:
-            whole.write_parquet(path)
+            frame.write_parquet(temporary)
+        fsync_path(temporary)
+        temporary.replace(path)
+        fsync_path(path.parent)
     except OSError as error:
         raise UsageError(f"the quarantine can't be written to {path}: {describe(error)}") from error
-    return whole.height
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _files(store: CheckpointStore) -> Iterator[tuple[int, str, Path]]:

@@ -13,11 +13,15 @@ import polars as pl
 
 from engine.batch import Batch
 from engine.checkpoint import parts, quarantine
+from engine.checkpoint.failures import translated
 from engine.checkpoint.layout import new_token
 from engine.checkpoint.schema_pin import SchemaPin
-from engine.errors import CheckpointCorrupt, StepFailed, UsageError, describe
-from engine.events import RowsReplayed
+from engine.errors import CheckpointCorrupt, StepFailed
+from engine.events import AttemptFailed, RowsReplayed
 from engine.executors.chain import StepChain
+from engine.executors.isolation import errors_as_columns
+from engine.executors.signals import Abandoned
+from engine.step import StatefulBatchStep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,12 +29,10 @@ if TYPE_CHECKING:
     from engine.checkpoint.manifest import Manifest, QuarantineFile
     from engine.checkpoint.parts import PartFormat
     from engine.checkpoint.store import CheckpointStore
-    from engine.events import Listener
+    from engine.events import Event, Listener
     from engine.executors.signals import StopSignal
     from engine.policy import RetryPolicy
     from engine.step import BatchStep
-
-_CHARACTERS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +48,15 @@ class Replayed:
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
-    """One row out of quarantine: `frame` is what the steps made of it, None when it fails again."""
+class _Tried:
+    """What came of row `number` of a file: `frame` is what the steps made of it, or it fails again with `error`.
 
+    `position` is its place in the part.
+    """
+
+    number: int
     position: int
     frame: pl.DataFrame | None
-    number: int
     error: StepFailed | None = None
 
 
@@ -76,12 +81,12 @@ class Replay:
         self._checkpoint = checkpoint
         self._stop = stop
         self._emit = emit
+        self._pin = SchemaPin(store.pinned_schema(), first_batch_id=0, step=self._steps[-1].name if steps else "source")
 
     def run(self) -> Replayed:
         """Try all rows that can be tried; return what came of it. A stop takes effect between two batches.
 
         Raises:
-            UsageError: a step from which rows go on isn't in the pipeline any more.
             CheckpointCorrupt: a file of the quarantine, or a part, is missing or damaged.
             SchemaDrift: what comes out doesn't have the columns of the results.
         """
@@ -89,61 +94,84 @@ class Replay:
         for manifest in list(self._store.quarantined_batches()):
             if self._stop.asked:
                 break
-            obstacles |= dict.fromkeys(about.obstacle for about in manifest.quarantine if about.obstacle)
-            replayed += self._batch(manifest)
+            try:
+                rows, in_the_way = self._batch(manifest)
+            except Abandoned:
+                break  # while it waited for another try
+            replayed += rows
+            obstacles |= dict.fromkeys(in_the_way)
         return Replayed(replayed, self._store.rows_quarantined(), tuple(obstacles))
 
-    def _batch(self, manifest: Manifest) -> int:
-        """Replay one batch; return how many rows left the quarantine."""
+    def _batch(self, manifest: Manifest) -> tuple[int, list[str]]:
+        """Replay one batch; return how many rows left the quarantine, and what keeps others from being tried."""
         part = self._part(manifest)
         left: list[tuple[QuarantineFile, pl.DataFrame]] = []
+        obstacles: list[str] = []
         rows = 0
+        changed = False
         for about, frame in self._files(manifest):
-            if about.obstacle:
+            # One file of a batch at most has no obstacle, so the places in it are those in the part as it is.
+            if obstacle := self._obstacle(about):
+                obstacles.append(obstacle)
                 left.append((about, frame))
                 continue
-            tried = self._whole(manifest, about, frame) if about.whole else self._rows(manifest, about, frame)
+            tried = self._try(manifest, about, frame)
             part, remaining = _put_in(part, tried, frame, whole=about.whole)
             rows += frame.height - remaining.height
+            changed = changed or not remaining.equals(frame)  # its rows may fail for another reason now
             if remaining.height:
                 first = remaining.row(0, named=True)
-                left.append(
-                    (replace(about, rows=remaining.height, step=first["step"], error=first["error"]), remaining)
-                )
-        if rows:
+                now = replace(about, rows=remaining.height, step=first["step"], error=first["error"])
+                left.append((now, remaining))
+        if changed:
             self._commit(manifest, part, left)
+        if rows:
             self._emit(RowsReplayed(manifest.batch_id, rows, sum(about.rows for about, _ in left)))
-        return rows
+        return rows, obstacles
 
     def _commit(
         self, manifest: Manifest, part: pl.DataFrame, left: Sequence[tuple[QuarantineFile, pl.DataFrame]]
     ) -> None:
         layout, token = self._store.layout, new_token()
-        changed = replace(
-            manifest,
-            token=token,
-            rows_out=part.height,
-            rows_quarantined=sum(about.rows for about, _ in left),
-            quarantine=quarantine.write(layout, manifest.batch_id, token, left),
-        )
-        changed = parts.write(layout, part, changed, checkpoint=self._checkpoint, part_format=self._part_format)
+        with translated(layout.catalog):
+            changed = replace(
+                manifest,
+                token=token,
+                rows_out=part.height,
+                rows_quarantined=sum(about.rows for about, _ in left),
+                quarantine=quarantine.write(layout, manifest.batch_id, token, left),
+            )
+            changed = parts.write(layout, part, changed, checkpoint=self._checkpoint, part_format=self._part_format)
         self._store.replace(changed, token=manifest.token)
 
     # --- trying ---------------------------------------------------------------------------------------
 
-    def _rows(self, manifest: Manifest, about: QuarantineFile, frame: pl.DataFrame) -> list[_Row]:
-        """Try each row by itself: its results go to its own place."""
+    def _obstacle(self, about: QuarantineFile) -> str:
+        """Return why the rows of a file can't be tried, empty when they can: it may be new, as the steps may be."""
+        if about.obstacle:
+            return about.obstacle
+        if about.from_step not in [step.name for step in self._steps]:
+            return f"they go on at step '{about.from_step}', which isn't in the pipeline any more"
+        for step in self._from(about.from_step):
+            if isinstance(step, StatefulBatchStep):
+                return f"step '{step.name}' has a memory of the batches before"
+            if not (step.row_wise or about.whole):
+                return f"step '{step.name}' works on whole batches"
+        return ""
+
+    def _try(self, manifest: Manifest, about: QuarantineFile, frame: pl.DataFrame) -> list[_Tried]:
+        """Try each row by itself, since its results go to its own place; or those of a whole batch together."""
         data = frame["row"].struct.unnest()
+        if about.whole:
+            return [self._tried(manifest, about, data, 0, 0)]
         return [
             self._tried(manifest, about, data[number], number, position)
             for number, position in enumerate(frame["position"])
         ]
 
-    def _whole(self, manifest: Manifest, about: QuarantineFile, frame: pl.DataFrame) -> list[_Row]:
-        """Try the rows of a whole batch together."""
-        return [self._tried(manifest, about, frame["row"].struct.unnest(), 0, 0)]
-
-    def _tried(self, manifest: Manifest, about: QuarantineFile, data: pl.DataFrame, number: int, position: int) -> _Row:
+    def _tried(
+        self, manifest: Manifest, about: QuarantineFile, data: pl.DataFrame, number: int, position: int
+    ) -> _Tried:
         key = f"{self._store.key}-{self._store.generation}:{manifest.batch_id}"
         batch = Batch(manifest.batch_id, manifest.start_row, manifest.end_row, data, key)
         chain = StepChain(
@@ -151,23 +179,18 @@ class Replay:
             first_batch_id=manifest.batch_id,
             retry=self._retry,
             stop=self._stop,
-            emit=lambda _: None,
+            emit=_of_retries(self._emit),
         )
         try:
             result = chain.process(batch).frame
         except StepFailed as error:
-            return _Row(position, None, number, error)
-        pin = SchemaPin(self._store.pinned_schema(), first_batch_id=0, step=self._steps[-1].name)
-        return _Row(position, None if result is None else pin.settle(manifest.batch_id, result), number)
+            if isinstance(error.__cause__, KeyboardInterrupt):
+                raise error.__cause__ from None  # the steps run in the caller's thread here
+            return _Tried(number, position, None, error)
+        return _Tried(number, position, None if result is None else self._pin.settle(manifest.batch_id, result))
 
     def _from(self, name: str) -> tuple[BatchStep, ...]:
-        names = [step.name for step in self._steps]
-        if name not in names:
-            raise UsageError(
-                f"rows in quarantine go on at step '{name}', which isn't in the pipeline any more",
-                hint=f"The steps are {', '.join(names)}. Give one of them that name, or export the rows.",
-            )
-        return self._steps[names.index(name) :]
+        return self._steps[[step.name for step in self._steps].index(name) :]
 
     # --- files ----------------------------------------------------------------------------------------
 
@@ -189,33 +212,41 @@ class Replay:
             raise CheckpointCorrupt(path, f"the part of batch {manifest.batch_id} can't be read: {error}") from error
 
 
+def _of_retries(emit: Listener) -> Listener:
+    """Return a listener that hands on what concerns retries: no batch goes through here."""
+
+    def hand_on(event: Event) -> None:
+        if isinstance(event, AttemptFailed):
+            emit(event)
+
+    return hand_on
+
+
 def _put_in(
-    part: pl.DataFrame, tried: Sequence[_Row], frame: pl.DataFrame, *, whole: bool
+    part: pl.DataFrame, tried: Sequence[_Tried], frame: pl.DataFrame, *, whole: bool
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the part with the results of the rows in their places, and the rows that are left, with theirs anew."""
     pieces: list[pl.DataFrame] = []
-    kept: list[int] = []
-    positions: list[int] = []
-    errors: list[StepFailed] = []
+    failed: list[_Tried] = []
     taken = added = 0
     for row in tried:  # in source order, so positions never go back
         if row.frame is None:
-            kept.append(row.number)
-            positions.append(row.position + added)
-            errors += [row.error] if row.error else []
-            continue
-        pieces += [part[taken : row.position], row.frame]
-        taken, added = row.position, added + row.frame.height
+            failed.append(replace(row, position=row.position + added))
+        else:
+            pieces += [part[taken : row.position], row.frame]
+            taken, added = row.position, added + row.frame.height
     pieces.append(part[taken:])
-    if whole:
-        kept = list(range(frame.height)) if kept else []
-        positions, errors = positions * len(kept), errors * len(kept)
-    left = frame[kept]
-    if kept:
-        left = left.with_columns(
-            pl.Series("position", positions, dtype=pl.Int64),
-            pl.Series("step", [error.step for error in errors], dtype=pl.String),
-            pl.Series("error_type", [type(error.__cause__ or error).__name__ for error in errors], dtype=pl.String),
-            pl.Series("error", [describe(error.__cause__ or error)[:_CHARACTERS] for error in errors], dtype=pl.String),
-        )
-    return pl.concat(pieces), left
+    if whole and failed:
+        failed = [replace(failed[0], number=number) for number in range(frame.height)]
+    return pl.concat(pieces), _left(frame, failed, whole=whole)
+
+
+def _left(frame: pl.DataFrame, failed: Sequence[_Tried], *, whole: bool) -> pl.DataFrame:
+    """Return the rows that failed again, with their places and errors of now."""
+    if not failed:
+        return frame.clear()
+    errors = errors_as_columns([row.error for row in failed if row.error], whole=whole)
+    return frame[[row.number for row in failed]].with_columns(
+        pl.Series("position", [row.position for row in failed], dtype=pl.Int64),
+        *(pl.Series(name, values, dtype=pl.String) for name, values in errors.items()),
+    )

@@ -39,8 +39,8 @@ class Runner:
     """One pass over the source, from `first_batch_id` to its end, a stop or a failure.
 
     `replaces_last` says that the first batch takes the place of the last committed one. `quarantine` holds the
-    limits that no batch may go beyond. `deliver` is called with the batches of each commit; while it works the
-    window fills, and then the workers wait.
+    limits that no batch may go beyond, and `quarantined` says how many rows are there already. `deliver` is called
+    with the batches of each commit; while it works the window fills, and then the workers wait.
     """
 
     def __init__(
@@ -53,6 +53,7 @@ class Runner:
         first_batch_id: int,
         replaces_last: bool = False,
         quarantine: Quarantine | None = None,
+        quarantined: int = 0,
         deliver: Callable[[Sequence[Manifest]], None] | None = None,
     ) -> None:
         self._store = store
@@ -63,7 +64,7 @@ class Runner:
         self._replaces_last = replaces_last
         self._deliver = deliver
         self._quarantine = quarantine
-        self._quarantined = store.rows_quarantined() if quarantine else 0
+        self._quarantined = quarantined
         self._source_ended = False
         self._window: deque[Future[Manifest | None]] = deque()
         self._wake = threading.Event()

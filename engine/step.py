@@ -21,10 +21,9 @@ class BatchStep(ABC):
     """One step of a pipeline. Subclass it and write `process`; everything else has a default.
 
     The engine calls `setup` once before the first batch of a run, `process` once for each batch (and
-    again when a batch is retried or a run is resumed, and for parts of it while bad rows are looked for), `teardown`
-    once at the end of the run, also after
-    a failure. Unless `concurrent` is true, `process` is called for one batch at a time, in batch order,
-    though not always from the same thread.
+    again when a batch is retried or a run is resumed, and for parts of it while bad rows are looked for),
+    `teardown` once at the end of the run, also after a failure. Unless `concurrent` is true, `process` is called for
+    one batch at a time, in batch order but for those parts, though not always from the same thread.
 
     What a step does to the outside world happens *at least* once: a process that dies between the step
     and the commit runs the step again. `batch.key` is the same then, and can serve as an idempotency key.
@@ -49,7 +48,11 @@ class BatchStep(ABC):
     """What to do with rows that this step can't process; None does as the pipeline says."""
 
     timeout_seconds: float | None = None
-    """How long `process` may take for one batch; None for as long as it takes. See `StepTimedOut`."""
+    """How long `process` may take for one batch; None for as long as it takes. See `StepTimedOut`.
+
+    With one, `process` runs in a thread of its own each time. A call that can't be ended is left behind: it goes on
+    to the end of what it does in C, and not one instruction of Python further.
+    """
 
     def __init__(self, name: str) -> None:
         if not name or not isinstance(name, str):

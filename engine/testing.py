@@ -18,12 +18,12 @@ from engine.fetcher import SeekableFetcher, SourceSize
 from engine.step import BatchStep, StatefulBatchStep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from engine.checkpoint.manifest import Manifest
     from engine.events import Event
     from engine.executors.work import BatchWork
-    from engine.fetcher import Position
+    from engine.fetcher import BatchFetcher, Position
     from engine.jsonable import Json
 
 TIMEOUT_SECONDS = 20.0
@@ -138,6 +138,37 @@ class FailingStep(BatchStep):
         return batch
 
 
+class PickyStep(BatchStep):
+    """Adds 1 to `id` in a new column `next`, and raises ValueError for frames with an id that is in `bad`.
+
+    `calls` has for each call the ids that it was given; `most_at_once` says how many calls went on at the same time.
+    """
+
+    def __init__(self, name: str, bad: Iterable[int] = (), *, concurrent: bool = False) -> None:
+        super().__init__(name)
+        self.bad = set(bad)
+        self.concurrent = concurrent
+        self.calls: list[list[int]] = []
+        self.most_at_once = 0
+        self._inside = 0
+        self._lock = threading.Lock()
+
+    def process(self, batch: Batch) -> Batch:
+        """Return the batch with the new column."""
+        with self._lock:
+            self._inside += 1
+            self.most_at_once = max(self.most_at_once, self._inside)
+            self.calls.append(batch.data["id"].to_list())
+        try:
+            for number in batch.data["id"]:
+                if number in self.bad:
+                    raise ValueError(f"{number} is bad")
+            return batch.with_data(batch.data.with_columns(next=batch.data["id"] + 1))
+        finally:
+            with self._lock:
+                self._inside -= 1
+
+
 class GateStep(BatchStep):
     """Holds the batches in `held` until they are let go; the others pass."""
 
@@ -230,7 +261,7 @@ class InlineExecutor:
     def __init__(self, window: int = 1) -> None:
         self.window = window
 
-    def prepare(self) -> None:
+    def prepare(self, steps: Sequence[BatchStep], fetcher: BatchFetcher) -> None:
         """Nothing is needed before the start."""
 
     def start(self, work: BatchWork, on_done: Callable[[], None]) -> None:

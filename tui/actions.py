@@ -18,9 +18,10 @@ from engine.state import RunState
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-STILL = frozenset({RunState.IDLE, RunState.RESUMABLE, RunState.FAILED, RunState.FINISHED})
+STILL = frozenset({RunState.IDLE, RunState.RESUMABLE, RunState.FAILED, RunState.FINISHED, RunState.INCOMPLETE})
 LIVE = frozenset({RunState.RUNNING, RunState.STOPPING})
 DONE_SOME = STILL - {RunState.IDLE}
+DONE_ALL = frozenset(state for state in STILL if state.is_finished)
 ANY: frozenset[RunState | None] = STILL | LIVE | {None}
 
 
@@ -42,6 +43,14 @@ class Need(Enum):
     """At least one batch is committed."""
     FAILURE = auto()
     """There is a failure to look at."""
+    ISOLABLE = auto()
+    """What failed may be the fault of single rows, so that the others could go on without them."""
+    NOT_ISOLABLE = auto()
+    """It can't, for a reason that can be told."""
+    QUARANTINED = auto()
+    """There are rows in quarantine."""
+    REPLAYING = auto()
+    """They are being replayed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +61,9 @@ class Situation:
     working: bool = False
     committed: bool = False
     failure: bool = False
+    isolable: bool = False
+    quarantined: bool = False
+    replaying: bool = False
 
     def has(self, need: Need) -> bool:
         """Say whether a need is met."""
@@ -60,6 +72,10 @@ class Situation:
             Need.REST: not self.working,
             Need.COMMITTED: self.committed,
             Need.FAILURE: self.failure,
+            Need.ISOLABLE: self.isolable,
+            Need.NOT_ISOLABLE: not self.isolable,
+            Need.QUARANTINED: self.quarantined,
+            Need.REPLAYING: self.replaying,
         }[need]
 
 
@@ -105,7 +121,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "run_on", "r", "Run on", "Look for rows that came to the source since it was finished.",
-        frozenset({RunState.FINISHED}), _GO, footer=7,
+        DONE_ALL, _GO, footer=7,
     ),
     Action(
         "stop", "s", "Stop", "Finish and commit the batches in flight, then stop.",
@@ -114,6 +130,22 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "stop_now", "S", "Stop now", "Give up the batches in flight; what is committed stays.",
         LIVE, footer=2,
+    ),
+    Action(
+        "stop_replay", "s", "Stop", "End the replay after the batch that it is at.",
+        STILL, (Need.REPLAYING,), footer=1,
+    ),
+    Action(
+        "quarantine", "k", "Quarantine", "Take the rows that fail out of the results, keep them, and go on.",
+        frozenset({RunState.FAILED}), (*_GO, Need.ISOLABLE), footer=2,
+    ),
+    Action(
+        "why_no_quarantine", "k", "Why not", "Say why no rows can be taken out of the batch that failed.",
+        frozenset({RunState.FAILED}), (*_GO, Need.NOT_ISOLABLE), in_palette=False,
+    ),
+    Action(
+        "replay", "p", "Replay", "Put the rows in quarantine through the steps again; an edited file is read anew.",
+        DONE_SOME, (*_GO, Need.QUARANTINED), footer=3,
     ),
     Action(
         "rewind", "w", "Rewind", "Move the frontier back to a batch; asks what that may cost first.",
@@ -126,6 +158,10 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "export", "e", "Export", "Write the results into one .parquet, .csv or .duckdb file.",
         needs=(Need.PIPELINE, Need.COMMITTED), footer=4,
+    ),
+    Action(
+        "export_quarantine", "E", "Export quarantine", "Write the rows in quarantine, with their errors, into a file.",
+        DONE_SOME, (*_GO, Need.QUARANTINED), footer=11,
     ),
     Action("copy", "c", "Copy", "Copy the failure or detail as plain text.", needs=(Need.PIPELINE,)),
     Action(

@@ -277,7 +277,9 @@ class BatchPipeApp(App[None], inherit_bindings=False):
             return 0
         if self._interrupts > 1:
             return EXIT_INTERRUPTED
-        return {RunState.FINISHED: 0, RunState.FAILED: EXIT_FAILED}.get(view.state, EXIT_RESUMABLE)
+        if view.state.is_finished:  # rows in quarantine are kept, and told: they are no failure
+            return 0
+        return EXIT_FAILED if view.state is RunState.FAILED else EXIT_RESUMABLE
 
     def printed(self, text: str) -> None:
         """Take what was written to the terminal past the screen."""

@@ -15,26 +15,28 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import CheckpointLocked, PipelineError
-from engine.events import RunStarted
+from engine.events import RowsReplayed, RunStarted
 from engine.progress import BatchState, RunView
 from engine.state import RunState
 from tui.actions import LIVE
 from tui.lane import Lane
 from tui.log_book import LogBook
-from tui.outcome import Done, Job, Trouble
+from tui.outcome import Done, Dropped, Job, Trouble
 from tui.results_reader import ResultsReader
 from tui.target import Overrides, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from engine.checkpoint.loss import Loss
     from engine.checkpoint.records import RunRecord
     from engine.events import Event
     from engine.frontier import Frontier
     from engine.pipeline import BatchPipeline
+    from engine.quarantine_view import QuarantinedRow
+    from engine.replay import Replayed
 
 HISTORY = 100
+STOPPABLE = frozenset({Job.RUN, Job.REPLAY})
 
 _log = logging.getLogger(__name__)
 
@@ -67,7 +69,8 @@ class Bridge:
         self._given = pipeline
         self._mirror: Frontier | None = None
         self._results = ResultsReader()
-        self._rewinds = 0
+        self.changes = 0
+        """How often committed batches were dropped or written anew: what was read of them holds no more."""
         self._stop_asked = False
         self._stop_now = False
         self._closed = False
@@ -94,8 +97,14 @@ class Bridge:
 
     @property
     def running(self) -> bool:
-        """Whether a run was asked for and isn't over, from the key press to the closed checkpoint."""
-        return self.working is Job.RUN
+        """Whether a run or a replay was asked for and isn't over, from the key press to the closed checkpoint."""
+        return self.working in STOPPABLE
+
+    @property
+    def stopping_steps(self) -> frozenset[str]:
+        """The steps that say of themselves that a bad row stops the run, whatever the run says."""
+        steps = self.pipeline.steps if self.pipeline is not None else ()
+        return frozenset(step.name for step in steps if step.on_error == "stop")
 
     # --- jobs that may change the checkpoint ----------------------------------------------------------
 
@@ -107,10 +116,22 @@ class Bridge:
         """Read the checkpoint and the source's size."""
         return self._begin(Job.REFRESH, self._refresh)
 
-    def run(self, *, accept_changes: bool = False) -> bool:
-        """Go on from the frontier; a pipeline file that was edited since is loaded first."""
+    def run(self, *, accept_changes: bool = False, quarantine: bool = False) -> bool:
+        """Go on from the frontier; a pipeline file that was edited since is loaded first.
+
+        With `quarantine`, rows that a step can't process are taken out: within the pipeline's limits, or the engine's
+        own if it has none.
+        """
         self._stop_asked = self._stop_now = False
-        return self._begin(Job.RUN, lambda: self._run(accept_changes=accept_changes))
+        return self._begin(Job.RUN, lambda: self._run(accept_changes=accept_changes, quarantine=quarantine), quarantine)
+
+    def replay(self, *, accept_changes: bool = False) -> bool:
+        """Put the rows in quarantine through the steps again; the job's value is a `Replayed`.
+
+        A pipeline file that was edited since is loaded first.
+        """
+        self._stop_asked = self._stop_now = False
+        return self._begin(Job.REPLAY, lambda: self._replay(accept_changes=accept_changes))
 
     def rewind(self, batch_id: int) -> bool:
         """Make `batch_id` the last committed batch; the job's value is how many batches were dropped."""
@@ -121,7 +142,7 @@ class Bridge:
         return self._begin(Job.RESET, lambda: self._rewind(-1))
 
     def measure_loss(self, batch_id: int) -> bool:
-        """Add up what a rewind to `batch_id` would drop, -1 for all; the job's value is a `Loss`."""
+        """Add up what a rewind to `batch_id` would drop, -1 for all; the job's value is a `Dropped`."""
         return self._begin(Job.LOSS, lambda: self._loss(batch_id), batch_id)
 
     def stop(self, *, now: bool = False) -> None:
@@ -143,9 +164,23 @@ class Bridge:
         """Read rows of the results; the job's value is a `ResultsPage`."""
         pipeline = self.pipeline
         if pipeline is not None:
-            generation = (id(pipeline), self._rewinds)
+            generation = (id(pipeline), self.changes)
             self._reading.do(
                 Job.PAGE, lambda: self._results.page(pipeline, generation, first_row, row_count), first_row
+            )
+
+    def read_quarantine(self, most: int) -> None:
+        """Read the first rows in quarantine; the job's value is a list of QuarantinedRow. Not while a run goes on."""
+        pipeline = self.pipeline
+        if pipeline is not None:
+            self._reading.do(Job.QUARANTINE, lambda: self._quarantined(pipeline, most), most)
+
+    def export_quarantine(self, path: str, *, overwrite: bool = False) -> None:
+        """Write the rows in quarantine into one file; the job's value is how many there are."""
+        pipeline = self.pipeline
+        if pipeline is not None:
+            self._reading.do(
+                Job.EXPORT_QUARANTINE, lambda: self._export_quarantine(pipeline, path, overwrite=overwrite), path
             )
 
     def export(self, path: str, *, overwrite: bool = False) -> None:
@@ -218,22 +253,43 @@ class Bridge:
                 raise
             self._mirror = None
 
-    def _run(self, *, accept_changes: bool) -> None:
+    def _load_if_edited(self) -> None:
         if self.target is not None and self.target.edited():
             self._adopt(self.target.load())
             self._refresh()
+
+    def _run(self, *, accept_changes: bool, quarantine: bool) -> None:
+        self._load_if_edited()
         if self.pipeline is None:
             return
+        own_limits = self.pipeline.quarantine is not None
         try:
             with self._at_the_door():
-                self.pipeline.run(accept_changes=accept_changes)
+                self.pipeline.run(
+                    accept_changes=accept_changes, on_error="quarantine" if quarantine and not own_limits else None
+                )
         finally:
             if self.pipeline.view().state in LIVE:
                 # It ended in a way that it could not tell; saying "running" for ever would be a lie.
                 self._refresh()
 
+    def _replay(self, *, accept_changes: bool) -> Replayed:
+        from engine.replay import Replayed
+
+        self._load_if_edited()
+        if self.pipeline is None or self._stop_asked:
+            return Replayed()
+        try:
+            # The door stays shut to the end: unlike a run, a replay changes what readers would find.
+            with self._at_the_door():
+                return self.pipeline.replay_quarantine(accept_changes=accept_changes)
+        finally:
+            self.changes += 1
+
     def _heard(self, event: Event) -> None:
         """Listen to the run, in its own thread: it has begun, and holds the checkpoint."""
+        if isinstance(event, RowsReplayed) and self._stop_asked and self.pipeline is not None:
+            self.pipeline.request_stop()  # it was asked before the replay could hear it
         if isinstance(event, RunStarted):
             self._mirror = None
             self._open_door()
@@ -245,18 +301,31 @@ class Bridge:
             return 0
         with self._at_the_door():
             dropped = self.pipeline.rewind(batch_id)
-            self._rewinds += 1
+            self.changes += 1
         self._refresh()
         return dropped
 
-    def _loss(self, batch_id: int) -> Loss:
+    def _loss(self, batch_id: int) -> Dropped:
         from engine.checkpoint.loss import Loss, loss_of_rewind
         from engine.checkpoint_view import CheckpointView
 
         if self.pipeline is None:
-            return Loss(0, 0, 0)
+            return Dropped(Loss())
         with self._at_the_door(), CheckpointView(self.pipeline.checkpoint_dir).open() as store:
-            return loss_of_rewind(store, batch_id) if store else Loss(0, 0, 0)
+            if store is None:
+                return Dropped(Loss())
+            quarantined = sum(
+                manifest.rows_quarantined for manifest in store.quarantined_batches() if manifest.batch_id > batch_id
+            )
+            return Dropped(loss_of_rewind(store, batch_id), quarantined)
+
+    def _quarantined(self, pipeline: BatchPipeline, most: int) -> list[QuarantinedRow]:
+        with self._door:
+            return pipeline.quarantined(most)
+
+    def _export_quarantine(self, pipeline: BatchPipeline, path: str, *, overwrite: bool) -> int:
+        with self._door:
+            return pipeline.export_quarantine(path, overwrite=overwrite)
 
     def _export(self, pipeline: BatchPipeline, path: str, *, overwrite: bool) -> str:
         with self._door:

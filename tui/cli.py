@@ -32,6 +32,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("target", nargs="?", metavar="TARGET", help="the pipeline to open")
     made.add_argument("--checkpoint-dir", metavar="D", help="use this checkpoint folder instead of the pipeline's own")
     made.add_argument("--batch-size", metavar="N", type=_positive, help="source rows a batch, instead of its own")
+    made.add_argument("--executor", choices=["threads", "ray"], help="where batches run: here, or on a Ray cluster")
+    made.add_argument("--ray-address", metavar="A", help="of the cluster, or auto; without it one is started here")
     made.add_argument("--ascii", action="store_true", help="draw with ASCII characters only")
     made.add_argument("--theme", metavar="NAME", default="", help="batchpipe-dark, batchpipe-light, high-contrast, …")
     made.add_argument("--run", action="store_true", help="start, or go on, at once")
@@ -65,7 +67,7 @@ def _on_screen(options: argparse.Namespace) -> int:
     sys.setswitchinterval(0.001)
     app = BatchPipeApp(
         options.target,
-        overrides=Overrides(options.checkpoint_dir, options.batch_size),
+        overrides=Overrides(options.checkpoint_dir, options.batch_size, options.executor, options.ray_address),
         glyphs=ASCII if options.ascii else None,
         theme=options.theme,
         begin=options.run,
@@ -95,4 +97,8 @@ def _without_screen(options: argparse.Namespace) -> int:
         words += ["--checkpoint-dir", options.checkpoint_dir]
     if options.batch_size:
         words += ["--batch-size", str(options.batch_size)]
+    if options.executor:
+        words += ["--executor", options.executor]
+    if options.ray_address:
+        words += ["--ray-address", options.ray_address]
     return headless(words)

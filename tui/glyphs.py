@@ -34,6 +34,8 @@ class Glyphs:
     failed: str
     retry: str
     warning: str
+    quarantine: str
+    """Rows in quarantine; a batch without them has the same in `cells`."""
     cursor: str
     """Marks the chosen row."""
     folded: str
@@ -60,6 +62,7 @@ UNICODE = Glyphs(
     failed="✗",
     retry="↻",
     warning="!",
+    quarantine="○",
     cursor="▌",
     folded="▸",
     unfolded="▾",
@@ -77,6 +80,7 @@ UNICODE = Glyphs(
         RunState.STOPPING: "◼",
         RunState.FAILED: "✗",
         RunState.FINISHED: "✓",
+        RunState.INCOMPLETE: "◐",
     },
     outcomes={"running": "▶", "finished": "✓", "stopped": "⟲", "failed": "✗", "crashed": "☇"},
 )
@@ -87,11 +91,12 @@ ASCII = Glyphs(
     bar_done="#",
     bar_head=">",
     bar_rest="-",
-    cells=".>o#X=_",
+    cells=".>+#X=o",
     chart=" ..::||##",
     failed="X",
     retry="@",
     warning="!",
+    quarantine="o",
     cursor=">",
     folded="+",
     unfolded="-",
@@ -109,6 +114,7 @@ ASCII = Glyphs(
         RunState.STOPPING: "#",
         RunState.FAILED: "X",
         RunState.FINISHED: "*",
+        RunState.INCOMPLETE: "%",
     },
     outcomes={"running": ">", "finished": "*", "stopped": "@", "failed": "X", "crashed": "!"},
 )

@@ -11,8 +11,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from engine.events import AttemptFailed, BatchFailed, RunEnded, RunStarted, StopWasRequested, Warned
+from engine.events import (
+    AttemptFailed,
+    BatchFailed,
+    RowsQuarantined,
+    RowsReplayed,
+    RunEnded,
+    RunStarted,
+    StopWasRequested,
+    Warned,
+)
 from engine.state import RunState
+from tui.format import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,13 +49,18 @@ class LogBook:
         self._lines: deque[LogLine] = deque(maxlen=KEPT)
         self._lost = 0
         self._unfinished = ""
+        self._sinks: frozenset[str] = frozenset()
         # A signal handler may write while the screen takes, in the same thread: reentrant.
         self._lock = threading.RLock()
 
     def __call__(self, event: Event) -> None:
         """Write down an event that a person wants to read about."""
+        if isinstance(event, RunStarted):
+            self._sinks = frozenset(event.sinks)
         words = _WORDS.get(type(event))
-        if words is not None:
+        if isinstance(event, AttemptFailed):
+            self.write(_attempt_failed(event, self._sinks))
+        elif words is not None:
             self.write(words(event))
 
     def write(self, text: str) -> None:
@@ -74,19 +89,31 @@ class LogBook:
         return [LogLine(lines[0].at, f"… {lost:,} lines left out"), *lines] if lost else lines
 
 
-def _attempt_failed(event: AttemptFailed) -> str:
-    place = f"step {event.step}" if event.step else "the fetch"
+def _attempt_failed(event: AttemptFailed, sinks: frozenset[str]) -> str:
+    place = "the fetch"
+    if event.step is not None:
+        place = f"{'sink' if event.step in sinks else 'step'} {event.step}"
     return (
         f"batch {event.batch_id:,}: {place} failed ({event.attempt}/{event.max_attempts}), "
         f"again in {event.wait_seconds:.1f} s: {event.error}"
     )
 
 
-_ENDS = {RunState.RESUMABLE: "stopped"}
+def _quarantined(event: RowsQuarantined) -> str:
+    rows = counted(event.rows, "row")
+    return f"batch {event.batch_id:,}: {rows} that {event.step} can't process taken out: {event.error}"
+
+
+def _replayed(event: RowsReplayed) -> str:
+    return f"batch {event.batch_id:,}: {counted(event.rows, 'row')} replayed, {event.still:,} still in quarantine"
+
+
+_ENDS = {RunState.RESUMABLE: "stopped", RunState.INCOMPLETE: "finished, with rows in quarantine"}
 _WORDS: dict[type[Any], Callable[[Any], str]] = {
     RunStarted: lambda event: f"run {event.run_id} started at batch {event.next_batch_id:,} of {event.source}",
-    AttemptFailed: _attempt_failed,
     BatchFailed: lambda event: f"batch {event.batch_id:,} failed: {event.message}",
+    RowsQuarantined: _quarantined,
+    RowsReplayed: _replayed,
     StopWasRequested: lambda event: "stop now was requested" if event.now else "stop was requested",
     RunEnded: lambda event: f"run {event.run_id} {_ENDS.get(event.state, event.state)}",
     Warned: lambda event: f"warning: {event.message}",

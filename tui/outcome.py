@@ -9,10 +9,13 @@ from __future__ import annotations
 import traceback
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.errors import PipelineChanged, PipelineError, describe
 from engine.masking import mask_secrets
+
+if TYPE_CHECKING:
+    from engine.checkpoint.loss import Loss
 
 
 class Job(StrEnum):
@@ -27,6 +30,9 @@ class Job(StrEnum):
     BATCH = "reading the batch"
     PAGE = "reading the results"
     EXPORT = "exporting"
+    REPLAY = "replaying the quarantine"
+    QUARANTINE = "reading the quarantine"
+    EXPORT_QUARANTINE = "exporting the quarantine"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,14 @@ class Trouble:
 
 
 @dataclass(frozen=True, slots=True)
+class Dropped:
+    """What a rewind would drop: batches with their rows, and how many rows of the quarantine."""
+
+    loss: Loss
+    rows_quarantined: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """A job is over: with `value`, whose type depends on the job, or with trouble."""
 
@@ -67,4 +81,6 @@ class Done:
     value: Any = None
     trouble: Trouble | None = None
     asked: Any = None
-    """What the job was asked about: the batch id, the first row of a page, the path of an export."""
+    """What the job was asked about: the batch id, the first row of a page, the path of an export; of a run whether it
+    takes bad rows out.
+    """

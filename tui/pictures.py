@@ -39,6 +39,9 @@ def main() -> None:
         asyncio.run(_story(folder, Path(scratch), WIDE, ""))
     with tempfile.TemporaryDirectory() as scratch, chdir(scratch):
         asyncio.run(_story(folder, Path(scratch), SMALL, "-80x24"))
+    for size, suffix in ((WIDE, ""), (SMALL, "-80x24")):
+        with tempfile.TemporaryDirectory() as scratch, chdir(scratch):
+            asyncio.run(_quarantine(folder, Path(scratch), size, suffix))
 
 
 async def _opening(folder: Path) -> None:
@@ -68,9 +71,23 @@ async def _story(folder: Path, scratch: Path, size: tuple[int, int], suffix: str
         _save(app, folder / f"changed{suffix}.svg")
         await pilot.press("right", "enter")
         await _until(pilot, lambda: _rests(app) is RunState.FINISHED)
-        await pilot.press("6")
+        await pilot.press("7")
         await _until(pilot, lambda: "time_hour" in getattr(app.screen.query_one("#results"), "shown_text", ""))
         _save(app, folder / f"finished{suffix}.svg")
+
+
+async def _quarantine(folder: Path, scratch: Path, size: tuple[int, int], suffix: str) -> None:
+    """Take the bad row out, run to the end, and look at it."""
+    app = BatchPipeApp(str(_copy_of_sample(scratch)), settings=Settings())
+    async with app.run_test(size=size) as pilot:
+        await _until(pilot, lambda: _rests(app) is RunState.IDLE)
+        await pilot.press("r")
+        await _until(pilot, lambda: _rests(app) is RunState.FAILED)
+        await pilot.press("k")
+        await _until(pilot, lambda: _rests(app) is RunState.INCOMPLETE)
+        await pilot.press("6")
+        await _until(pilot, lambda: "216,447" in getattr(app.screen.query_one("#quarantine"), "shown_text", ""))
+        _save(app, folder / f"quarantine{suffix}.svg")
 
 
 def _copy_of_sample(scratch: Path) -> Path:

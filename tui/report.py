@@ -11,7 +11,7 @@ from engine.safe_text import safe, safe_lines
 from tui import format as fmt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from datetime import datetime
 
     from engine.checkpoint.records import RunRecord
@@ -41,6 +41,7 @@ def _lines(view: RunView, runs: Sequence[RunRecord], now: datetime) -> Iterator[
         ("rows committed", f"{view.rows_committed:,} ({fmt.percent(view.fraction)})"),
         ("rows to go", fmt.count(view.rows_to_go)),
         ("rows in the results, this run", fmt.count(view.rows_out)),
+        ("rows in quarantine", fmt.count(view.rows_quarantined)),
         ("elapsed", fmt.duration(view.elapsed_seconds)),
         ("average", f"{fmt.rows_per_second(view.average_rows_per_second)} rows/s"),
         ("seconds a batch", f"p50 {fmt.duration(view.batch_seconds_p50)}, p95 {fmt.duration(view.batch_seconds_p95)}"),
@@ -53,7 +54,7 @@ def _lines(view: RunView, runs: Sequence[RunRecord], now: datetime) -> Iterator[
     if view.failures:
         yield from ("", "## Failures")
         for failure in reversed(view.failures):
-            yield from _failure(failure)
+            yield from _failure(failure, {sink.name for sink in view.sinks})
     yield from _section("Runs", ("run", "started", "outcome", "first batch", "next batch", "rows"), [
         (
             fmt.count(run.run_id), fmt.instant(run.started_at), run.outcome, fmt.count(run.first_batch_id),
@@ -64,8 +65,9 @@ def _lines(view: RunView, runs: Sequence[RunRecord], now: datetime) -> Iterator[
     yield from _section("Warnings", ("",), [(_text(warning),) for warning in view.warnings])
 
 
-def _failure(failure: BatchFailed) -> Iterator[str]:
-    place = f"step {_text(failure.step)}" if failure.step else "the source"
+def _failure(failure: BatchFailed, sinks: Collection[str]) -> Iterator[str]:
+    kind = "sink" if failure.step in sinks else "step"
+    place = f"{kind} {_text(failure.step)}" if failure.step else "the source"
     yield ""
     yield f"### Run {failure.run_id}, batch {failure.batch_id:,}: {_text(failure.error_type)} in {place}"
     yield ""

@@ -23,6 +23,7 @@ class Tone(StrEnum):
     BUSY = "-busy"
     BAD = "-bad"
     GOOD = "-good"
+    WARN = "-warn"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +42,15 @@ def standing(view: RunView, working: Job | None = None, trouble: Trouble | None 
     >>> standing(RunView(state=RunState.IDLE)).words
     'nothing done yet; r runs it from the first batch'
     """
+    if working is Job.REPLAY:
+        return Standing(Tone.BUSY, f"{working}…", "s stops it after the batch that it is at")
     if working is not None and not (working is Job.RUN and view.state in LIVE):
         return Standing(Tone.BUSY, f"{working}…")
     if trouble is not None and trouble.differences:
         return Standing(
-            Tone.BAD, f"the pipeline has changed since the last run: {'; '.join(trouble.differences)}", "r asks again"
+            Tone.BAD,
+            f"the pipeline has changed since the last run: {'; '.join(trouble.differences)}",
+            "the same key asks again",
         )
     if trouble is not None:
         return Standing(Tone.BAD, trouble.message, trouble.hint)
@@ -57,7 +62,7 @@ def _idle(view: RunView) -> Standing:
 
 
 def _resumable(view: RunView) -> Standing:
-    return Standing(Tone.QUIET, f"{_done(view)}; {_to_go(view)}")
+    return Standing(Tone.QUIET, f"{_done(view)}; {_to_go(view)}{_quarantined(view)}")
 
 
 def _running(view: RunView) -> Standing:
@@ -86,6 +91,14 @@ def _finished(view: RunView) -> Standing:
     return Standing(Tone.GOOD, f"all {counted(view.rows_committed, 'row')} done in {_batches(view.frontier + 1)}")
 
 
+def _incomplete(view: RunView) -> Standing:
+    number = view.rows_quarantined
+    is_one = number == 1
+    left = f"{number:,}, which {'is' if is_one else 'are'} in quarantine"
+    words = f"all {counted(view.rows_committed, 'row')} done but {left}"
+    return Standing(Tone.WARN, words, f"6 shows {'it' if is_one else 'them'}; mend the step, then p replays")
+
+
 _BY_STATE = {
     RunState.IDLE: _idle,
     RunState.RESUMABLE: _resumable,
@@ -93,11 +106,16 @@ _BY_STATE = {
     RunState.STOPPING: _stopping,
     RunState.FAILED: _failed,
     RunState.FINISHED: _finished,
+    RunState.INCOMPLETE: _incomplete,
 }
 
 
 def _batches(count: int) -> str:
     return counted(count, "batch", "batches")
+
+
+def _quarantined(view: RunView) -> str:
+    return f"; {counted(view.rows_quarantined, 'row')} in quarantine" if view.rows_quarantined else ""
 
 
 def _size(view: RunView) -> str:

@@ -58,6 +58,14 @@ class StillBridge(Bridge):
         """Note it."""
         self.asked.append(("page", (first_row, row_count)))
 
+    def read_quarantine(self, most: int) -> None:
+        """Note it."""
+        self.asked.append(("quarantine", most))
+
+    def export_quarantine(self, path: str, *, overwrite: bool = False) -> None:
+        """Note it."""
+        self.asked.append(("export quarantine", (path, overwrite)))
+
     def export(self, path: str, *, overwrite: bool = False) -> None:
         """Note it."""
         self.asked.append(("export", (path, overwrite)))

@@ -18,12 +18,17 @@ class Overrides:
 
     checkpoint_dir: str | None = None
     batch_size: int | None = None
+    executor: str | None = None
+    ray_address: str | None = None
 
     def applied_to(self, pipeline: BatchPipeline) -> BatchPipeline:
         """Return the pipeline with these values in place of its own."""
         if self == Overrides():
             return pipeline
-        return pipeline.with_options(batch_size=self.batch_size, checkpoint_dir=self.checkpoint_dir)
+        from engine.executors.choice import ExecutorChoice, chosen
+
+        executor = chosen(ExecutorChoice(self.executor) if self.executor else None, self.ray_address)
+        return pipeline.with_options(batch_size=self.batch_size, checkpoint_dir=self.checkpoint_dir, executor=executor)
 
 
 class Target:

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from engine.checkpoint.failures import REPAIR_HINT
 from engine.checkpoint.head import Head
 from engine.checkpoint.manifest import Manifest, QuarantineFile, StepTiming
 from engine.checkpoint.records import FailureRecord, RunOutcome, RunRecord
+from engine.errors import CheckpointCorrupt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -45,8 +47,14 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
 }
 
 
-def connect(path: Path) -> duckdb.DuckDBPyConnection:
-    """Open a database file so that it changes only by committed transactions."""
+def connect(path: Path, *, new: bool = False) -> duckdb.DuckDBPyConnection:
+    """Open a database file so that it changes only by committed transactions; make it only if it is to be `new`.
+
+    Raises:
+        CheckpointCorrupt: it isn't there. DuckDB would make an empty one in its place.
+    """
+    if not new and not path.exists():
+        raise CheckpointCorrupt(path, f"the catalog {path} is missing", hint=REPAIR_HINT)
     connection = duckdb.connect(str(path), config=_SETTINGS)
     connection.execute("PRAGMA disable_checkpoint_on_shutdown")
     connection.execute("SET lock_configuration = true")
@@ -63,9 +71,9 @@ def load_queries() -> dict[str, str]:
 class Catalog:
     """Typed access to one open catalog. Every method raises `duckdb.Error` as DuckDB does."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, new: bool = False) -> None:
         self._queries = load_queries()
-        self._connection = connect(path)
+        self._connection = connect(path, new=new)
         self._new_batches: Any = None  # an appender, kept: making one costs as much as a small commit
 
     def close(self) -> None:
@@ -182,6 +190,11 @@ class Catalog:
         """Return (batch id, token) of each batch that has rows in quarantine, in order."""
         return [(batch_id, token) for batch_id, token in self._run("select_quarantined")]
 
+    def read_history(self) -> None:
+        """Read all that is known besides the batches; raises `duckdb.Error` where something is damaged."""
+        for name in ("read_pipelines", "read_runs", "read_failures"):
+            self._run(name)
+
     def pipeline(self) -> tuple[int, str] | None:
         """Return the newest revision and description of the pipeline; None before the first run."""
         rows = self._run("select_pipeline")
@@ -216,9 +229,16 @@ class Catalog:
         }
         self._run("insert_lost_run", parameters)
 
-    def end_run(self, run_id: int, outcome: RunOutcome, message: str) -> None:
+    def end_run(self, run_id: int, outcome: RunOutcome, message: str, retries: int) -> None:
         """Record how a run ended."""
-        self._run("end_run", {"run_id": run_id, "ended_at": datetime.now(UTC), "outcome": outcome, "message": message})
+        parameters = {
+            "run_id": run_id,
+            "ended_at": datetime.now(UTC),
+            "outcome": outcome,
+            "message": message,
+            "retries": retries,
+        }
+        self._run("end_run", parameters)
 
     def mark_crashed_runs(self) -> list[int]:
         """Mark runs that still say running; return their numbers. Call only while holding the lock."""

@@ -28,7 +28,7 @@ def create(layout: Layout, *, key: str, software: str) -> None:
     temporary = layout.folder / f".checkpoint-{new_token()}.tmp"
     log = temporary.with_name(temporary.name + ".wal")
     try:
-        with closing(catalog.Catalog(temporary)) as new:
+        with closing(catalog.Catalog(temporary, new=True)) as new:
             with new.transaction():
                 new.create(key=key, software=software)
             new.checkpoint()

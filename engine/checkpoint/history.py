@@ -62,10 +62,10 @@ class History:
             mirror.write(layout, self._ledger.head.frontier(self._steps))  # it names the steps
         return run_id
 
-    def end_run(self, run_id: int, outcome: RunOutcome, message: str = "") -> None:
-        """Record how a run ended."""
+    def end_run(self, run_id: int, outcome: RunOutcome, message: str = "", *, retries: int = 0) -> None:
+        """Record how a run ended, and how often something was tried again in it."""
         with self._ledger.writing() as catalog:
-            catalog.end_run(run_id, outcome, message)
+            catalog.end_run(run_id, outcome, message, retries)
 
     def add_failure(self, failure: FailureRecord) -> None:
         """Record the batch that ended a run."""

@@ -17,23 +17,27 @@ PAGE = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Committed batches, their source rows and their result rows. False when it is nothing."""
+    """Committed batches, with their source rows, result rows and rows in quarantine. False when it is nothing."""
 
     batches: int = 0
     source_rows: int = 0
     result_rows: int = 0
+    quarantined_rows: int = 0
 
     def __bool__(self) -> bool:
         return self.batches > 0
 
     def plus(self, manifests: Iterable[Manifest]) -> Loss:
         """Return this loss and that of `manifests` together."""
-        batches, source_rows, result_rows = self.batches, self.source_rows, self.result_rows
+        loss = self
         for manifest in manifests:
-            batches += 1
-            source_rows += manifest.rows_in
-            result_rows += manifest.rows_out
-        return Loss(batches, source_rows, result_rows)
+            loss = Loss(
+                loss.batches + 1,
+                loss.source_rows + manifest.rows_in,
+                loss.result_rows + manifest.rows_out,
+                loss.quarantined_rows + manifest.rows_quarantined,
+            )
+        return loss
 
 
 def loss_of_rewind(store: CheckpointStore, batch_id: int) -> Loss:

@@ -41,6 +41,15 @@ SELECT batch_id, start_row, end_row, rows_out, run_id, generation, token, attemp
        timings, "cursor", states, bytes_written, checksum, rows_quarantined, quarantine
 FROM batches WHERE batch_id BETWEEN $first_batch_id AND $last_batch_id ORDER BY batch_id;
 
+-- name: read_pipelines
+SELECT max(hash(pipelines)) FROM pipelines;
+
+-- name: read_runs
+SELECT max(hash(runs)) FROM runs;
+
+-- name: read_failures
+SELECT max(hash(failures)) FROM failures;
+
 -- name: select_pipeline
 SELECT revision, description FROM pipelines ORDER BY revision DESC LIMIT 1;
 
@@ -51,13 +60,14 @@ INSERT INTO pipelines VALUES ($revision, $run_id, $description);
 SELECT coalesce(max(run_id), 0) + 1 FROM runs;
 
 -- name: insert_run
-INSERT INTO runs VALUES ($run_id, $started_at, NULL, 'running', $first_batch_id, NULL, NULL, $batch_size, $host, $pid, '');
+INSERT INTO runs VALUES ($run_id, $started_at, NULL, 'running', $first_batch_id, NULL, NULL, $batch_size, $host, $pid, '',
+                         NULL);
 
 -- name: insert_lost_run
-INSERT INTO runs VALUES ($run_id, $at, $at, 'stopped', 0, $next_batch_id, NULL, $batch_size, '', 0, $message);
+INSERT INTO runs VALUES ($run_id, $at, $at, 'stopped', 0, $next_batch_id, NULL, $batch_size, '', 0, $message, NULL);
 
 -- name: end_run
-UPDATE runs SET ended_at = $ended_at, outcome = $outcome, message = $message,
+UPDATE runs SET ended_at = $ended_at, outcome = $outcome, message = $message, retries = $retries,
        next_batch_id = (SELECT next_batch_id FROM frontier),
        rows_done = (SELECT coalesce(sum(end_row - start_row + 1), 0) FROM batches WHERE batches.run_id = runs.run_id)
 WHERE run_id = $run_id;
@@ -68,7 +78,8 @@ WHERE outcome = 'running'
 RETURNING run_id;
 
 -- name: select_runs
-SELECT run_id, epoch_us(started_at), epoch_us(ended_at), outcome, first_batch_id, next_batch_id, rows_done, batch_size, host, pid, message
+SELECT run_id, epoch_us(started_at), epoch_us(ended_at), outcome, first_batch_id, next_batch_id, rows_done, batch_size, host, pid, message,
+       retries
 FROM runs ORDER BY run_id DESC LIMIT $limit;
 
 -- name: insert_failure

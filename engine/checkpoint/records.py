@@ -16,7 +16,8 @@ class RunRecord:
     """One call of `run()`. Datetimes are aware, UTC; `ended_at` is None for one that runs or crashed.
 
     It began with batch `first_batch_id`, and `next_batch_id` was the first uncommitted one when it ended.
-    `rows_done` counts the source rows of its batches that are still in the results.
+    `rows_done` counts the source rows of its batches that are still in the results. `retries` says how often a fetch,
+    a step or a delivery was tried again, None for a run that crashed or goes on.
     """
 
     run_id: int
@@ -30,6 +31,7 @@ class RunRecord:
     host: str
     pid: int
     message: str
+    retries: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,8 @@ CREATE TABLE runs (
     batch_size BIGINT NOT NULL CHECK (batch_size >= 1),
     host VARCHAR NOT NULL,
     pid BIGINT NOT NULL,
-    message VARCHAR NOT NULL
+    message VARCHAR NOT NULL,
+    retries BIGINT
 );
 
 -- One row for each batch that ended a run. `step` is NULL for failures of the source.

@@ -8,7 +8,7 @@ is what every opening does first: a copy of the catalog that a killed compaction
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -132,6 +132,7 @@ def _opened(layout: Layout) -> Iterator[Catalog]:
 def _against_catalog(layout: Layout, catalog: Catalog, notes: tuple[str, ...]) -> Report:
     key = opening.check_identity(layout.catalog, catalog)
     head = catalog.head()
+    catalog.read_history()
     plan = mending.plan(layout, catalog, head, key)
     replayed = {own.batch_id: own for own, _ in mending.lost_replays(layout, catalog, plan, key)}
     record, rows_out_of = PartsAgainstRecord(layout, key), QuarantineAgainstRecord(layout)
@@ -240,10 +241,7 @@ def _without_catalog(layout: Layout, error: CheckpointCorrupt | CheckpointForeig
     faults: tuple[str, ...] = ()
     while usable < len(batch_ids):
         try:
-            following = salvage(layout, usable, previous)
-            read_whole(layout.part(usable), following.manifest)
-            for fault in faults_of(layout, following.manifest):
-                raise ValueError(fault)
+            following = _salvaged_whole(layout, usable, previous)
         except ValueError as broken:
             faults = (f"batch {usable}: {broken}",)
             break
@@ -260,11 +258,20 @@ def _without_catalog(layout: Layout, error: CheckpointCorrupt | CheckpointForeig
     )
 
 
+def _salvaged_whole(layout: Layout, batch_id: int, previous: Salvaged | None) -> Salvaged:
+    """Return what the part says, after reading all of it and of its quarantine. Raises ValueError."""
+    following = salvage(layout, batch_id, previous)
+    read_whole(layout.part(batch_id), following.manifest)
+    if faults := faults_of(layout, following.manifest):
+        raise ValueError(faults[0])
+    return following
+
+
 def _loss_beyond(layout: Layout, batch_ids: list[int]) -> Loss:
     loss = Loss()
     for batch_id in batch_ids:
         try:
             loss = loss.plus([parts.read_metadata(layout.part(batch_id))[0]])
         except ValueError:
-            loss = Loss(loss.batches + 1, loss.source_rows, loss.result_rows)
+            loss = replace(loss, batches=loss.batches + 1)
     return loss

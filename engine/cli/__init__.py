@@ -1,9 +1,9 @@
 """The headless command line, `batch-pipeline`: runs, watches and mends pipelines from a shell or a cron job.
 
 Invariants: stdout carries results and nothing else, stderr the talk; every way out has its exit code
-(0 done, 1 failed, 2 usage, 3 checkpoint locked or corrupt, 4 stopped and resumable, 130 interrupted); what
-comes from data, errors and paths passes `engine.safe_text.safe` on its way to a screen. Importing this loads
-neither Polars nor DuckDB: help must answer at once.
+(0 done, 1 failed, 2 usage, 3 checkpoint locked or corrupt, 4 stopped and resumable, 5 rows in quarantine where that
+counts, 130 interrupted); what comes from data, errors and paths passes `engine.safe_text.safe` on its way to a screen.
+Importing this loads neither Polars nor DuckDB: help must answer at once.
 
     app            the commands and their names
     boundary       errors into sentences and exit codes
@@ -16,7 +16,8 @@ neither Polars nor DuckDB: help must answer at once.
     wording        numbers, durations, sizes, losses in words
     agreement      asking before anything is lost
     places         from TARGET and --checkpoint-dir to a pipeline or a checkpoint
-    commands       run_command, reading, moving, results_commands, verify_command, demonstration
+    commands       run_command, reading, moving, results_commands, quarantine_commands, verify_command,
+                   demonstration
 """
 
 from __future__ import annotations

@@ -8,11 +8,12 @@ from typing import Annotated
 
 import typer
 
-from engine.cli import moving, reading, results_commands, run_command, verify_command
+from engine.cli import moving, quarantine_commands, reading, results_commands, run_command, verify_command
 from engine.cli.streams import out
 
 EPILOG = (
-    "Exit codes: 0 done, 1 failed, 2 usage, 3 checkpoint locked or corrupt, 4 stopped and resumable, 130 interrupted."
+    "Exit codes: 0 done, 1 failed, 2 usage, 3 checkpoint locked or corrupt, 4 stopped and resumable, "
+    "5 finished with rows in quarantine (run --fail-on-quarantine, quarantine replay), 130 interrupted."
 )
 
 app = typer.Typer(
@@ -30,6 +31,7 @@ app.command("reset")(moving.reset)
 app.command("rewind")(moving.rewind)
 app.command("verify")(verify_command.verify)
 app.add_typer(results_commands.app, name="results")
+app.add_typer(quarantine_commands.app, name="quarantine")
 
 
 def _tell_version(wanted: bool) -> None:  # noqa: FBT001 (typer calls it so)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.cli.wording import counted, duration, frontier_in_words, percent, short
+from engine.cli.wording import counted, duration, frontier_in_words, percent, short, wait_in_words
 from engine.state import RunState
 
 if TYPE_CHECKING:
@@ -40,8 +40,10 @@ def bar(view: RunView, columns: int, look: Look = UNICODE) -> str:
     if view.state in _LIVE and view.eta_seconds is not None:
         texts.append(f"eta ~{duration(view.eta_seconds)}")
     texts.append(f"batch {view.frontier + 1}")
+    if view.rows_quarantined:
+        texts.append(f"{view.rows_quarantined:,} in quarantine")
     if view.retries:
-        texts.append(f"retrying {counted(len(view.retries), 'batch', 'batches')}")
+        texts.append(_retrying(view))
     if view.fraction is None:
         return "  ".join(texts)[: columns - 1]
     texts.insert(0, f"{percent(view.fraction):>6}")
@@ -63,11 +65,20 @@ def counters(view: RunView) -> str:
     of = "" if view.source_rows is None else f" of {view.source_rows:,}"
     share = "" if view.fraction is None else f" ({percent(view.fraction)})"
     eta = f", eta {duration(view.eta_seconds)}" if view.state in _LIVE and view.eta_seconds is not None else ""
-    retrying = f", {counted(len(view.retries), 'batch', 'batches')} being retried" if view.retries else ""
+    quarantined = f", {counted(view.rows_quarantined, 'row')} in quarantine" if view.rows_quarantined else ""
+    retrying = f", {_retrying(view)}" if view.retries else ""
     return (
         f"batch {view.frontier + 1}: {view.rows_committed:,}{of} rows{share}, "
-        f"{short(_pace(view))} rows/s{eta}{retrying}"
+        f"{short(_pace(view))} rows/s{eta}{quarantined}{retrying}"
     )
+
+
+def _retrying(view: RunView) -> str:
+    """Return what is known of the oldest batch that is being tried again, and how many others are."""
+    first, more = view.retries[0], len(view.retries) - 1
+    words = wait_in_words(first.attempt, first.max_attempts, first.seconds_until_next)
+    others = f" and {counted(more, 'other')}" if more else ""
+    return f"batch {first.batch_id}: {words}{others}"
 
 
 def _pace(view: RunView) -> float:
@@ -111,6 +122,31 @@ def finished(view: RunView) -> str:
         f"finished: {counted(view.rows_committed, 'row')} in {counted(view.frontier + 1, 'batch', 'batches')}, "
         f"{duration(view.elapsed_seconds)} for this run"
     )
+
+
+def quarantined(view: RunView) -> str:
+    """Return what was taken out of the results so far, and why the latest of it was; empty when nothing was."""
+    latest = view.latest_quarantined
+    if latest is None or not view.rows_quarantined:
+        return ""
+    return (
+        f"{counted(view.rows_quarantined, 'row')} in quarantine so far; batch {latest.batch_id}, "
+        f"step '{latest.step}': {latest.error}"
+    )
+
+
+def loss(view: RunView, command: str) -> str:
+    """Return, for the end of a run, that rows are missing from the results; empty when none is.
+
+    >>> from engine.progress import RunView
+    >>> loss(RunView(state=RunState.INCOMPLETE, rows_quarantined=12), "batch-pipeline quarantine list")
+    'finished, but 12 rows are in quarantine: batch-pipeline quarantine list'
+    """
+    if not view.rows_quarantined:
+        return ""
+    how = "finished, but " if view.state is RunState.INCOMPLETE else ""
+    are = "is" if view.rows_quarantined == 1 else "are"
+    return f"{how}{counted(view.rows_quarantined, 'row')} {are} in quarantine: {command}"
 
 
 def stopped(view: RunView) -> str:

@@ -38,7 +38,7 @@ def history(target: OptionalTarget = None, *, checkpoint_dir: CheckpointDir = No
     if not runs:
         say("no runs yet")
         return
-    head = ("run", "began", "took", "outcome", "from batch", "to batch", "rows", "message")
+    head = ("run", "began", "took", "outcome", "from batch", "to batch", "rows", "retries", "message")
     for line in table(head, [_run_cells(run) for run in runs]):
         out(line)
 
@@ -80,6 +80,8 @@ def _status(where: Place, standing: "Standing") -> Iterator[str]:
     yield f"frontier      {frontier_in_words(frontier.last_completed_batch_id, done, to_go)}{share}"
     for title, (name, batch_id) in zip(_titles("steps"), frontier.step_states.items(), strict=False):
         yield f"{title}{safe(name, _NAME)}: batch {batch_id}"
+    if standing.rows_quarantined:
+        yield f"quarantine    {counted(standing.rows_quarantined, 'row')}; see {_quarantine_command(where)}"
     number, byte_count = where.checkpoint.parts_size()
     yield f"results       {counted(number, 'part')}, {size(byte_count)}{_result_rows(where, standing)}"
     for run in standing.runs:
@@ -87,6 +89,12 @@ def _status(where: Place, standing: "Standing") -> Iterator[str]:
         yield f"last run      {run.run_id}: {run.outcome}, began {moment(run.started_at)}, took {took}"
     for failure in standing.failures:
         yield f"last failure  run {failure.run_id}, batch {failure.batch_id}: {safe(failure.message, _MESSAGE)}"
+
+
+def _quarantine_command(where: Place) -> str:
+    from engine.cli.driving import quarantine_command
+
+    return quarantine_command(where.folder)
 
 
 def _titles(first: str) -> Iterator[str]:
@@ -125,5 +133,6 @@ def _run_cells(run: "RunRecord") -> tuple[str, ...]:
         str(run.first_batch_id),
         last,
         rows,
+        "" if run.retries is None else f"{run.retries:,}",
         run.message,
     )

@@ -7,6 +7,7 @@ blocked is left behind, and the run goes on.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import sys
 import threading
@@ -67,6 +68,8 @@ class Reporter:
         self._stop_told = (False, False)
         self._bar_drawn = False
         self._counted_at = 0.0
+        self._quarantined_told = 0
+        self._quarantined_told_at = -math.inf
 
     def __enter__(self) -> Self:
         self._warnings_told = self._look().warning_count
@@ -93,6 +96,7 @@ class Reporter:
             self._begun = True
             self._line(progress_line.beginning(view))
             self._counted_at = self._clock()
+            self._quarantined_told = view.rows_quarantined if view.latest_quarantined is None else 0
         for warning in view.warnings[len(view.warnings) - (view.warning_count - self._warnings_told) :]:
             self._line(safe(warning))
         self._warnings_told = view.warning_count
@@ -100,10 +104,18 @@ class Reporter:
         if stop != self._stop_told:
             self._stop_told = stop
             self._line(progress_line.stopping(view))
+        self._tell_quarantined(view)
         if self._style is Style.BAR:
             self._draw(view, last=last)
         elif self._style is Style.COUNTERS:
             self._count(view, last=last)
+
+    def _tell_quarantined(self, view: RunView) -> None:
+        """Say that rows are taken out, at once and then now and again: it may be every batch."""
+        now = self._clock()
+        if view.rows_quarantined > self._quarantined_told and now - self._quarantined_told_at >= self._counter_seconds:
+            self._quarantined_told, self._quarantined_told_at = view.rows_quarantined, now
+            self._line(safe(progress_line.quarantined(view)))
 
     def _draw(self, view: RunView, *, last: bool) -> None:
         if last and view.batches_committed_in_run == 0:

@@ -2,6 +2,7 @@
 
 import sys
 from contextlib import redirect_stdout
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,10 +12,20 @@ from engine.cli.agreement import require_agreement
 from engine.cli.places import Yes
 from engine.cli.streams import say
 from engine.cli.wording import loss_in_words
+from engine.errors import UsageError
+from engine.executors.choice import ExecutorChoice, chosen
 from engine.safe_text import safe
 
 if TYPE_CHECKING:
     from engine.pipeline import BatchPipeline
+    from engine.policy import OnError, Quarantine
+
+
+class OnErrorChoice(StrEnum):
+    """What to do with rows that a step can't process."""
+
+    STOP = "stop"
+    QUARANTINE = "quarantine"
 
 
 def run(
@@ -26,8 +37,25 @@ def run(
     batch_size: Annotated[int | None, typer.Option(metavar="ROWS", help="Source rows a batch.")] = None,
     checkpoint_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the checkpoint is.")] = None,
     workers: Annotated[int | None, typer.Option(metavar="N", help="Batches worked on at the same time.")] = None,
+    executor: Annotated[
+        ExecutorChoice | None, typer.Option(help="Where batches run: threads of this process, or a Ray cluster.")
+    ] = None,
+    ray_address: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Of the cluster, or auto; without it one is started here.")
+    ] = None,
     accept_changes: Annotated[
         bool, typer.Option("--accept-changes", help="Go on although steps or source have changed.")
+    ] = False,
+    on_error: Annotated[
+        OnErrorChoice | None,
+        typer.Option(help="Stop before the batch of a row that a step can't process, or take such rows out."),
+    ] = None,
+    max_quarantined: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="N", help="How many rows may be taken out, instead of the pipeline's limits."),
+    ] = None,
+    fail_on_quarantine: Annotated[
+        bool, typer.Option("--fail-on-quarantine", help="Exit code 5 when it finishes with rows in quarantine.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Write each event as a line of JSON to stdout.")] = False,
     yes: Yes = False,
@@ -44,16 +72,48 @@ def run(
 
     stdout = sys.stdout
     with redirect_stdout(sys.stderr):  # stdout is for results: what their code prints is talk
-        pipeline = load(target).with_options(batch_size=batch_size, checkpoint_dir=checkpoint_dir, workers=workers)
+        pipeline = load(target).with_options(
+            batch_size=batch_size,
+            checkpoint_dir=checkpoint_dir,
+            workers=workers,
+            executor=chosen(executor, ray_address),
+        )
+        limits = _limits(pipeline, on_error, max_quarantined)
         if fresh:
             _agree_to_drop(pipeline, yes=yes)
         if json:
             pipeline.add_listener(JsonLines(stdout))
         style = Style.WORDS if json else Style.for_stderr()
-        outcome = drive(pipeline, style, resume=not fresh, accept_changes=accept_changes)
+        outcome = drive(
+            pipeline,
+            style,
+            resume=not fresh,
+            accept_changes=accept_changes,
+            on_error=limits,
+            fail_on_quarantine=fail_on_quarantine,
+        )
     for line in ending(outcome, pipeline.checkpoint_dir):
         say(line)
     return outcome.exit_code
+
+
+def _limits(
+    pipeline: "BatchPipeline", on_error: OnErrorChoice | None, max_quarantined: int | None
+) -> "OnError | Quarantine | None":
+    """Return what the options say of rows that fail, None when they leave it to the pipeline."""
+    from engine.policy import Quarantine
+
+    if on_error is OnErrorChoice.STOP and max_quarantined is not None:
+        raise UsageError("--max-quarantined means nothing with --on-error stop", hint="Leave one of the two out.")
+    if on_error is OnErrorChoice.STOP:
+        return "stop"
+    if on_error is None and pipeline.quarantine is None and max_quarantined is not None:
+        raise UsageError(
+            "this pipeline stops at a row that a step can't process", hint="Add --on-error quarantine to take rows out."
+        )
+    if max_quarantined is not None:
+        return Quarantine(max_rows=max_quarantined, max_fraction=None)
+    return (pipeline.quarantine or "quarantine") if on_error is OnErrorChoice.QUARANTINE else None
 
 
 def _agree_to_drop(pipeline: "BatchPipeline", *, yes: bool) -> None:

@@ -40,6 +40,11 @@ class StopOnSignals:
         """Whether it was a second SIGINT that gave up what was in flight."""
         pipeline.add_listener(self._repeat)
 
+    @property
+    def came(self) -> bool:
+        """Whether there was any signal."""
+        return self._count > 0
+
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             for number in _SIGNALS:

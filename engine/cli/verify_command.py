@@ -26,10 +26,10 @@ def verify(
 ) -> int:
     """Check that the checkpoint is whole.
 
-    Reads the catalog, every part and the mirror file; exit code 3 when something is wrong.
+    Reads the catalog, every part, the quarantine and the mirror file; exit code 3 when something is wrong.
 
     With --repair a missing or damaged catalog is made anew from the parts (the damaged one is kept), and a
-    missing or damaged part puts the frontier before it.
+    missing or damaged part, or file of the quarantine, puts the frontier before its batch.
     """
     from engine.checkpoint.verify import held
     from engine.checkpoint.verify import verify as verified

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from engine.safe_text import safe
@@ -27,14 +28,15 @@ def counted(number: int, one: str, many: str = "") -> str:
 
 
 def loss_in_words(loss: Loss) -> str:
-    """Return what goes, as in "21 batches, 210,000 source rows, 206,170 result rows"."""
-    return ", ".join(
-        (
-            counted(loss.batches, "batch", "batches"),
-            counted(loss.source_rows, "source row"),
-            counted(loss.result_rows, "result row"),
-        )
-    )
+    """Return what goes, as in "21 batches, 210,000 source rows, 206,170 result rows"; what is in quarantine as well."""
+    words = [
+        counted(loss.batches, "batch", "batches"),
+        counted(loss.source_rows, "source row"),
+        counted(loss.result_rows, "result row"),
+    ]
+    if loss.quarantined_rows:
+        words.append(f"{counted(loss.quarantined_rows, 'row')} in quarantine")
+    return ", ".join(words)
 
 
 def duration(seconds: float) -> str:
@@ -79,6 +81,15 @@ def size(byte_count: int) -> str:
     ('999 B', '4.1 MB')
     """
     return f"{byte_count} B" if byte_count < _THOUSAND else f"{short(byte_count)[:-1]} {short(byte_count)[-1]}B"
+
+
+def wait_in_words(failed: int, most: int, seconds: float) -> str:
+    """Return what follows a try that failed: which one, of how many, and how soon.
+
+    >>> wait_in_words(1, 5, 7.2), wait_in_words(1, 5, 0)
+    ('retry 2/5 in 8 s', 'retry 2/5')
+    """
+    return f"retry {failed + 1}/{most}" + (f" in {math.ceil(seconds)} s" if seconds > 0 else "")
 
 
 def moment(at: datetime) -> str:

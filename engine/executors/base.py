@@ -8,15 +8,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from concurrent.futures import Future
 
     from engine.checkpoint.manifest import Manifest
     from engine.executors.work import BatchWork
+    from engine.fetcher import BatchFetcher
+    from engine.step import BatchStep
 
 
 class Executor(Protocol):
-    """Runs batches. Call order: `prepare`, `start`, `submit` for each batch, `shutdown`; all from the runner's thread."""
+    """Runs batches. Call order: `prepare`, `start`, `submit` for each, `shutdown`; all from the runner's thread."""
 
     workers: int
     """How many batches are worked on at the same time."""
@@ -24,8 +26,12 @@ class Executor(Protocol):
     window: int
     """How many batches may be submitted and not yet committed: the back-pressure."""
 
-    def prepare(self) -> None:
-        """Connect to whatever does the work, so that `workers` and `window` are known. Called once before `start`."""
+    def prepare(self, steps: Sequence[BatchStep], fetcher: BatchFetcher) -> None:
+        """Connect to whatever does the work, so that `workers` and `window` are known.
+
+        Called once before `start`, while neither the source is open nor the steps are set up: they can still be
+        sent somewhere.
+        """
 
     def start(self, work: BatchWork, on_done: Callable[[], None]) -> None:
         """Get ready. `on_done` is to be called, from any thread, whenever a submitted batch is done."""

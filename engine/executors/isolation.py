@@ -117,7 +117,7 @@ class _Search:
         """Return the results of the good rows together, as a batch without the bad ones would give them."""
         if len({tuple(frame.schema.items()) for frame in self._frames}) <= 1:
             return pl.concat(self._frames) if self._frames else None
-        # A dtype that depends on the values, such as that of a column which is null in one piece, is right for all rows.
+        # A dtype that depends on the values, as that of a column which is null in one piece, is right for all rows.
         bad = {number for number, _, _ in self.found.bad}
         good = [number for number in range(self._batch.data.height) if number not in bad]
         result = self._process(self._batch.with_data(self._batch.data[good])).data

@@ -16,25 +16,31 @@ import uuid
 from collections import deque
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import SourceError, UsageError
+from engine.errors import FetchFailed, PipelineError, SourceError, UsageError
 from engine.events import AttemptFailed, BatchStarted, ClusterSeen, Warned
+from engine.executors import retrying
 from engine.executors.remote import limit_threads, work_on
 from engine.executors.signals import Abandoned
 from engine.executors.threads import ThreadExecutor
 from engine.fetcher import SeekableFetcher
+from engine.policy import NEVER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from types import ModuleType
 
     from engine.checkpoint.manifest import Manifest
+    from engine.executors.recipe import Recipe
     from engine.executors.remote import Outcome
     from engine.executors.source import Fetched
     from engine.executors.work import BatchWork
+    from engine.fetcher import BatchFetcher
+    from engine.jsonable import Json
+    from engine.step import BatchStep
 
 _LOST_AT_MOST = 10
 """How often one batch may be lost with its worker before the run ends."""
@@ -45,11 +51,11 @@ _LOOK_SECONDS = 0.1
 
 @dataclass(slots=True)
 class _Job:
-    """A batch on its way: `fetched` if the driver read it, `lost` counts the workers that it was lost with."""
+    """A batch on its way: `given` is what the driver read or planned, `lost` counts the workers it was lost with."""
 
     batch_id: int
     future: Future[Manifest | None]
-    fetched: Fetched | None = None
+    given: Fetched | Mapping[str, Json] | None = None
     lost: int = 0
 
 
@@ -57,9 +63,10 @@ class RayExecutor:
     """Runs batches on a Ray cluster; `pip install 'batchpipe-tui[ray]'` brings Ray.
 
     Each batch is one task: fetch, steps and the part's write happen on a worker. The checkpoint folder must be at the
-    same path on all nodes, and `batchpipe-tui` installed there; the pipeline's own file is sent along. A source that is
-    read in order, such as CSV or SQL, is read here and its batches are sent. When a step isn't `concurrent`, all steps
-    run here in order, as without a cluster, since batches could not be told apart otherwise.
+    same path on all nodes, and `batchpipe-tui` installed there; the pipeline's own file is sent along. Sources that can
+    begin anywhere are read by the workers: Parquet, frames, functions, and tables, whose key ranges are planned here. A
+    source that is read in order, such as CSV, is read here and its batches are sent. When a step isn't `concurrent`,
+    all steps run here in order, as without a cluster.
 
     Args:
         address: of the cluster, such as `ray://host:10001` or `auto`; None starts one on this machine.
@@ -77,28 +84,29 @@ class RayExecutor:
         self._here: ThreadExecutor | None = None
         self._thread: threading.Thread | None = None
 
-    def prepare(self) -> None:
-        """Connect to the cluster, or start one.
+    def prepare(self, steps: Sequence[BatchStep], fetcher: BatchFetcher) -> None:
+        """Connect to the cluster, or start one, and make up what is sent to the workers.
 
         Raises:
-            UsageError: Ray isn't installed, or the cluster can't be reached.
+            UsageError: Ray isn't installed, the cluster can't be reached, or something can't be sent.
         """
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its C++ side writes to the terminal as well
         try:
             import ray
         except ModuleNotFoundError as error:
             raise UsageError("Ray is not installed", hint="pip install 'batchpipe-tui[ray]'") from error
         self._ray = ray
         self._connect()
+        self._parts = b"" if _kept_here(steps) else _pickled(ray, (tuple(steps), fetcher))
         self.workers = max(1, int(self._ray.cluster_resources().get("CPU", 1)) // self.cpus_per_batch)
         self.window = 4 * self.workers
 
     def _connect(self) -> None:
         ray = self._ray
         # Ray's own words go nowhere: on the dashboard they would land in the middle of the screen.
-        logging.getLogger("ray").addHandler(logging.NullHandler())
-        logging.getLogger("ray").propagate = False
+        logging.getLogger("ray").setLevel(logging.CRITICAL + 1)
         if not ray.is_initialized():
             try:
                 ray.init(
@@ -118,7 +126,7 @@ class RayExecutor:
         """Send what the workers need, and begin to hand out batches."""
         recipe = work.recipe
         assert recipe is not None  # noqa: S101 (a work without one is a worker's own)
-        on_driver = [step.name for step in recipe.steps if not step.concurrent]
+        on_driver = _kept_here(recipe.steps)
         self._here = None
         if on_driver:
             work.emit(Warned(_why_here(on_driver)))
@@ -127,7 +135,8 @@ class RayExecutor:
             return
         self._work, self._on_done = work, on_done
         self._name = uuid.uuid4().hex
-        self._recipe = self._ray.put(_pickled(self._ray, recipe))
+        rest = replace(recipe, steps=(), fetcher=_no_source)
+        self._recipe = self._ray.put((self._parts, self._ray.cloudpickle.dumps(rest)))
         self._task = self._ray.remote(num_cpus=self.cpus_per_batch, max_retries=0)(_task)
         self._pinned = recipe.pinned
         self._first = recipe.position.next_batch_id
@@ -135,10 +144,7 @@ class RayExecutor:
         self._held: deque[_Job] = deque()
         self._out: dict[Any, _Job] = {}
         self._done = False
-        self._source = None
-        fetcher = recipe.fetcher
-        if isinstance(fetcher, SeekableFetcher) and not fetcher.concurrent:
-            self._source = recipe.source(stop=work.stop, emit=work.emit)
+        self._here_first = _what_is_done_here(work)
         self._thread = threading.Thread(target=self._hand_out, name="ray-batches", daemon=True)
         self._thread.start()
         work.emit(ClusterSeen(len(_alive(self._ray)), self.workers))
@@ -193,18 +199,18 @@ class RayExecutor:
         return self._pinned is not None or job.batch_id == self._first
 
     def _begin(self, job: _Job) -> None:
-        if job.fetched is None and self._source is not None:
+        if job.given is None and self._here_first is not None:
             try:
-                job.fetched = self._source.fetch(job.batch_id)
+                job.given = self._here_first(job.batch_id)
             except BaseException as error:  # noqa: BLE001 (the runner raises it)
                 self._finish(job, error=error)
                 return
-            if job.fetched is None:
+            if job.given is None:
                 self._finish(job)
                 return
         if not job.lost:
             self._work.emit(BatchStarted(job.batch_id))
-        shipped = None if job.fetched is None else self._ray.put(job.fetched)
+        shipped = None if job.given is None else self._ray.put(job.given)
         reference = self._task.remote(
             self.cpus_per_batch, self._name, [self._recipe, shipped], job.batch_id, self._pinned and dict(self._pinned)
         )
@@ -263,28 +269,74 @@ def _task(cpus: int, name: str, references: list[Any], batch_id: int, pinned: di
     """What runs on a worker. References come in a list, so that nothing is unpickled before the threads are limited."""
     limit_threads(cpus)
     import ray
-    from ray import cloudpickle
 
     recipe, shipped = references
     import polars as pl
 
     return work_on(
         name,
-        lambda: cloudpickle.loads(ray.get(recipe)),
+        lambda: _together(*ray.get(recipe)),
         batch_id,
         None if pinned is None else pl.Schema(pinned),
         None if shipped is None else ray.get(shipped),
     )
 
 
-def _pickled(ray: Any, recipe: Any) -> bytes:
-    """Return the recipe with the code of the user's own modules in it, which the workers don't have."""
+def _together(parts: bytes, rest: bytes) -> Recipe:
+    """Return the recipe on a worker."""
+    from ray import cloudpickle
+
+    steps, fetcher = cloudpickle.loads(parts)
+    recipe: Recipe = cloudpickle.loads(rest)
+    return replace(recipe, steps=steps, fetcher=fetcher)
+
+
+def _no_source(_batch_id: int, _batch_size: int) -> None:
+    """Stand in the place of the source while the rest of a recipe is sent."""
+
+
+def _kept_here(steps: Sequence[BatchStep]) -> list[str]:
+    """Return the steps for whose sake all of them run on the driver."""
+    return [step.name for step in steps if not step.concurrent]
+
+
+def _what_is_done_here(work: BatchWork) -> Callable[[int], Fetched | Mapping[str, Json] | None] | None:
+    """Return what the driver does for a batch before a worker gets it: read it, plan it, or nothing (None)."""
+    recipe = work.recipe
+    assert recipe is not None  # noqa: S101
+    fetcher = recipe.fetcher
+    if not isinstance(fetcher, SeekableFetcher) or fetcher.concurrent:
+        return None
+    if not fetcher.plans:
+        return recipe.source(stop=work.stop, emit=work.emit).fetch
+
+    def plan(batch_id: int) -> Mapping[str, Json] | None:
+        policy = fetcher.retry or NEVER
+        try:
+            return retrying.call(
+                lambda: fetcher.plan(batch_id, recipe.batch_size),
+                policy,
+                work.stop,
+                work.emit,
+                batch_id=batch_id,
+                step=None,
+            )[0]
+        except retrying.GaveUp as gave_up:
+            if isinstance(gave_up.error, PipelineError):
+                raise gave_up.error from gave_up.error.__cause__
+            raise FetchFailed(batch_id, gave_up.error, attempts=gave_up.attempts) from gave_up.error
+
+    return plan
+
+
+def _pickled(ray: Any, parts: Any) -> bytes:
+    """Return steps and source with the code of the user's own modules in them, which the workers don't have."""
     cloudpickle: Any = ray.cloudpickle
     modules = _users_modules()
     for module in modules:
         cloudpickle.register_pickle_by_value(module)
     try:
-        pickled: bytes = cloudpickle.dumps(recipe)
+        pickled: bytes = cloudpickle.dumps(parts)
     except Exception as error:
         raise UsageError(
             f"the pipeline can't be sent to the workers: {error}",

@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING, Any
 from engine.errors import CheckFailed, PipelineError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import polars as pl
 
     from engine.checkpoint.manifest import Manifest
     from engine.events import Event
     from engine.executors.recipe import Recipe
     from engine.executors.source import Fetched
+    from engine.jsonable import Json
 
 
 class RemoteError(Exception):
@@ -86,11 +89,13 @@ def limit_threads(cpus: float) -> None:
     os.environ.setdefault("POLARS_MAX_THREADS", str(max(1, int(cpus))))
 
 
-def work_on(workshop: str, recipe: Any, batch_id: int, pinned: pl.Schema | None, fetched: Fetched | None) -> Outcome:
+def work_on(
+    workshop: str, recipe: Any, batch_id: int, pinned: pl.Schema | None, given: Fetched | Mapping[str, Json] | None
+) -> Outcome:
     """Do one batch.
 
-    `recipe` is called for the recipe when this process hasn't got it yet; `fetched` is the batch if it was read
-    elsewhere.
+    `recipe` is called for the recipe when this process hasn't got it yet; `given` is the batch if it was read
+    elsewhere, or its plan.
     """
     from engine.executors.signals import Abandoned, StopSignal
 
@@ -99,7 +104,7 @@ def work_on(workshop: str, recipe: Any, batch_id: int, pinned: pl.Schema | None,
         shop = _workshop(workshop, recipe)
         shop.events.clear()
         stop = StopSignal()
-        done = _work(shop, pinned, fetched, stop)(batch_id)
+        done = _work(shop, pinned, given, stop)(batch_id)
     except Abandoned:
         return Outcome(abandoned=True)
     except BaseException as error:  # noqa: BLE001 (it goes back as a value)
@@ -113,13 +118,18 @@ def work_on(workshop: str, recipe: Any, batch_id: int, pinned: pl.Schema | None,
     return Outcome(done, schema, events=tuple(shop.events))
 
 
-def _work(shop: _Workshop, pinned: pl.Schema | None, fetched: Fetched | None, stop: Any) -> Any:
+def _work(shop: _Workshop, pinned: pl.Schema | None, given: Any, stop: Any) -> Any:
     from dataclasses import replace
 
+    from engine.executors.planned import Planned
+    from engine.executors.source import Fetched
+
     recipe = replace(shop.recipe, pinned=pinned)
-    if fetched is not None:
-        source: Any = _Given(fetched)
+    if isinstance(given, Fetched):
+        source: Any = _Given(given)
     else:
+        if given is not None:
+            recipe = replace(recipe, fetcher=Planned(shop.recipe.fetcher, given))
         source = recipe.source(stop=stop, emit=shop.events.append, in_order=False)
     return recipe.work(stop=stop, emit=shop.events.append, source=source)
 
@@ -133,8 +143,9 @@ def _workshop(name: str, recipe: Any) -> _Workshop:
         shop = _Workshop(recipe())
         for step in shop.recipe.steps:
             step.setup()
-        if isinstance(shop.recipe.fetcher, SeekableFetcher) and shop.recipe.fetcher.concurrent:
-            shop.recipe.fetcher.open(shop.recipe.position)
+        fetcher = shop.recipe.fetcher
+        if isinstance(fetcher, SeekableFetcher) and (fetcher.concurrent or fetcher.plans):
+            fetcher.open(shop.recipe.position)
         _workshops[name] = shop
     return _workshops[name]
 

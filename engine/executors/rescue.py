@@ -66,9 +66,12 @@ class Rescuer:
 
         Raises:
             QuarantineFull: more rows fail than may be taken out.
-            StepFailed: the failure isn't one of single rows.
+            StepFailed: the failure isn't one of single rows, or the rows can't be kept.
         """
         step = self._steps[error.step]
+        if pl.Object in batch.data.dtypes:  # Polars panics on the way to the quarantine's file
+            error.add_note("Its rows can't be kept in quarantine: they hold Python objects, which no file takes.")
+            raise error
         try:
             if step.row_wise and not isinstance(step, StatefulBatchStep):
                 return self._without_bad_rows(batch, error, again, place)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from engine.checkpoint.manifest import Manifest
     from engine.executors.work import BatchWork
+    from engine.fetcher import BatchFetcher
+    from engine.step import BatchStep
 
 _GRACE_SECONDS = 5.0
 
@@ -45,7 +47,7 @@ class ThreadExecutor:
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._work: BatchWork | None = None
 
-    def prepare(self) -> None:
+    def prepare(self, steps: Sequence[BatchStep], fetcher: BatchFetcher) -> None:
         """Nothing is needed before the start."""
 
     def start(self, work: BatchWork, on_done: Callable[[], None]) -> None:

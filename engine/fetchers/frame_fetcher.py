@@ -41,6 +41,10 @@ class FrameFetcher(SeekableFetcher):
         self._frame = frame
         self._folder: TemporaryDirectory[str] | None = None
 
+    def __getstate__(self) -> dict[str, object]:
+        """Send the frame alone to another process: the temporary file belongs to this one."""
+        return {"_frame": self._frame, "_folder": None}
+
     def open(self, position: Position) -> None:
         """Get ready; for a LazyFrame this runs the whole plan.
 

@@ -54,6 +54,7 @@ class SqlFetcher(SeekableFetcher):
         UsageError: arguments that can't be right, or a database driver that isn't installed.
     """
 
+    plans = True
     retry = RetryPolicy(transient=(ConnectionError,), max_attempts=10, max_seconds=600)
 
     def __init__(
@@ -87,6 +88,10 @@ class SqlFetcher(SeekableFetcher):
         self._until_start = until == "start"
         self._dtypes = dict(dtypes or {})
         self._reader: Any = None
+
+    def __getstate__(self) -> dict[str, object]:
+        """Send the arguments alone to another process; what is open stays here."""
+        return {name: value for name, value in vars(self).items() if name in _ARGUMENTS} | {"_reader": None}
 
     # --- opening --------------------------------------------------------------------------------------
 
@@ -277,6 +282,60 @@ class SqlFetcher(SeekableFetcher):
                 "and a page that ends between them would lose some. Choose a key that tells rows apart",
             )
 
+    # --- reading by plan ------------------------------------------------------------------------------
+
+    def plan(self, batch_id: int, batch_size: int) -> Mapping[str, Json] | None:  # noqa: ARG002 (the contract's)
+        """Return the last key before the batch and its own last key, which an index alone can tell."""
+        from engine.sql.keyset import to_json
+
+        if self._ended or (self._until_start and self._bound is None):
+            return None
+        key = [column.element for column in self._key]
+        within = self._in_range(self._keys(), self._after)
+        with self._database.connect() as connection:
+            last = connection.execute(within.order_by(*key).offset(batch_size - 1).limit(1)).first()
+            if last is None:  # fewer are left
+                self._ended = True
+                last = connection.execute(within.order_by(*(one.desc() for one in key)).limit(1)).first()
+        if last is None:
+            return None
+        plan = {
+            "after": None if self._after is None else [to_json(value) for value in self._after],
+            "last": [to_json(value) for value in last],
+            "start_row": self._next_row,
+            "rows": None if self._ended else batch_size,
+            "size": batch_size,
+            "until": None if self._bound is None else [to_json(value) for value in self._bound],
+        }
+        self._after = tuple(last)
+        self._next_row += batch_size
+        return plan
+
+    def fetch_planned(self, batch_id: int, plan: Mapping[str, Json]) -> Batch:
+        """Return the rows between the two keys.
+
+        Raises:
+            QueryFailed: there are more or fewer than when it was planned.
+        """
+        from engine.sql.database import QueryFailed
+
+        facts: Any = plan
+        last = _from_json(facts["last"])
+        self._bound = last
+        self._batch_size = int(facts["size"]) + _MORE
+        page = self._page(None if facts["after"] is None else _from_json(facts["after"]))
+        if facts["rows"] is not None and page.height != facts["rows"]:
+            raise QueryFailed(
+                f"batch {batch_id} was planned with {facts['rows']:,} rows, and {page.height:,} are there now: rows "
+                "between its keys were added or deleted meanwhile. Run again: it goes on from the frontier"
+            )
+        start_row = int(facts["start_row"])
+        self._after = last
+        self._bound = None if facts["until"] is None else _from_json(facts["until"])
+        self._noted = (batch_id, self._cursor())
+        data = self._conformed(page.frame())
+        return Batch(batch_id, start_row, start_row + page.height - 1, data)
+
     # --- where it stands ------------------------------------------------------------------------------
 
     def _cursor(self) -> Mapping[str, Json]:
@@ -331,6 +390,13 @@ class SqlFetcher(SeekableFetcher):
     @property
     def _kind(self) -> str:
         return self._database.kind
+
+
+_ARGUMENTS = {
+    "_database", "_table", "_schema", "_query", "_key_names", "_column_names", "_where", "_until_start", "_dtypes"
+}  # fmt: skip
+_MORE = 1_000
+"""By how many rows a planned batch may turn out larger and be told exactly: others may have added some."""
 
 
 def sa_select_one(source: sa.FromClause) -> sa.Select[Any]:

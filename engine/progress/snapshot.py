@@ -71,6 +71,7 @@ def snapshot(
         commit_seconds_per_batch=tally.commit_seconds / tally.commit_batches if tally.commit_batches else None,
         rows_out=tally.rows_out,
         rows_quarantined=about.rows_quarantined + tally.rows_quarantined,
+        latest_quarantined=tally.latest_quarantined,
         bytes_written=tally.bytes_written,
         retries=tally.retrying(elapsed),
         retry_count=tally.retry_count,

@@ -50,6 +50,7 @@ class Tally:
         self.rows_out = 0
         self.bytes_written = 0
         self.rows_quarantined = 0
+        self.latest_quarantined: RowsQuarantined | None = None
         self.rows_recent = SecondBuckets()
         self.batches_recent = SecondBuckets()
         self.pace = Pace()
@@ -91,6 +92,7 @@ class Tally:
 
     def rows_set_aside(self, event: RowsQuarantined, _elapsed: float) -> None:
         """They count once their batch is committed."""
+        self.latest_quarantined = event
 
     def batch_committed(self, event: BatchCommitted, elapsed: float) -> None:
         """The frontier moves."""

@@ -16,7 +16,7 @@ from engine.state import RunState
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from engine.events import BatchFailed
+    from engine.events import BatchFailed, RowsQuarantined
 
 NOT_YET_ALL = 0.999
 """What a fraction stays at until the run has finished, so that no screen says 100 % before the end."""
@@ -157,6 +157,8 @@ class RunView:
     bytes_written: int = 0
     rows_quarantined: int = 0
     """In quarantine now, by all runs."""
+    latest_quarantined: RowsQuarantined | None = None
+    """The rows that this run took out last; their batch may still wait for its commit."""
 
     retries: tuple[Retrying, ...] = ()
     """The batches being tried again at this moment, by id."""

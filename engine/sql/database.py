@@ -49,6 +49,15 @@ class Database:
         if self.url.password not in {self.url.username, self.url.database, self.url.host}:
             keep_secret(self.url.password)
 
+    def __getstate__(self) -> dict[str, object]:
+        """Send the URL to another process; what an engine may do besides can't be sent."""
+        if self.given_engine:
+            raise TypeError("a SQLAlchemy engine can't be sent to other processes; name the database by a URL")
+        return {"url": self.url}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["url"])  # type: ignore[misc]
+
     @property
     def kind(self) -> str:
         """Return SQLAlchemy's name for the kind of database: postgresql, sqlite, mysql and so on."""

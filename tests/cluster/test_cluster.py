@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from engine import BatchStep, Quarantine, RunState
+from engine import BatchPipeline, BatchStep, CsvFetcher, FunctionBatchStep, Quarantine, RunState, SqlFetcher
 from engine.errors import StepFailed
 from engine.events import AttemptFailed, BatchCommitted, ClusterSeen
 
@@ -231,3 +231,39 @@ def test_a_step_that_is_not_concurrent_keeps_the_steps_here_and_says_so(tmp_path
     run.run()
     assert run.collect_results()["pid"].unique().to_list() == [os.getpid()]
     assert any("ordered takes one batch at a time" in warning for warning in run.view().warnings)
+
+
+def test_a_table_is_read_by_the_workers_range_by_range(tmp_path, executor, database):
+    import sqlalchemy as sa
+
+    engine = sa.create_engine(database)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE numbers (a int, b text, v int, PRIMARY KEY (a, b))")
+        connection.exec_driver_sql(
+            "INSERT INTO numbers SELECT mod(i, 7), lpad(i::text, 4, '0'), i FROM generate_series(1, 2005) i"
+        )
+    engine.dispose()
+    step = FunctionBatchStep("pid", lambda frame: frame.with_columns(pid=pl.lit(os.getpid())), concurrent=True)
+    run = BatchPipeline([step], SqlFetcher(database, "numbers"), 50, tmp_path / "checkpoint", executor=executor)
+    run.run()
+    results = run.collect_results()
+    assert os.getpid() not in results["pid"].unique().to_list()
+    assert results.select("a", "b").rows() == sorted(results.select("a", "b").rows())
+    assert sorted(results["v"].to_list()) == list(range(1, 2006))
+    assert run.batch(3).cursor["after"] == list(results.select("a", "b").row(199))
+    run.rewind(10)
+    BatchPipeline([step], SqlFetcher(database, "numbers"), 70, tmp_path / "checkpoint").run()
+    assert sorted(run.collect_results()["v"].to_list()) == list(range(1, 2006))
+
+
+def test_a_source_that_is_read_in_order_is_read_here_and_sent(tmp_path, executor):
+    cluster_target.source().write_csv(tmp_path / "rows.csv")
+    run = BatchPipeline(
+        cluster_target.pipeline(tmp_path).steps,
+        CsvFetcher(tmp_path / "rows.csv"),
+        50,
+        tmp_path / "checkpoint",
+        executor=executor,
+    )
+    run.run()
+    finished(run)

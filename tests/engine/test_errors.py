@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 import re
 from pathlib import Path
 
@@ -21,14 +22,18 @@ from engine.errors import (
     FrontierUnreadable,
     PipelineChanged,
     PipelineError,
+    QuarantineFull,
     RowsNotContiguous,
+    RowsUnaccounted,
     SchemaDrift,
+    SinkFailed,
     SourceChanged,
     SourceContractBroken,
     StepFailed,
     StepResultInvalid,
     StepSetupFailed,
     UsageError,
+    WorkerFailed,
     describe,
 )
 
@@ -51,6 +56,10 @@ EACH = [
     CheckpointNotWritable(PATH, PermissionError(13, "Permission denied")),
     DiskFull(PATH, OSError(28, "No space left on device")),
     FrontierUnreadable(PATH, ValueError("no JSON")),
+    QuarantineFull("speed", 3, "11 rows, where 10 may be in quarantine", "ValueError: 703 mph"),
+    SinkFailed("target in sqlite:x", 3, OSError("gone"), attempts=2),
+    WorkerFailed(3, ImportError("no module named x")),
+    RowsUnaccounted(3, 10, 8, 1, 0),
 ]
 
 
@@ -60,6 +69,14 @@ def test_each_error_says_what_happened_and_what_to_do(error):
     assert len(str(error)) > 10
     assert len(error.hint) > 5
     assert error.hint.endswith(".")
+
+
+@pytest.mark.parametrize("error", EACH, ids=lambda error: type(error).__name__)
+def test_each_error_can_be_sent_to_another_process(error):
+    copy = pickle.loads(pickle.dumps(error))
+    assert type(copy) is type(error)
+    assert (str(copy), copy.hint, copy.exit_code) == (str(error), error.hint, error.exit_code)
+    assert vars(copy).keys() == vars(error).keys()
 
 
 def test_the_tree_in_the_docstring_is_the_tree_of_the_classes():

@@ -15,8 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine import durable
-from engine.checkpoint import catalog, guard, history, ledger, lock, mirror, parts, recovery, store
+import polars as pl
+
+from engine import durable, quarantine_view, results
+from engine.checkpoint import catalog, guard, history, ledger, lock, mirror, parts, quarantine, recovery, store
 from engine.delivery import Deliveries
 from engine.sinks import DuckDBSink, SqlSink, rows
 
@@ -147,6 +149,63 @@ def _half_the_renames(bomb: Bomb) -> None:
     parts.publish = patched
 
 
+def _file_half_written(start: str) -> Callable[[Bomb], None]:
+    """Die when half of a file is written whose name starts like this."""
+
+    def arm(bomb: Bomb) -> None:
+        original = durable.new_file
+
+        @contextmanager
+        def patched(path: Path) -> Iterator[Any]:
+            with original(path) as file:
+                yield file
+                if path.name.startswith(start) and bomb.strikes():
+                    file.truncate(file.tell() // 2)
+                    die()
+
+        durable.new_file = patched
+
+    return arm
+
+
+def _export_half_written(owner: Any, *names: str) -> Callable[[Bomb], None]:
+    """Die when Polars has written half of the file that it is told to write by its path."""
+
+    def arm(bomb: Bomb) -> None:
+        for name in names:
+            setattr(owner, name, _halved(getattr(owner, name), bomb))
+
+    return arm
+
+
+def _halved(original: Callable[..., Any], bomb: Bomb) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def patched(frame: Any, path: Any, *args: Any, **kwargs: Any) -> Any:
+        result = original(frame, path, *args, **kwargs)
+        if isinstance(path, Path) and bomb.strikes():
+            os.truncate(path, path.stat().st_size // 2)
+            die()
+        return result
+
+    return patched
+
+
+def _while_a_table_is_written(bomb: Bomb) -> None:
+    """Die from another thread while DuckDB writes the table: n is how long after its start, in 1/2 ms."""
+    original = results._write_table
+
+    def patched(*args: Any, **kwargs: Any) -> None:
+        def wait_and_die() -> None:
+            time.sleep(bomb.call / 2_000)
+            die()
+
+        threading.Thread(target=wait_and_die, daemon=True).start()
+        original(*args, **kwargs)
+        time.sleep(1)  # too late for this n: let it die behind it
+
+    results._write_table = patched
+
+
 def _while_folding(bomb: Bomb) -> None:
     """Die from another thread while DuckDB folds its log into the file: n is how long after its start, in 1/2 ms."""
     original = guard._checkpoint
@@ -161,6 +220,10 @@ def _while_folding(bomb: Bomb) -> None:
         time.sleep(1)  # too late for this n: let it die behind the checkpoint
 
     guard._checkpoint = patched
+
+
+def _takes_out(manifests: Any) -> bool:
+    return any(manifest.rows_quarantined for manifest in manifests)
 
 
 def _named(start: str) -> Callable[..., bool]:
@@ -275,6 +338,64 @@ DELIVERY = {
 }
 """Reached by every commit of a run with a sink."""
 
+QUARANTINE = {
+    "quarantine file half written": _file_half_written("batch-"),
+    "quarantine files written, their part not": after(quarantine, "write", lambda *args: bool(args[3])),
+    "part written beside its quarantine": after(parts, "write", lambda *args, **_: bool(args[2].quarantine)),
+    "in the transaction, rows taken out": after(
+        _Catalog, "append_batches", lambda _, batches, *__: _takes_out(batches)
+    ),
+    "rows taken out, committed": after(_Ledger, "append", lambda _, batches, **__: _takes_out(batches)),
+    "rows taken out, parts renamed": after(parts, "publish", lambda _, batches: _takes_out(batches)),
+}
+"""Reached by every commit of a run that takes rows out."""
+
+SWEEPING = {"before a file of nobody's is swept from quarantine": before(Path, "unlink", _named("batch-"))}
+"""Reached by the opening after a kill between a quarantine file and its commit, and by a rewind over a quarantine."""
+
+REPLAY = {
+    "replay begun": after(_History, "begin_run"),
+    "what stays in quarantine written anew": after(quarantine, "write"),
+    "before a replayed part": before(parts, "write"),
+    "replayed part half written": _file_half_written(".part-"),
+    "replayed part written": after(parts, "write"),
+    "before a replay's transaction": before(_Ledger, "replace"),
+    "in a replay's transaction, old batch gone, new one not there": within(
+        _Catalog, "replace", before(_Catalog, "append_batches")
+    ),
+    "in a replay's transaction": after(_Catalog, "replace"),
+    "replay committed, before the rename": after(_Ledger, "replace"),
+    "replayed part renamed, folder not fsynced": within(parts, "publish", before(durable, "fsync_path", _results)),
+    "replayed part renamed, before the sweep": before(quarantine, "drop"),
+    "replayed, old quarantine swept": after(quarantine, "drop"),
+    "before a replay's end is recorded": before(_History, "end_run"),
+}
+"""Reached by every batch of a replay, and its begin and end by every replay."""
+
+_out = _named(".out.")
+
+EXPORT = {
+    "before an export": before(results, "export"),
+    "export half written": _export_half_written(pl.LazyFrame, "sink_parquet", "sink_csv"),
+    "export written, not fsynced": before(results, "fsync_path", _out),
+    "export fsynced, not in place": before(Path, "replace", _out),
+    "export in place, folder not fsynced": after(Path, "replace", _out),
+    "exported": after(results, "export"),
+}
+"""Reached by an export of the results into a file called `out`."""
+
+EXPORT_TABLE = {"while a table is written into a database": _while_a_table_is_written}
+
+EXPORT_QUARANTINE = {
+    "before an export of the quarantine": before(quarantine_view, "export"),
+    "quarantine half exported": _export_half_written(pl.DataFrame, "write_parquet", "write_csv"),
+    "quarantine exported, not fsynced": before(quarantine_view, "fsync_path", _out),
+    "quarantine exported, not in place": before(Path, "replace", _out),
+    "quarantine exported, folder not fsynced": after(Path, "replace", _out),
+    "quarantine exported": after(quarantine_view, "export"),
+}
+"""Reached by an export of the quarantine into a file called `out`."""
+
 POINTS: dict[str, Callable[[Bomb], None]] = (
     RUN
     | DELIVERY
@@ -285,5 +406,11 @@ POINTS: dict[str, Callable[[Bomb], None]] = (
     | RECOVERY
     | RESTORING
     | REWINDING
+    | QUARANTINE
+    | SWEEPING
+    | REPLAY
+    | EXPORT
+    | EXPORT_TABLE
+    | EXPORT_QUARANTINE
     | {"nowhere": lambda bomb: None}
 )

@@ -124,11 +124,6 @@ def test_a_catalog_that_is_deleted_costs_no_batch(folder, what):
     assert len(after) == fault_target.BATCHES
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="CheckpointStore.compact opens the catalog by its name, and catalog.connect makes one that isn't there",
-)
 def test_a_run_makes_no_new_catalog_in_the_place_of_one_that_was_deleted(folder):
     run_with(folder, "catalog removed without its log", compact_at=ALWAYS)
     assert not (folder / "checkpoint.duckdb").exists()

@@ -8,9 +8,10 @@ from tui.app import BatchPipeApp
 from tui.screens.dashboard import Dashboard
 
 SITUATIONS = [
-    Situation(state, working, committed, failure)
-    for state, working, committed, failure in product([None, *RunState], *[[False, True]] * 3)
+    Situation(state, working, committed, failure, isolable, quarantined)
+    for state, working, committed, failure, isolable, quarantined in product([None, *RunState], *[[False, True]] * 5)
 ]
+SITUATIONS += [Situation(state, working=True, quarantined=True, replaying=True) for state in RunState]
 
 
 @pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.id)
@@ -19,12 +20,12 @@ def test_every_action_has_a_method_where_it_is_at_home(action):
     assert hasattr(home, f"action_{action.id}")
 
 
-@pytest.mark.parametrize("situation", SITUATIONS, ids=repr)
-def test_no_key_means_two_things_at_once(situation):
-    possible_now = [action for action in ACTIONS if action.possible(situation)]
-    assert not [
-        (one.id, other.id) for one, other in combinations(possible_now, 2) if one.key == other.key
-    ]  # fmt: skip
+def test_no_key_means_two_things_at_once():
+    for situation in SITUATIONS:
+        possible_now = [action for action in ACTIONS if action.possible(situation)]
+        assert not [
+            (situation, one.id, other.id) for one, other in combinations(possible_now, 2) if one.key == other.key
+        ]  # fmt: skip
 
 
 @pytest.mark.parametrize("state", RunState)
@@ -42,6 +43,32 @@ def test_nothing_destructive_is_possible_during_a_run_or_another_job():
 def test_rewind_needs_something_committed():
     assert not possible("rewind", Situation(RunState.FAILED))
     assert possible("rewind", Situation(RunState.FAILED, committed=True))
+
+
+def test_rows_can_be_taken_out_of_a_failed_batch_alone():
+    for situation in SITUATIONS:
+        is_failed = situation.state is RunState.FAILED and not situation.working
+        assert possible("quarantine", situation) == (is_failed and situation.isolable)
+        assert possible("why_no_quarantine", situation) == (is_failed and not situation.isolable)
+
+
+def test_what_says_why_not_is_offered_nowhere():
+    situation = Situation(RunState.FAILED, committed=True)
+    assert "why_no_quarantine" not in {action.id for action in [*footer(situation, 400), *in_palette(situation)]}
+
+
+def test_replay_and_export_need_rows_in_quarantine():
+    for state in RunState:
+        rests = state not in {RunState.IDLE, RunState.RUNNING, RunState.STOPPING}
+        for action in ("replay", "export_quarantine"):
+            assert not possible(action, Situation(state))
+            assert possible(action, Situation(state, quarantined=True)) == rests
+
+
+def test_a_replay_can_be_stopped_and_nothing_else_be_begun():
+    situation = Situation(RunState.INCOMPLETE, working=True, committed=True, quarantined=True, replaying=True)
+    assert [action.id for action in ACTIONS if action.key in {"s", "S", "r", "k", "p", "w", "R"}
+            and action.possible(situation)] == ["stop_replay"]  # fmt: skip
 
 
 def test_what_is_not_in_the_registry_is_not_its_business():

@@ -51,7 +51,7 @@ def test_hostile_step_pipeline_and_error(name, size, tmp_path, app_for, until):
             await until(lambda: app.bridge.loaded and app.bridge.working is None)
             await pilot.press("r")
             await until(lambda: app.bridge.working is None and app.bridge.view().state is RunState.FAILED)
-            for keys in [["5"], ["7"], ["4"], ["8"], ["escape"], ["z"], ["z"], ["question_mark"], ["escape"], ["w"]]:
+            for keys in [["5"], ["8"], ["4"], ["9"], ["escape"], ["z"], ["z"], ["question_mark"], ["escape"], ["w"]]:
                 await pilot.press(*keys)
                 await pilot.pause()
                 assert_harmless(app)

@@ -9,7 +9,7 @@ import views
 from tui.app import BatchPipeApp
 from tui.glyphs import ASCII, UNICODE
 from tui.log_book import LogBook
-from tui.outcome import Job, Trouble
+from tui.outcome import Done, Job, Trouble
 from tui.screens.changed import ChangedScreen
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.dashboard import Dashboard
@@ -27,6 +27,7 @@ STATES = {
     "stopping": views.stopping,
     "failed": views.failed,
     "finished": views.finished,
+    "incomplete": views.incomplete,
 }
 
 
@@ -49,6 +50,7 @@ def shot(snap_compare, what, *, size="wide", keys=(), prepare=None):
         if prepare is not None:
             await pilot.pause()
             prepare(pilot.app)
+            await pilot.pause()
         await pilot.press(*keys)
         await pilot.pause()
         if isinstance(pilot.app.screen, Dashboard):
@@ -71,7 +73,7 @@ def test_theme(theme, snap_compare):
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("state", ["running", "failed"])
+@pytest.mark.parametrize("state", ["running", "failed", "incomplete"])
 def test_ascii(state, size, snap_compare):
     shot(snap_compare, app(STATES[state](), glyphs=ASCII), size=size)
 
@@ -128,13 +130,70 @@ def test_hostile_text(size, snap_compare):
     shot(snap_compare, app(views.hostile()), size=size)
 
 
-@pytest.mark.parametrize("pane", ["2", "4", "7"])
+@pytest.mark.parametrize("pane", ["2", "4", "8"])
 def test_tab_on_a_small_screen(pane, snap_compare):
     shot(snap_compare, app(views.running()), size="small", keys=[pane])
 
 
 def test_detail_on_a_small_screen(snap_compare):
-    shot(snap_compare, app(views.failed()), size="small", keys=["8"])
+    shot(snap_compare, app(views.failed()), size="small", keys=["9"])
+
+
+def with_quarantine_open(it, rows):
+    """Answer what the pane has asked for."""
+    it.screen.action_go("quarantine")
+    it.bridge.tell(Done(Job.QUARANTINE, list(rows)))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_quarantine(size, snap_compare):
+    rows = (views.quarantined_row(),)
+    shot(snap_compare, app(views.incomplete()), size=size, prepare=lambda it: with_quarantine_open(it, rows))
+
+
+def test_row_in_quarantine_on_a_small_screen(snap_compare):
+    rows = (views.quarantined_row(),)
+    what = app(views.incomplete())
+    shot(snap_compare, what, size="small", prepare=lambda it: with_quarantine_open(it, rows), keys=["enter"])
+
+
+@pytest.mark.parametrize("size", ["wide", "small"])
+def test_many_rows_in_quarantine(size, snap_compare):
+    view = replace(views.incomplete(), rows_quarantined=12_345)
+    rows = views.quarantined_rows(500)
+    shot(snap_compare, app(view), size=size, prepare=lambda it: with_quarantine_open(it, rows), keys=["down", "down"])
+
+
+@pytest.mark.parametrize("size", ["wide", "small"])
+def test_hostile_row_in_quarantine(size, snap_compare):
+    rows = (views.hostile_row(),)
+    shot(
+        snap_compare, app(views.incomplete()), size=size, prepare=lambda it: with_quarantine_open(it, rows),
+        keys=[] if size == "wide" else ["enter"],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("size", ["wide", "small"])
+def test_empty_quarantine(size, snap_compare):
+    shot(snap_compare, app(views.finished()), size=size, keys=["6"])
+
+
+def test_quarantine_that_is_being_read(snap_compare):
+    shot(snap_compare, app(views.incomplete()), keys=["6"])
+
+
+def test_quarantine_while_a_run_goes_on(snap_compare):
+    view = replace(views.running(), rows_quarantined=17)
+    shot(snap_compare, app(view), prepare=lambda it: with_quarantine_open(it, views.quarantined_rows()))
+
+
+def test_quarantine_being_replayed(snap_compare):
+    shot(snap_compare, app(views.incomplete(), working=Job.REPLAY), keys=["6"])
+
+
+@pytest.mark.parametrize("size", ["wide", "small"])
+def test_sink_that_failed(size, snap_compare):
+    shot(snap_compare, app(views.sink_failed()), size=size)
 
 
 def test_zoomed_grid(snap_compare):
@@ -156,10 +215,11 @@ def test_opening(size, snap_compare):
     shot(snap_compare, opening, size=size, prepare=lambda it: isinstance(it.screen, OpeningScreen))
 
 
-@pytest.mark.parametrize("keys", [[], ["question_mark"], ["R"], ["7"], ["f"]])
-def test_ascii_terminal_is_given_ascii_only(keys):
+@pytest.mark.parametrize("keys", [[], ["question_mark"], ["R"], ["8"], ["f"], ["6"]])
+@pytest.mark.parametrize("view", [views.failed, views.incomplete], ids=["failed", "incomplete"])
+def test_ascii_terminal_is_given_ascii_only(view, keys):
     async def story():
-        it = app(views.failed(), glyphs=ASCII)
+        it = app(view(), glyphs=ASCII)
         async with it.run_test(size=SIZES["wide"]) as pilot:
             await pilot.press(*keys)
             await pilot.pause()

@@ -73,6 +73,16 @@ def test_failed_run_ends_with_1_and_says_where_it_stands(flights_file, tmp_path)
         assert "flights: step 'check_speed' failed at batch 21" in process.text.rpartition("Quit")[2]
 
 
+def test_run_without_its_bad_row_ends_with_0_and_says_what_is_missing(flights_file, tmp_path):
+    with TerminalProcess(flights_file.path, "--run", cwd=tmp_path) as process:
+        process.until_text("FAILED")
+        process.press("k")
+        process.until_text("INCOMPLETE")
+        process.press("q")
+        assert process.exit_code() == 0
+        assert "flights: all 336,776 rows done but 1, which is in quarantine" in process.text.rpartition("Quit")[2]
+
+
 def test_ctrl_z_gives_the_terminal_back_and_fg_returns(sleepy, tmp_path):
     with TerminalProcess(sleepy, cwd=tmp_path) as process:
         process.until_text("nothing done yet")
@@ -90,7 +100,7 @@ def test_ctrl_z_gives_the_terminal_back_and_fg_returns(sleepy, tmp_path):
 def test_what_steps_print_goes_to_the_log(sleepy, tmp_path):
     with TerminalProcess(sleepy, "--run", cwd=tmp_path) as process:
         process.until_text("RUNNING")
-        process.press("7")
+        process.press("8")
         process.until_text("printed by a step")
         process.until_text("written past Python")
         process.press("\x03\x03")

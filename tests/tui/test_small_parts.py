@@ -10,7 +10,7 @@ import pytest
 import views
 
 from engine.errors import PipelineChanged, UsageError
-from engine.events import AttemptFailed, BatchCommitted, RunEnded, RunStarted, Warned
+from engine.events import AttemptFailed, BatchCommitted, RowsQuarantined, RowsReplayed, RunEnded, RunStarted, Warned
 from engine.frontier import Frontier
 from engine.state import RunState
 from tui import settings as stored
@@ -166,6 +166,24 @@ def test_log_tells_what_matters_and_no_single_batches():
     assert log.take() == []
 
 
+def test_log_tells_what_is_taken_out_and_replayed_and_names_sinks():
+    log = LogBook(now=lambda: views.NOW)
+    log(replace(started(), sinks=("orders",)))
+    log.take()
+    log(RowsQuarantined(21, "parse", 2, "ValueError: no number"))
+    log(AttemptFailed(21, "orders", 1, 3, "ConnectionError: gone", 0.5))
+    log(AttemptFailed(21, None, 1, 3, "TimeoutError: late", 0.5))
+    log(RowsReplayed(21, 1, 1))
+    log(RunEnded(1, views.NOW, RunState.INCOMPLETE))
+    assert [line.text for line in log.take()] == [
+        "batch 21: 2 rows that parse can't process taken out: ValueError: no number",
+        "batch 21: sink orders failed (1/3), again in 0.5 s: ConnectionError: gone",
+        "batch 21: the fetch failed (1/3), again in 0.5 s: TimeoutError: late",
+        "batch 21: 1 row replayed, 1 still in quarantine",
+        "run 1 finished, with rows in quarantine",
+    ]
+
+
 def test_of_a_flood_the_newest_lines_stay_and_the_rest_is_counted():
     log = LogBook(now=lambda: views.NOW)
     for number in range(KEPT + 7):
@@ -239,11 +257,23 @@ def test_trouble_keeps_what_a_person_needs():
         (views.stopping(), Tone.BUSY, "3 batches in flight, then it stops"),
         (views.failed(), Tone.BAD, views.failed().end_message),
         (views.finished(), Tone.GOOD, "all 336,776 rows done in 34 batches"),
+        (
+            views.incomplete(),
+            Tone.WARN,
+            "all 336,776 rows done but 1, which is in quarantine",
+        ),
     ],
 )
 def test_standing_says_what_is_done_and_to_go(view, tone, words):
     said = standing(view)
     assert (said.tone, said.words) == (tone, words)
+
+
+def test_what_to_do_with_rows_in_quarantine_is_said():
+    assert standing(views.incomplete()).hint == "6 shows it; mend the step, then p replays"
+    assert "done but 2, which are in quarantine" in standing(replace(views.incomplete(), rows_quarantined=2)).words
+    assert standing(replace(views.resumable(), rows_quarantined=2)).words.endswith("; 2 rows in quarantine")
+    assert "s stops it" in standing(views.incomplete(), Job.REPLAY).hint
 
 
 def test_estimates_are_called_estimates():
@@ -261,6 +291,11 @@ def test_report_tells_the_run_and_its_failure():
     assert page.startswith("# flights: failed\n")
     assert "| 216,447" in page or "Source rows: 216,447" in page
     assert "| drop\\_nulls | 20 | 210,000 | 0 |" in page
+
+
+def test_report_counts_the_quarantine_and_calls_a_sink_a_sink():
+    assert "| rows in quarantine | 1 |" in markdown(views.incomplete(), (), views.NOW)
+    assert "OperationalError in sink orders in postgresql" in markdown(views.sink_failed(), (), views.NOW)
 
 
 def test_report_keeps_hostile_text_as_text():

@@ -301,7 +301,7 @@ def test_results_are_shown_page_by_page(flights_file, app_for, until):
         app = app_for(str(flights_file.path))
         async with app.run_test(size=WIDE) as pilot:
             await run_to_failure(app, pilot, until)
-            await pilot.press("6")
+            await pilot.press("7")
             pane = app.screen.query_one(ResultsPane)
             await until(lambda: "time_hour" in pane.shown_text)
             total = app.bridge.pipeline.scan_results().collect().height

@@ -6,6 +6,7 @@ is a long run of 9,999 batches. Each function returns a new immutable view; `dat
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,8 @@ from datetime import UTC, datetime, timedelta
 from engine.checkpoint.manifest import Manifest, StepTiming
 from engine.checkpoint.records import RunRecord
 from engine.events import BatchFailed
-from engine.progress.view import BatchState, Retrying, RunView, StepView
+from engine.progress.view import BatchState, Retrying, RunView, SinkView, StepView
+from engine.quarantine_view import QuarantinedRow
 from engine.state import RunState
 
 NOON = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
@@ -156,6 +158,88 @@ def finished() -> RunView:
     )
 
 
+def incomplete() -> RunView:
+    """Run 2 took the bad row of batch 21 out, and came to the end without it."""
+    view = finished()
+    states = [BatchState.EARLIER] * 21 + [BatchState.QUARANTINED] + [BatchState.COMMITTED] * 12
+    return replace(view, state=RunState.INCOMPLETE, batch_states=bytes(states), rows_quarantined=1)
+
+
+def quarantined_row() -> QuarantinedRow:
+    """The one bad row of the flights."""
+    return QuarantinedRow(
+        batch_id=21,
+        source_row=216_447,
+        step="check_speed",
+        error_type="CheckFailed",
+        error='1 row breaks the check [(col("speed_mph")) <= (dyn int: 700)]',
+        input='{"carrier": "DL", "flight": 1499, "tailnum": "N666DN", "origin": "LGA", "dest": "ATL", "gate": null, '
+        '"air_time": 65.0, "distance": 762.0, "speed_mph": 703.3846153846154}',
+    )
+
+
+def quarantined_rows(count: int = 12) -> tuple[QuarantinedRow, ...]:
+    """Rows of several steps; every third has lost its number, the last one's batch was taken out whole."""
+    rows = [
+        replace(
+            quarantined_row(),
+            batch_id=21 + number // 4,
+            source_row=None if number % 3 == 2 else 216_447 + number,
+            step=("check_speed", "parse")[number % 2],
+            error_type=("CheckFailed", "ValueError")[number % 2],
+            error=("1 row breaks the check", "ValueError: no number: 'n/a'")[number % 2],
+        )
+        for number in range(count)
+    ]
+    return (*rows[:-1], replace(rows[-1], input=None, obstacle="step 'totals' has a memory of the batches before"))
+
+
+def hostile_row() -> QuarantinedRow:
+    """Text from people who don't like us, in every field."""
+    return QuarantinedRow(
+        batch_id=7,
+        source_row=3,
+        step=HOSTILE_NAMES[3],
+        error_type="[/bold]Error",
+        error=HOSTILE_TEXT + "\nsecond line " + "m" * 10_000,
+        input=json.dumps({"[/bold]": HOSTILE_TEXT, "\x1b[31m" + "n" * 500: "v" * 900, "nested": {"[/]": [None, 1]}}),
+        obstacle=HOSTILE_TEXT,
+    )
+
+
+SINK = "orders in postgresql://db/sales"
+
+
+def with_sinks() -> RunView:
+    """The long run, whose results go to two more places; nobody has asked the second one yet."""
+    return replace(running(), sinks=(SinkView(name=SINK, frontier=6_238), SinkView(name="speeds in speeds.duckdb")))
+
+
+def sink_failure() -> BatchFailed:
+    """The first of them didn't take a batch, and that ended the run."""
+    return replace(
+        flight_failure(),
+        batch_id=6_239,
+        start_row=None,
+        end_row=None,
+        step=SINK,
+        attempts=5,
+        error_type="OperationalError",
+        message=f"batch 6239 could not be delivered to {SINK} after 5 attempts: OperationalError: connection refused",
+        hint="The batch is committed; the next run delivers what is missing there before it goes on.",
+        row_numbers=(),
+        examples=((), ()),
+    )
+
+
+def sink_failed() -> RunView:
+    """That run, at its end."""
+    failure = sink_failure()
+    return replace(
+        with_sinks(), state=RunState.FAILED, failures=(failure,), failure_count=1, end_message=failure.message
+    )
+
+
 def wave(length: int = 120) -> tuple[int, ...]:
     """Rows a second that rise, rest and rise again, around 1.4 million."""
     return tuple(
@@ -222,16 +306,16 @@ def running() -> RunView:
 
 
 def retrying() -> RunView:
-    """The last step waits for its third try."""
+    """The last step waits for its second try."""
     wait = Retrying(
         batch_id=7_411,
         step="check_speed",
-        attempt=2,
+        attempt=1,
         max_attempts=5,
         seconds_until_next=8.0,
         error="TimeoutError: the service did not answer",
     )
-    return replace(running(), retries=(wait,), retry_count=2)
+    return replace(running(), retries=(wait,), retry_count=1)
 
 
 def stopping() -> RunView:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from textual.screen import Screen
 
 from engine.safe_text import safe
+from engine.state import RunState
 from tui.actions import LIVE, Situation, possible
 from tui.glyphs import UNICODE
+from tui.isolable import why_not
 from tui.outcome import Job
 from tui.plain_text import in_glyphs
 
@@ -34,11 +36,15 @@ class DashboardBase(Screen[None]):
     def situation(self) -> Situation:
         """Return what decides which actions are possible, at this instant: a key may come between two pulls."""
         bridge, view = self.bridge, self.bridge.view()
+        failed = view.state is RunState.FAILED
         return Situation(
             state=view.state if bridge.loaded else None,
             working=bridge.working is not None and not (bridge.working is Job.RUN and view.state in LIVE),
             committed=view.frontier >= 0,
             failure=bool(view.failures),
+            isolable=failed and not why_not(view, bridge.stopping_steps),
+            quarantined=view.rows_quarantined > 0,
+            replaying=bridge.working is Job.REPLAY,
         )
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

@@ -29,6 +29,7 @@ from tui.widgets import (
     FailuresPane,
     LogPane,
     Pane,
+    QuarantinePane,
     ResultsPane,
     RunsPane,
     StatusBar,
@@ -77,9 +78,10 @@ class Dashboard(Selection, RunCommands, FileCommands):
             yield BatchGridPane(id="batches")
             yield RunsPane(id="runs")
             yield FailuresPane(id="failures")
-            yield ResultsPane(id="results", title="6 Results")
-            yield LogPane(id="log", title="7 Log")
-            yield DetailPane(id="detail", title="8 Detail")
+            yield QuarantinePane(id="quarantine")
+            yield ResultsPane(id="results")
+            yield LogPane(id="log", title="8 Log")
+            yield DetailPane(id="detail", title="9 Detail")
         yield Input(placeholder="show only what holds this text; Esc shows all", id="filter", compact=True)
         yield KeyLine(dashboard=True)
 
@@ -108,7 +110,8 @@ class Dashboard(Selection, RunCommands, FileCommands):
         situation = self.situation()
         # A pane writes its own title when it is first drawn, over the tabs: its heading and size tell when.
         front = self.query_one(f"#{self._tab}", Pane)
-        drawn = (situation, self._tab, self.size, self._frozen, front.heading_text, front.size)
+        rows = (len(view.steps), len(view.sinks))
+        drawn = (situation, self._tab, self.size, self._frozen, front.heading_text, front.size, rows)
         if drawn != self._drawn:
             # Only when something changed that decides about keys: doing it with each pull costs and leaks.
             self._drawn = drawn
@@ -124,9 +127,12 @@ class Dashboard(Selection, RunCommands, FileCommands):
         self.query_one(ThroughputPane).show(view, resident_bytes())
         self.query_one(RunsPane).show(self.bridge.runs, view)
         self.query_one(FailuresPane).show(view)
+        self.query_one(QuarantinePane).show(view)
         self.show_newest_failure()
         if self._tab == "results":
             self.ask_for_results()
+        elif self._tab == "quarantine":
+            self.ask_for_quarantine()
 
     def _show_standing(self) -> None:
         said = standing(self.seen, self.bridge.working, self.bridge.trouble)
@@ -161,14 +167,13 @@ class Dashboard(Selection, RunCommands, FileCommands):
                 shown = not self.compact
             widget = self.query_one(f"#{pane.id}")
             widget.display = pane.id == zoomed if zoomed else shown
-        steps = len(self.seen.steps) or 3
-        self.styles_for_rows(steps)
+        self.styles_for_rows((len(self.seen.steps) or 3) + len(self.seen.sinks))
         front = self.query_one(f"#{self._tab}")
         title = tab_title(self._tab, compact=self.compact, width=front.size.width - 4)
         front.border_title = self.shown(title)
 
     def styles_for_rows(self, step_count: int) -> None:
-        """Give the steps the lines that they need, and no more than a third of the screen."""
+        """Give the steps and sinks the lines that they need, and no more than a third of the screen."""
         lines = min(step_count + 4, max(7, self.size.height // (2 if self.compact else 3)))
         self.query_one("#body").styles.grid_rows = f"{lines} 7 1fr" if not self.compact else "1fr"
         self.query_one("#steps").styles.height = lines if self.compact and not self._zoomed else "1fr"

@@ -30,7 +30,7 @@ class DetailScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """One pane."""
-        yield DetailPane(title="8 Detail")
+        yield DetailPane(title="9 Detail")
 
     def on_mount(self) -> None:
         """Fill it once it is there."""

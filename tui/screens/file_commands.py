@@ -1,11 +1,11 @@
-"""What a person takes out of the dashboard: a copy, a report, the results, a line in their editor."""
+"""What a person takes out of the dashboard: a copy, a report, results, the quarantine, a line in their editor."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from textual.app import SuspendNotSupported
 
@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from engine.events import BatchFailed
 
 SUFFIXES = (".parquet", ".csv", ".duckdb", ".db")
+QUARANTINE_SUFFIXES = (".csv", ".parquet")
+
+
+class Exporter(Protocol):
+    """Begins to write a file."""
+
+    def __call__(self, path: str, *, overwrite: bool = False) -> None:
+        """Write to `path`."""
 
 
 class FileCommands(DashboardBase):
@@ -72,41 +80,50 @@ class FileCommands(DashboardBase):
 
     def action_export(self) -> None:
         """Ask for a path, and write the results there."""
+        what = f"the results of {self.seen.frontier + 1:,} batches"
+        # Not the pipeline's bare name: a source is often called so.
+        self._ask_for_file("Export the results", what, "results.parquet", SUFFIXES, self.bridge.export)
 
+    def action_export_quarantine(self) -> None:
+        """Ask for a path, and write the rows in quarantine there."""
+        rows = self.seen.rows_quarantined
+        what = "the row in quarantine with its error" if rows == 1 else f"the {rows:,} rows in quarantine, with errors,"
+        export = self.bridge.export_quarantine
+        self._ask_for_file("Export the quarantine", what, "quarantine.csv", QUARANTINE_SUFFIXES, export)
+
+    def _ask_for_file(self, title: str, what: str, name: str, suffixes: tuple[str, ...], export: Exporter) -> None:
         def problem(text: str) -> str:
             path = Path(text).expanduser()
-            if path.suffix.lower() not in SUFFIXES:
-                return f"The name must end in one of {', '.join(SUFFIXES)}."
+            if path.suffix.lower() not in suffixes:
+                return f"The name must end in one of {', '.join(suffixes)}."
             if path.resolve() == Path(self.seen.source).resolve():
                 return "That is the source of this pipeline."
             return "" if path.parent.is_dir() else f"The folder {path.parent} does not exist."
 
         def chosen(text: str | None) -> None:
             if text is not None:
-                self.export_to(Path(text).expanduser())
+                self._export_to(Path(text).expanduser(), export)
 
-        lines = [f"Write the results of {self.seen.frontier + 1:,} batches into one file:"]
-        # Not the pipeline's bare name: a source is often called so.
-        name = f"{self.seen.pipeline or 'pipeline'}-results.parquet".replace("/", "_")
-        self.app.push_screen(AskScreen("Export the results", lines, verb="Export", value=name, problem=problem), chosen)
+        lines = [f"Write {what} into one file:"]
+        value = f"{self.seen.pipeline or 'pipeline'}-{name}".replace("/", "_")
+        self.app.push_screen(AskScreen(title, lines, verb="Export", value=value, problem=problem), chosen)
 
-    def export_to(self, path: Path) -> None:
-        """Write the results; ask first when a file would be replaced."""
+    def _export_to(self, path: Path, export: Exporter) -> None:
+        """Hand the export to the worker; ask first when a file would be replaced."""
+
+        def begin(*, overwrite: bool) -> None:
+            export(str(path), overwrite=overwrite)
+            self.say(f"Exporting to {path}…")
 
         def answered(yes: bool | None) -> None:  # noqa: FBT001 (Textual's callback)
             if yes:
-                self.begin_export(path, overwrite=True)
+                begin(overwrite=True)
 
         if path.exists():
             lines = [f"{path} is there already.", "A DuckDB file keeps its other tables; any other file is replaced."]
             self.app.push_screen(ConfirmScreen("Overwrite?", lines, verb="Overwrite"), answered)
         else:
-            self.begin_export(path, overwrite=False)
-
-    def begin_export(self, path: Path, *, overwrite: bool) -> None:
-        """Hand the export to the worker."""
-        self.bridge.export(str(path), overwrite=overwrite)
-        self.say(f"Exporting to {path}…")
+            begin(overwrite=False)
 
     def action_report(self) -> None:
         """Write the run as Markdown into the current folder."""

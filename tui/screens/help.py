@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tui.actions import Action, Situation
 
 PANES = (
-    ("1 … 8", "Go to a pane: Steps, Throughput, Batches, Runs, Failures, Results, Log, Detail."),
+    ("1 … 9", "Go to a pane: Steps, Throughput, Batches, Runs, Failures, Quarantine, Results, Log, Detail."),
     ("Tab", "Go to the next pane."),
     ("arrows", "Choose in a list or in the grid of batches; Enter shows the details."),
 )

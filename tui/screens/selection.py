@@ -1,4 +1,4 @@
-"""What a person looks at: the failure, batch or run in the detail pane, and the page of results.
+"""What a person looks at: the failure, row, batch or run in the detail pane, the page of results, the quarantine.
 
 What has to be read from disk is asked of the bridge, and shown when it comes, unless something else was chosen
 meanwhile.
@@ -9,13 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.progress import BatchState
+from tui.actions import LIVE
 from tui.outcome import Job
 from tui.results_reader import ResultsPage
 from tui.screens.base import DashboardBase
 from tui.screens.detail import DetailScreen
-from tui.widgets import BatchGridPane, DetailPane, FailuresPane, ResultsPane, RunsPane
+from tui.widgets import BatchGridPane, DetailPane, FailuresPane, QuarantinePane, ResultsPane, RunsPane
 from tui.widgets.batch_grid import STATE_WORDS
+from tui.widgets.quarantine import MOST_ROWS
 from tui.widgets.results import PAGE_ROWS
+from tui.widgets.steps import failure_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     from engine.events import BatchFailed
     from tui.outcome import Done
 
-DONE = {BatchState.COMMITTED, BatchState.EARLIER}
+DONE = {BatchState.COMMITTED, BatchState.EARLIER, BatchState.QUARANTINED}
 
 
 class Selection(DashboardBase):
@@ -34,9 +37,10 @@ class Selection(DashboardBase):
     _batch_id: int | None = None
     _failure: BatchFailed | None = None
     _newest_failure: BatchFailed | None = None
-    _results_as_of: tuple[int, int | None] | None = None
+    _results_as_of: tuple[int, int | None, int] | None = None
     _first_result_row = 0
     _page_is_coming = False
+    _quarantine_as_of: tuple[object, ...] | None = None
 
     @property
     def compact(self) -> bool:
@@ -70,8 +74,12 @@ class Selection(DashboardBase):
 
     def _show_failure(self, failure: BatchFailed) -> None:
         self._failure, self._batch_id = failure, failure.batch_id
-        self.query_one(DetailPane).set_keys(self.shown("c copy · o open source · r retry"))
-        self.show_detail(lambda pane: pane.show_failure(failure))
+        keys = "c copy · o open source · r retry"
+        if failure == failure_of(self.seen) and self.situation().isolable:
+            keys = "c copy · r retry · k quarantine"
+        self.query_one(DetailPane).set_keys(self.shown(keys))
+        of_sink = failure.step in {sink.name for sink in self.seen.sinks}
+        self.show_detail(lambda pane: pane.show_failure(failure, of_sink=of_sink))
 
     def on_failures_pane_highlighted(self, event: FailuresPane.Highlighted) -> None:
         """Show the failure that the cursor is on."""
@@ -124,11 +132,52 @@ class Selection(DashboardBase):
         """Return the batch that is looked at."""
         return self._batch_id
 
+    # --- the quarantine -------------------------------------------------------------------------------
+
+    def ask_for_quarantine(self) -> None:
+        """Read the rows in quarantine when there may be others than were read. A run must be over for that."""
+        view = self.seen
+        if view.state in LIVE or self.bridge.working is not None or not self.bridge.loaded:
+            return
+        trouble = self.bridge.trouble
+        held = trouble.message if trouble is not None and trouble.kind == "CheckpointLocked" else ""
+        as_of = (view.state, view.frontier, view.run_id, view.rows_quarantined, self.bridge.changes, held)
+        if as_of == self._quarantine_as_of:
+            return
+        self._quarantine_as_of = as_of
+        pane = self.query_one(QuarantinePane)
+        if held:
+            pane.show_problem(f"the quarantine can't be read: {held}")
+        elif view.rows_quarantined:
+            pane.show_loading("reading the quarantine")
+            self.bridge.read_quarantine(MOST_ROWS)
+        else:
+            pane.show_rows(())
+
+    def on_quarantine_pane_highlighted(self, event: QuarantinePane.Highlighted) -> None:
+        """Show the row that the cursor is on."""
+        row = event.row
+        self._failure, self._batch_id = None, row.batch_id
+        self.query_one(DetailPane).set_keys(self.shown("c copy · p replay · E export"))
+        self.show_detail(lambda pane: pane.show_row(row))
+
+    def on_quarantine_pane_selected(self, event: QuarantinePane.Selected) -> None:
+        """Go to the row."""
+        self.on_quarantine_pane_highlighted(event)
+        self.open_detail()
+
+    def _quarantine_read(self, done: Done) -> None:
+        pane = self.query_one(QuarantinePane)
+        if done.trouble is None:
+            pane.show_rows(done.value)
+        elif self.seen.state not in LIVE:  # a run that began meanwhile has the checkpoint; they are read after it
+            pane.show_problem(f"the quarantine can't be read: {done.trouble.message}")
+
     # --- the results ----------------------------------------------------------------------------------
 
     def ask_for_results(self) -> None:
         """Read the page that is looked at again when there are other results than it was made from."""
-        as_of = (self.seen.frontier, self.seen.run_id)
+        as_of = (self.seen.frontier, self.seen.run_id, self.bridge.changes)
         # One page at a time: during a run each one read asks for the next, at the pace of the disk.
         if as_of == self._results_as_of or self._page_is_coming or not self.bridge.loaded:
             return
@@ -157,6 +206,12 @@ class Selection(DashboardBase):
         elif done.job is Job.EXPORT:
             trouble = done.trouble
             words = f"The results are in {done.asked}." if trouble is None else f"{trouble.message} {trouble.hint}"
+            self.say(words, bad=trouble is not None)
+        elif done.job is Job.QUARANTINE:
+            self._quarantine_read(done)
+        elif done.job is Job.EXPORT_QUARANTINE:
+            trouble = done.trouble
+            words = f"{trouble.message} {trouble.hint}" if trouble else f"The quarantine is in {done.asked}."
             self.say(words, bad=trouble is not None)
         super().job_done(done)
 

@@ -8,6 +8,7 @@ from tui.widgets.detail import DetailPane
 from tui.widgets.failures import FailuresPane
 from tui.widgets.log import LogPane
 from tui.widgets.pane import Pane
+from tui.widgets.quarantine import QuarantinePane
 from tui.widgets.results import ResultsPane
 from tui.widgets.runs import RunsPane
 from tui.widgets.status_bar import StatusBar
@@ -20,6 +21,7 @@ __all__ = [
     "FailuresPane",
     "LogPane",
     "Pane",
+    "QuarantinePane",
     "ResultsPane",
     "RunsPane",
     "StatusBar",

@@ -33,7 +33,7 @@ STATE_STYLES = {
     BatchState.COMMITTED: "bar-good",
     BatchState.FAILED: "bar-bad",
     BatchState.EARLIER: "bar-good-earlier",
-    BatchState.QUARANTINED: "muted",
+    BatchState.QUARANTINED: "warn",
 }
 STATE_WORDS = {
     BatchState.PENDING: "pending",
@@ -42,7 +42,7 @@ STATE_WORDS = {
     BatchState.COMMITTED: "done",
     BatchState.EARLIER: "earlier",
     BatchState.FAILED: "failed",
-    BatchState.QUARANTINED: "skipped",
+    BatchState.QUARANTINED: "quarantined",
 }
 
 

@@ -10,6 +10,7 @@ from engine.safe_text import safe
 from tui.format import EN_DASH, count, counted, duration, instant, size, span, spans
 from tui.widgets.failure_rows import reason
 from tui.widgets.line import Line, last_lines, text_of, wrapped
+from tui.widgets.quarantine_rows import message_of
 from tui.widgets.table import table_lines
 
 if TYPE_CHECKING:
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from engine.checkpoint.manifest import Manifest
     from engine.checkpoint.records import RunOutcome, RunRecord
     from engine.events import BatchFailed
+    from engine.quarantine_view import QuarantinedRow
 
+EXPORT_KEY = "E"
 _UNBOUNDED = 100_000
 
 
@@ -49,9 +52,9 @@ class Table:
 Block = Paragraph | Fields | Table
 
 
-def failure_blocks(failure: BatchFailed, dash: str = EN_DASH) -> tuple[Block, ...]:
+def failure_blocks(failure: BatchFailed, dash: str = EN_DASH, *, of_sink: bool = False) -> tuple[Block, ...]:
     """Return the failure whole: what and where, the rows, what to do next, the facts, the traceback."""
-    where = "the source" if failure.step is None else safe(failure.step, 200)
+    where = "the source" if failure.step is None else f"{'sink ' if of_sink else ''}{safe(failure.step, 200)}"
     blocks: list[Block] = [
         Paragraph((f"{safe(failure.error_type, 200)} in {where}, batch {failure.batch_id:,}",), "bad"),
         Paragraph(tuple(last_lines(reason(failure.message)))),
@@ -86,6 +89,7 @@ def batch_blocks(manifest: Manifest, dash: str = EN_DASH) -> tuple[Block, ...]:
     facts = (
         ("rows", f"{span(manifest.start_row, manifest.end_row, dash)} ({manifest.rows_in:,})"),
         ("rows out", count(manifest.rows_out)),
+        ("quarantined", count(manifest.rows_quarantined) if manifest.rows_quarantined else ""),
         ("part", f"{size(manifest.bytes_written)}, CRC-32 {safe(manifest.checksum, 20)}"),
         ("run", count(manifest.run_id)),
         ("tries", count(manifest.attempts)),
@@ -106,6 +110,40 @@ def batch_blocks(manifest: Manifest, dash: str = EN_DASH) -> tuple[Block, ...]:
         Fields(facts),
         Table(("step", "time", "rows in", "rows out"), timings, may_turn=False),
     )
+
+
+def row_blocks(row: QuarantinedRow, null: str = "null") -> tuple[Block, ...]:
+    """Return a row in quarantine: what the step said, and the row as the step saw it."""
+    number = "" if row.source_row is None else f", source row {row.source_row:,}"
+    blocks: list[Block] = [
+        Paragraph((f"{safe(row.error_type, 200)} in {safe(row.step, 200)}, batch {row.batch_id:,}{number}",), "warn"),
+        Paragraph(tuple(last_lines(message_of(row)))),
+    ]
+    if row.input is None:
+        blocks.append(Paragraph((f"Its batch was taken out whole; {EXPORT_KEY} exports its rows.",), "muted"))
+    else:
+        cells = _as_cells(row.input, null)
+        blocks.append(Table(tuple(cells), (tuple(cells.values()),)) if cells else Paragraph((safe(row.input),)))
+    if row.obstacle:
+        blocks.append(Paragraph((f"It can't be replayed: {safe(row.obstacle)}.",), "warn"))
+    return tuple(blocks)
+
+
+def _as_cells(text: str, null: str) -> dict[str, str]:
+    """Return the columns of a row that is JSON text; none when it isn't, since long ones are cut."""
+    try:
+        row = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(row, dict):
+        return {}
+    return {name: _as_cell(value, null) for name, value in row.items()}
+
+
+def _as_cell(value: object, null: str) -> str:
+    if value is None:
+        return null
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 _OUTCOMES: dict[RunOutcome, tuple[str, str]] = {

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tui.widgets.describe import Block, batch_blocks, failure_blocks, laid_out, plain, run_blocks, text_blocks
+from tui.widgets.describe import (
+    Block,
+    batch_blocks,
+    failure_blocks,
+    laid_out,
+    plain,
+    row_blocks,
+    run_blocks,
+    text_blocks,
+)
 from tui.widgets.line import NO_LINE, Line, centred, cut
 from tui.widgets.pane import Pane
 
@@ -12,6 +21,7 @@ if TYPE_CHECKING:
     from engine.checkpoint.manifest import Manifest
     from engine.checkpoint.records import RunRecord
     from engine.events import BatchFailed
+    from engine.quarantine_view import QuarantinedRow
 
 _EMPTY = "enter on a failure, a batch or a run shows it here"
 
@@ -22,9 +32,13 @@ class DetailPane(Pane[tuple[Block, ...]]):
     TITLE = "Detail"
     keys = ""
 
-    def show_failure(self, failure: BatchFailed | None) -> None:
+    def show_failure(self, failure: BatchFailed | None, *, of_sink: bool = False) -> None:
         """Show a failure whole, or nothing."""
-        self._take(() if failure is None else failure_blocks(failure, self.glyphs.dash))
+        self._take(() if failure is None else failure_blocks(failure, self.glyphs.dash, of_sink=of_sink))
+
+    def show_row(self, row: QuarantinedRow) -> None:
+        """Show a row in quarantine."""
+        self._take(row_blocks(row, self.glyphs.null))
 
     def show_batch(self, manifest: Manifest) -> None:
         """Show a finished batch."""

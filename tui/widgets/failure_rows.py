@@ -17,7 +17,7 @@ from tui.widgets.line import Line, cut, fit
 from tui.widgets.rows_pane import Row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from engine.events import BatchFailed
     from tui.glyphs import Glyphs
@@ -30,7 +30,8 @@ _MESSAGE = 400
 """Characters of a name and of a message that a row looks at; the detail shows all."""
 _ROOM_FOR_TRIES = 50
 _PREFIX = re.compile(
-    r"^(?:step '.*?' failed at batch \d+ \([^)]*\)|fetching batch \d+ failed)(?: after \d+ attempts)?: "
+    r"^(?:step '.*?' failed at batch \d+ \([^)]*\)|fetching batch \d+ failed|batch \d+ could not be delivered to .*?)"
+    r"(?: after \d+ attempts)?: "
 )
 
 KindKey = tuple[str | None, str]
@@ -38,11 +39,12 @@ KindKey = tuple[str | None, str]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """Failures of one step (None: the source) with one type of error, newest first."""
+    """Failures of one step (None: the source) with one type of error, newest first; `name` is what rows call it."""
 
     step: str | None
     error_type: str
     failures: tuple[BatchFailed, ...]
+    name: str
 
     @property
     def key(self) -> KindKey:
@@ -50,19 +52,24 @@ class Kind:
         return self.step, self.error_type
 
 
-def kinds(failures: Iterable[BatchFailed], text: str = "") -> tuple[Kind, ...]:
-    """Return the kinds among failures that have the text; `failures` come oldest first, kinds newest first."""
+def kinds(failures: Iterable[BatchFailed], text: str = "", sinks: Collection[str] = ()) -> tuple[Kind, ...]:
+    """Return the kinds among failures that have the text; `failures` come oldest first, kinds newest first.
+
+    A failure whose step is one of `sinks` is that sink's.
+    """
     groups: dict[KindKey, list[BatchFailed]] = {}
     for failure in reversed(tuple(failures)):
-        if matches(failure, text):
+        if matches(failure, text, sinks):
             groups.setdefault((failure.step, failure.error_type), []).append(failure)
-    return tuple(Kind(step, error_type, tuple(found)) for (step, error_type), found in groups.items())
+    return tuple(
+        Kind(step, error_type, tuple(found), place_name(step, sinks)) for (step, error_type), found in groups.items()
+    )
 
 
-def matches(failure: BatchFailed, text: str) -> bool:
-    """Return whether step, error, message or batch id have the text in them, in either case."""
+def matches(failure: BatchFailed, text: str, sinks: Collection[str] = ()) -> bool:
+    """Return whether step or sink, error, message or batch id have the text in them, in either case."""
     wanted = text.casefold()
-    fields = (step_name(failure.step), failure.error_type, failure.message, str(failure.batch_id))
+    fields = (place_name(failure.step, sinks), failure.error_type, failure.message, str(failure.batch_id))
     return any(wanted in field.casefold() for field in (*fields, count(failure.batch_id)))
 
 
@@ -75,9 +82,15 @@ def reason(message: str) -> str:
     return _PREFIX.sub("", message)
 
 
-def step_name(step: str | None) -> str:
-    """Return the step's name, `source` for failures before the first step."""
-    return _SOURCE if step is None else safe(step, _NAME)
+def place_name(step: str | None, sinks: Collection[str] = ()) -> str:
+    """Return the step's name, `source` for failures before the first step, and a sink's name as one.
+
+    >>> place_name(None), place_name("parse"), place_name("orders in a.duckdb", {"orders in a.duckdb"})
+    ('source', 'parse', 'sink orders in a.duckdb')
+    """
+    if step is None:
+        return _SOURCE
+    return f"sink {safe(step, _NAME)}" if step in sinks else safe(step, _NAME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +113,7 @@ class Columns:
 
 def columns(groups: Sequence[Kind], width: int) -> Columns:
     """Return the widths for so many cells: the message gets what the rest leaves."""
-    step = min(max([len("step"), *(cell_len(step_name(kind.step)) for kind in groups)]), max(8, width // 4))
+    step = min(max([len("step"), *(cell_len(kind.name) for kind in groups)]), max(8, width // 4))
     error = min(max([len("error"), *(cell_len(safe(kind.error_type, _NAME)) for kind in groups)]), max(8, width // 4))
     batches = min(max([len("batches"), *(cell_len(_batches(kind, "-")) for kind in groups)]), max(7, width // 5))
     tries = len("tries") if width >= _ROOM_FOR_TRIES else 0
@@ -122,7 +135,7 @@ def rows(groups: Sequence[Kind], unfolded: frozenset[KindKey], widths: Columns, 
     for kind in groups:
         is_unfolded = kind.key in unfolded
         mark = (glyphs.unfolded if is_unfolded else glyphs.folded) if len(kind.failures) > 1 else " "
-        name = f"{mark} {step_name(kind.step)}" if widths.margin else step_name(kind.step)
+        name = f"{mark} {kind.name}" if widths.margin else kind.name
         tries = sum(failure.attempts for failure in kind.failures)
         found.append(Row(kind.key, _line(name, _batches(kind, glyphs.dash), tries, kind.failures[0], widths, glyphs)))
         if is_unfolded:

@@ -59,9 +59,11 @@ class FailuresPane(RowsPane[Shown]):
     _filter = ""
     _unfolded: frozenset[KindKey] = frozenset()
     _kinds: tuple[Kind, ...] = ()
+    _sinks: frozenset[str] = frozenset()
 
     def show(self, view: RunView) -> None:
         """Show the failures of all runs."""
+        self._sinks = frozenset(sink.name for sink in view.sinks)
         self.accept(view.failures)
 
     def set_filter(self, text: str) -> None:
@@ -76,7 +78,7 @@ class FailuresPane(RowsPane[Shown]):
 
     def rows(self, shown: Shown, width: int) -> list[Row]:
         """Return the rows that pass the filter."""
-        self._kinds = kinds(shown, self._filter)
+        self._kinds = kinds(shown, self._filter, self._sinks)
         return rows(self._kinds, self._unfolded, columns(self._kinds, width), self.glyphs)
 
     def header(self, shown: Shown, width: int) -> list[Line]:  # noqa: ARG002 - columns are those of the kinds
@@ -93,7 +95,7 @@ class FailuresPane(RowsPane[Shown]):
             return NO_LINE
         words = "grouped by step + error"
         if self._filter:
-            passing = sum(matches(failure, self._filter) for failure in shown)
+            passing = sum(matches(failure, self._filter, self._sinks) for failure in shown)
             words = f"filter {safe(self._filter, _FILTER)!r}: {passing:,} of {counted(len(shown), 'failure')}"
         return ((cut(words, max(0, width - 2), self.glyphs.ellipsis), ""),)
 

@@ -14,6 +14,7 @@ from textual.content import Content
 from textual.geometry import Region, Size
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
+from textual.scrollbar import ScrollBarRender
 from textual.strip import Strip
 
 from engine.safe_text import safe
@@ -29,6 +30,12 @@ Shown = TypeVar("Shown")
 _SCROLLBAR = 1
 """The last column is the scrollbar's, blank without one: lines stay as they are when it comes and goes."""
 _REVERSED = Style(reverse=True)
+
+
+class AsciiScrollBarRender(ScrollBarRender):
+    """A bar of whole cells: its ends aren't drawn with eighths of blocks."""
+
+    VERTICAL_BARS: ClassVar[list[str]] = [" "]
 
 
 class Pane(ScrollView, Generic[Shown], can_focus=True):
@@ -171,7 +178,10 @@ class Pane(ScrollView, Generic[Shown], can_focus=True):
 
     def watch_glyphs(self) -> None:
         """Draw with the other set."""
-        self.set_class(self.glyphs.name == "ascii", "-ascii")
+        is_ascii = self.glyphs.name == "ascii"
+        self.set_class(is_ascii, "-ascii")
+        renderer = AsciiScrollBarRender if is_ascii else ScrollBarRender
+        self.vertical_scrollbar.renderer = renderer  # type: ignore[misc]  # Textual's documented way to choose one
         self.redraw()
 
     def on_mount(self) -> None:

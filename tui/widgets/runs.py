@@ -25,6 +25,7 @@ OUTCOME_STYLES: dict[RunOutcome, str] = {
 }  # fmt: skip
 _OUTCOMES_OF_STATES: dict[RunState, RunOutcome] = {
     RunState.FAILED: "failed", RunState.FINISHED: "finished", RunState.RESUMABLE: "stopped",
+    RunState.INCOMPLETE: "finished",
 }  # fmt: skip
 MOST_RUNS = 500
 

@@ -31,12 +31,13 @@ STATE_STYLES = {
     RunState.STOPPING: "warn",
     RunState.FAILED: "bad",
     RunState.FINISHED: "good",
+    RunState.INCOMPLETE: "warn",
 }
 _GAPS = ("   ", "  ")
 """Between parts: the narrower one before anything is left out."""
 _NAMES_LEAST = 20
 _NAME_MOST = 40
-_OPTIONAL = ("origin", "folder", "run", "elapsed", "names", "warnings", "eta", "failures")
+_OPTIONAL = ("origin", "folder", "quarantine word", "run", "elapsed", "names", "warnings", "eta", "failures")
 """What may be left out, in this order."""
 
 
@@ -92,6 +93,7 @@ def _sides(view: RunView, now: datetime, glyphs: Glyphs, left_off: Sequence[str]
         NO_LINE if "eta" in left_off else _when(view, now),
         ((share, "strong"),),
         NO_LINE if "failures" in left_off else _failures(view, glyphs),
+        _quarantined(view, glyphs, word="quarantine word" not in left_off),
         NO_LINE if "warnings" in left_off else _warnings(view, glyphs),
     ]
     return joined([pill, run], (gap, "")), joined(right, (gap, ""))
@@ -121,6 +123,11 @@ def _failures(view: RunView, glyphs: Glyphs) -> Line:
     if view.state is RunState.FAILED and not number:
         number = view.failure_count_all_runs
     return ((f"{glyphs.failed} {number:,}", "bad"),) if number else NO_LINE
+
+
+def _quarantined(view: RunView, glyphs: Glyphs, *, word: bool) -> Line:
+    words = f"{glyphs.quarantine} {view.rows_quarantined:,}{' quarantined' if word else ''}"
+    return ((words, "warn strong"),) if view.rows_quarantined else NO_LINE
 
 
 def _warnings(view: RunView, glyphs: Glyphs) -> Line:

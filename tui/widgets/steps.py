@@ -98,7 +98,7 @@ def step_lines(view: RunView, width: int, glyphs: Glyphs) -> list[Line]:
     widths = columns(view, width)
     failure = failure_of(view)
     earlier = view.rows_committed_before / view.source_rows if view.source_rows else 0.0
-    style = "good" if view.state is RunState.FINISHED else "run"
+    style = "good" if view.state.is_finished else "run"
     lines = [_header(view, widths, width, glyphs)]
     for step in view.steps:
         retries = [retry for retry in view.retries if retry.step == step.name]
@@ -135,7 +135,7 @@ def retry_words(retries: Sequence[Retrying]) -> str:
     seconds = ceil(first.seconds_until_next)
     when = f"in {seconds:,} s" if seconds else "now"
     others = f" +{len(retries) - 1}" if len(retries) > 1 else ""
-    return f"retry {first.attempt}/{first.max_attempts} {when}{others}"
+    return f"retry {first.attempt + 1}/{first.max_attempts} {when}{others}"
 
 
 def source_trouble(view: RunView, glyphs: Glyphs) -> Line:

@@ -25,7 +25,7 @@ def store(folder):
         yield opened
 
 
-def write(store, batch_id, *, start_row=None, end_row=None, **fields):
+def write(store, batch_id, *, start_row=None, end_row=None, token=None, **fields):
     start_row = batch_id * 10 if start_row is None else start_row
     end_row = start_row + 9 if end_row is None else end_row
     frame = numbers(start_row, end_row + 1)
@@ -36,7 +36,7 @@ def write(store, batch_id, *, start_row=None, end_row=None, **fields):
         frame.height,
         run_id=1,
         generation=store.generation,
-        token=new_token(),
+        token=token or new_token(),
         **fields,
     )
     checkpoint = json.dumps({"key": store.key, "pipeline": PIPELINE})

@@ -14,7 +14,7 @@ from engine.checkpoint.manifest import Manifest, StepTiming
 
 @pytest.fixture
 def catalog(tmp_path):
-    opened = Catalog(tmp_path / "catalog.duckdb")
+    opened = Catalog(tmp_path / "catalog.duckdb", new=True)
     opened.create(key="k" * 32, software="tests")
     yield opened
     opened.close()
@@ -122,7 +122,7 @@ def test_nonsense_is_refused_by_the_tables_themselves(catalog, nonsense):
 
 
 @pytest.mark.parametrize(
-    "statement", ["INSERT INTO runs VALUES (1, now(), NULL, 'paused', 0, NULL, NULL, 1, '', 1, '')"]
+    "statement", ["INSERT INTO runs VALUES (1, now(), NULL, 'paused', 0, NULL, NULL, 1, '', 1, '', NULL)"]
 )
 def test_an_outcome_that_does_not_exist_is_refused(catalog, statement):
     with pytest.raises(duckdb.ConstraintException):
@@ -148,7 +148,7 @@ def test_nothing_reaches_beyond_the_catalog(catalog, statement):
 
 def test_closing_makes_no_checkpoint(tmp_path):
     path = tmp_path / "c.duckdb"
-    connection = connect(path)
+    connection = connect(path, new=True)
     connection.execute("CREATE TABLE t (x INTEGER)")
     connection.close()
     assert path.with_name("c.duckdb.wal").stat().st_size > 0

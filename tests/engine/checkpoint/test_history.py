@@ -7,7 +7,7 @@ import pytest
 
 from engine.checkpoint.records import FailureRecord
 from engine.checkpoint.store import CheckpointStore
-from engine.run import now
+from engine.run_record import now
 
 
 def failure(**changes):

@@ -29,7 +29,19 @@ def test_help_takes_less_than_half_a_second_of_cpu_time():
 def test_help_names_every_command_and_the_exit_codes(command):
     answer = command("--help")
     assert answer.code == 0
-    for word in ("run", "status", "history", "failures", "reset", "rewind", "verify", "results", "4 stopped"):
+    for word in (
+        "run",
+        "status",
+        "history",
+        "failures",
+        "reset",
+        "rewind",
+        "verify",
+        "results",
+        "quarantine",
+        "4 stopped",
+        "5 finished",
+    ):
         assert word in " ".join(answer.out.split())
 
 

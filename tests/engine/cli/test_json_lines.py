@@ -1,8 +1,12 @@
 import json
+from dataclasses import fields
 from datetime import UTC, datetime
+from typing import get_args, get_type_hints
+
+import pytest
 
 from engine.cli.json_lines import line
-from engine.events import BatchFailed, RunEnded
+from engine.events import BatchFailed, Event, RunEnded
 from engine.state import RunState
 
 NOON = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
@@ -48,3 +52,13 @@ def test_secrets_are_masked():
 def test_a_line_is_one_line_of_printable_ascii():
     assert line(FAILED).isascii()
     assert line(FAILED).isprintable()
+
+
+@pytest.mark.parametrize("kind", get_args(Event), ids=lambda kind: kind.__name__)
+def test_every_event_is_a_line(kind):
+    hints = get_type_hints(kind, localns={"datetime": datetime, "RunState": RunState})
+    values = {str: "text", int: 1, float: 0.5, bool: True, datetime: NOON, RunState: RunState.INCOMPLETE}
+    event = kind(**{field.name: values.get(hints[field.name], ()) for field in fields(kind)})
+    content = json.loads(line(event))
+    assert content.pop("type") == kind.__name__
+    assert list(content) == [field.name for field in fields(kind)]

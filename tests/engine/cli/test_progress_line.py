@@ -2,8 +2,10 @@ from dataclasses import replace
 
 import pytest
 
-from engine.cli.progress_line import ASCII, bar, beginning, finished, stopped
+from engine.cli.progress_line import ASCII, bar, beginning, counters, finished, loss, quarantined, stopped
+from engine.events import RowsQuarantined
 from engine.progress import RunView
+from engine.progress.view import Retrying
 from engine.state import RunState
 
 VIEW = RunView(
@@ -84,3 +86,41 @@ def test_a_stop_tells_how_to_go_on():
     assert stopped(view) == (
         "stopped, resumable. Frontier: batch 0; 10 rows done, 20 to go. The same command goes on from there."
     )
+
+
+def retry(batch_id, seconds, attempt=1):
+    return Retrying(
+        batch_id=batch_id, step="a", attempt=attempt, max_attempts=5, seconds_until_next=seconds, error="gone"
+    )
+
+
+@pytest.mark.parametrize(
+    ("retries", "words"),
+    [
+        ((retry(21, 7.2),), "batch 21: retry 2/5 in 8 s"),
+        ((retry(21, 0.0, attempt=4),), "batch 21: retry 5/5"),
+        ((retry(21, 0.5), retry(22, 3.0)), "batch 21: retry 2/5 in 1 s and 1 other"),
+    ],
+)
+def test_the_next_try_is_told_with_its_number_and_how_soon_it_comes(retries, words):
+    assert bar(replace(VIEW, retries=retries), 200, ASCII).endswith(f"  {words}")
+    assert counters(replace(VIEW, retries=retries)).endswith(f", {words}")
+
+
+def test_rows_in_quarantine_are_told_all_the_time():
+    view = replace(VIEW, rows_quarantined=1_200)
+    assert "  1,200 in quarantine" in bar(view, 200, ASCII)
+    assert counters(view).endswith(", 1,200 rows in quarantine")
+
+
+def test_the_end_says_loudly_that_rows_are_missing():
+    view = replace(VIEW, rows_quarantined=12)
+    assert loss(replace(view, state=RunState.INCOMPLETE), "look") == "finished, but 12 rows are in quarantine: look"
+    assert loss(replace(view, state=RunState.FAILED, rows_quarantined=1), "look") == "1 row is in quarantine: look"
+    assert loss(replace(VIEW, state=RunState.FINISHED), "look") == ""
+
+
+def test_the_latest_rows_taken_out_are_named():
+    view = replace(VIEW, rows_quarantined=12, latest_quarantined=RowsQuarantined(7, "parse", 2, "ValueError: x"))
+    assert quarantined(view) == "12 rows in quarantine so far; batch 7, step 'parse': ValueError: x"
+    assert quarantined(VIEW) == ""

@@ -104,7 +104,7 @@ def test_retries_are_told_in_the_counters(told, clock):
     told(RUNNING)
     clock.now = 5.0
     retry = Retrying(batch_id=4, step="a", attempt=1, max_attempts=3, seconds_until_next=1.0, error="x")
-    assert told(changed(retries=(retry,)))[0].endswith(", 1 batch being retried")
+    assert told(changed(retries=(retry,)))[0].endswith(", batch 4: retry 2/3 in 1 s")
 
 
 def test_a_reporter_that_fails_is_logged_and_the_block_goes_on(caplog):
@@ -136,3 +136,26 @@ def test_a_screen_that_blocks_is_left_behind(monkeypatch):
         assert blocked.wait(20)
     assert not release.is_set()
     release.set()
+
+
+def test_rows_taken_out_are_told_at_once_and_then_now_and_again(told, clock):
+    from engine.events import RowsQuarantined
+
+    def taken(rows):
+        return changed(rows_quarantined=rows, latest_quarantined=RowsQuarantined(3, "a", 1, "\x1b[31m red"))
+
+    told(RUNNING)
+    (line,) = told(taken(1))
+    assert line.startswith("1 row in quarantine so far; batch 3, step 'a': ")
+    assert "\x1b" not in line
+    clock.now = 1.0
+    assert told(taken(2)) == []
+    clock.now = 5.0
+    assert told(taken(2))[0].startswith("2 rows in quarantine so far")
+    clock.now = 20.0
+    assert not any("so far" in line for line in told(taken(2)))
+
+
+def test_rows_of_earlier_runs_are_not_told_as_news(told):
+    told(changed(rows_quarantined=5))
+    assert told(changed(rows_quarantined=5)) == []

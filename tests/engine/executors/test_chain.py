@@ -13,9 +13,18 @@ from engine.errors import StepFailed, StepResultInvalid
 from engine.events import AttemptFailed, StepFinished
 from engine.executors.chain import StepChain
 from engine.executors.signals import Abandoned, StopSignal
-from engine.policy import RetryPolicy
+from engine.policy import Quarantine, RetryPolicy
 from engine.step import BatchStep, LazyBatchStep, StatefulBatchStep
-from engine.testing import TIMEOUT_SECONDS, EventLog, FailingStep, GateStep, RunningTotal, TransientError, numbers
+from engine.testing import (
+    TIMEOUT_SECONDS,
+    EventLog,
+    FailingStep,
+    GateStep,
+    PickyStep,
+    RunningTotal,
+    TransientError,
+    numbers,
+)
 
 RETRY = RetryPolicy(transient=(TransientError,), base_seconds=0)
 
@@ -477,3 +486,76 @@ def test_an_expression_with_its_own_retries_is_not_fused():
 def test_a_lone_expression_counts_its_rows():
     (timing,) = chain(DropNullsBatchStep("drop")).process(rows_batch()).timings
     assert timing == StepTiming(("drop",), timing.seconds, 5, 4)
+
+
+# --- rows that are taken out ----------------------------------------------------------------------------
+
+
+def rescuing(*steps, stop=None, emit=None):
+    return StepChain(
+        steps,
+        first_batch_id=0,
+        retry=RETRY,
+        stop=stop or StopSignal(),
+        emit=emit or EventLog(),
+        quarantine=Quarantine(max_rows=None, max_fraction=None),
+    )
+
+
+def test_rows_add_up_whatever_steps_drop_add_and_cannot_process():
+    double = Step("double", lambda b: b.with_data(pl.concat([b.data, b.data])))
+    double.row_wise = False
+    few = Step("few", lambda b: b.with_data(b.data.filter(pl.col("id") % 3 != 0)))
+    processed = rescuing(PickyStep("a", {1, 2}), few, double, PickyStep("b", {4})).process(batch())
+    quarantined = sum(aside.rows.height for aside in processed.set_aside)
+    assert (processed.frame.height, processed.dropped, quarantined) == (6, 0, 4)
+    assert processed.frame["id"].to_list() == [5, 7, 8, 5, 7, 8]
+
+
+def test_batches_behind_one_that_is_searched_wait_only_at_the_step_that_failed():
+    a, b = PickyStep("a"), PickyStep("b", {5, 15, 25, 35})
+    one = rescuing(a, b)
+    done = in_threads(lambda batch_id: one.process(batch(batch_id)), range(4))
+    for batch_id in range(4):
+        expected = [n for n in range(batch_id * 10, batch_id * 10 + 10) if n % 10 != 5]
+        assert done[batch_id].frame["id"].to_list() == expected
+    assert (a.most_at_once, b.most_at_once) == (1, 1)
+
+
+def test_a_search_that_is_given_up_lets_everyone_behind_it_go():
+    b = PickyStep("b", {3, 4})
+    b.process = lambda one: (_ for _ in ()).throw(MemoryError()) if one.batch_id == 0 else one
+    one = rescuing(PickyStep("a"), b)
+
+    def work(batch_id):
+        try:
+            return one.process(batch(batch_id))
+        except BaseException:
+            one.give_up(batch_id)
+            raise
+
+    done = in_threads(work, range(3))
+    assert isinstance(done[0], StepFailed)
+    assert isinstance(done[1], Abandoned)
+    assert isinstance(done[2], Abandoned)
+
+
+def test_a_stop_ends_a_search():
+    stop = StopSignal()
+    step = PickyStep("a", {5})
+    process = step.process
+
+    def asked(one):
+        if one.data.height < 10:
+            stop.ask(now=True)
+        return process(one)
+
+    step.process = asked
+    with pytest.raises(Abandoned):
+        rescuing(step, stop=stop).process(batch())
+
+
+def test_each_step_is_told_finished_once_although_it_ran_many_times():
+    log = EventLog()
+    rescuing(PickyStep("a"), PickyStep("b", {3, 7}), emit=log).process(batch())
+    assert [(event.step, event.rows_out) for event in log.of(StepFinished)] == [("a", 10), ("b", 8)]

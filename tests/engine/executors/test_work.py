@@ -2,21 +2,31 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 
 import polars as pl
 import pytest
 
+from engine.checkpoint import parts
 from engine.checkpoint.layout import Layout
 from engine.checkpoint.parts import PartFormat
 from engine.checkpoint.schema_pin import SchemaPin
-from engine.errors import CheckpointNotWritable, DiskFull, SchemaDrift, StepFailed, StepResultInvalid
-from engine.events import BatchFetched, BatchStarted
+from engine.errors import (
+    CheckpointNotWritable,
+    DiskFull,
+    RowsUnaccounted,
+    SchemaDrift,
+    StepFailed,
+    StepResultInvalid,
+)
+from engine.events import BatchFetched, BatchStarted, RowsQuarantined
 from engine.executors.chain import StepChain
 from engine.executors.signals import Abandoned, StopSignal
 from engine.executors.source import Source
 from engine.executors.work import BatchWork, PartTarget
+from engine.policy import Quarantine
 from engine.step import BatchStep
-from engine.testing import EventLog, FailingStep, NumberSource, RunningTotal
+from engine.testing import EventLog, FailingStep, NumberSource, PickyStep, RunningTotal
 
 
 @pytest.fixture
@@ -34,11 +44,11 @@ def stop():
 def work(layout, stop):
     """A function that builds the work over 25 rows in batches of 10."""
 
-    def build(*steps, log=None, pinned=None):
+    def build(*steps, log=None, pinned=None, quarantine=None):
         emit = log or EventLog()
         return BatchWork(
             Source(NumberSource(25), batch_size=10, first_batch_id=0, retry=None, stop=stop, emit=emit),
-            StepChain(steps, first_batch_id=0, retry=None, stop=stop, emit=emit),
+            StepChain(steps, first_batch_id=0, retry=None, stop=stop, emit=emit, quarantine=quarantine),
             SchemaPin(pinned, first_batch_id=0, step=steps[-1].name if steps else "source"),
             PartTarget(layout, PartFormat(), run_id=7, generation=3, run_key="abc-3", checkpoint='{"key": "abc"}'),
             stop=stop,
@@ -196,3 +206,37 @@ def test_behind_a_batch_that_failed_none_is_begun(work):
 def test_it_knows_whether_it_takes_one_batch_at_a_time(work):
     assert work(FailingStep("a", {}, concurrent=True)).ordered  # a plain callable is asked in order
     assert work(FailingStep("a", {})).ordered
+
+
+# --- rows that are taken out ----------------------------------------------------------------------------
+
+
+def test_rows_that_go_missing_inside_are_seen(work, layout, monkeypatch):
+    process = StepChain.process
+    monkeypatch.setattr(StepChain, "process", lambda chain, batch: replace(process(chain, batch), dropped=1))
+    with pytest.raises(RowsUnaccounted, match="10 came in, 10 came out, steps left out 1, and 0 are in quarantine"):
+        work()(0)
+    assert files(layout) == []
+
+
+def test_rows_taken_out_are_durable_before_the_part_and_named_in_the_manifest(work, layout):
+    log = EventLog()
+    manifest = work(PickyStep("a", {3, 4}), log=log, quarantine=Quarantine(max_fraction=None))(0)
+    assert (manifest.rows_out, manifest.rows_quarantined) == (8, 2)
+    (about,) = manifest.quarantine
+    assert (about.rows, about.step, about.error, about.from_step) == (2, "a", "ValueError: 3 is bad", "a")
+    file = layout.quarantine_file(0, manifest.token, 0)
+    assert (file.stat().st_size, parts.checksum(file)) == (about.bytes_written, about.checksum)
+    assert log.of(RowsQuarantined) == [RowsQuarantined(0, "a", 2, "ValueError: 3 is bad")]
+    temporary = layout.temporary_part(0, manifest.token)
+    assert parts.read_metadata(temporary)[0].quarantine == manifest.quarantine
+
+
+@pytest.mark.parametrize(("number", "kind"), [(28, DiskFull), (13, CheckpointNotWritable)])
+def test_a_quarantine_that_cannot_be_written_says_why(work, monkeypatch, number, kind):
+    def fail(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("engine.checkpoint.quarantine.write", fail)
+    with pytest.raises(kind, match="quarantine"):
+        work(PickyStep("a", {3}), quarantine=Quarantine(max_fraction=None))(0)

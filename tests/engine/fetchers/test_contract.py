@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import pickle
 import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -248,3 +249,10 @@ def test_closing_in_the_middle_leaves_no_thread_behind(fetcher):
 
 def test_it_can_be_closed_when_it_was_never_opened(fetcher):
     fetcher.close()
+
+
+def test_one_that_was_open_can_be_sent_to_another_process(fetcher):
+    fetch_all(fetcher, 7)
+    copy = pickle.loads(pickle.dumps(fetcher))
+    batches, _ = fetch_all(copy, 10)
+    assert_frame_equal(joined(batches), ROWS)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime
 from typing import get_args
 
 import pytest
@@ -479,3 +480,36 @@ def test_eight_threads_lose_no_event():
     assert view.bytes_written == batch_count * 100
     assert view.batch_states == bytes([COMMITTED]) * batch_count
     assert view.batches_in_flight == 0
+
+
+# --- rows in quarantine ---------------------------------------------------------------------------------
+
+
+def test_rows_taken_out_count_once_their_batch_is_committed(new_script):
+    script = new_script()
+    script.run_starts(rows_quarantined=5)
+    taken = events.RowsQuarantined(0, "parse", 2, "ValueError: x")
+    script.progress(events.BatchStarted(0))
+    script.progress(taken)
+    assert (script.view.rows_quarantined, script.view.latest_quarantined) == (5, taken)
+    script.progress(events.BatchCommitted(0, 0, 9, 8, 100, 0.1, rows_quarantined=2))
+    assert script.view.rows_quarantined == 7
+    assert script.view.batch_states == bytes([BatchState.QUARANTINED])
+
+
+def test_a_run_that_ends_with_rows_in_quarantine_is_incomplete_and_at_its_end(new_script):
+    script = new_script()
+    script.run_starts(source_rows=100)
+    script.progress(events.BatchCommitted(0, 0, 9, 8, 100, 0.1, rows_quarantined=2))
+    script.progress(events.RunEnded(1, datetime(2026, 1, 31, tzinfo=UTC), RunState.INCOMPLETE))
+    view = script.view
+    assert (view.state, view.source_rows, view.fraction, view.total_batches) == (RunState.INCOMPLETE, 10, 1.0, 1)
+
+
+def test_a_new_run_forgets_the_latest_rows_of_the_one_before(new_script):
+    script = new_script()
+    script.run_starts()
+    script.progress(events.RowsQuarantined(0, "parse", 2, "ValueError: x"))
+    script.progress(events.RunEnded(1, datetime(2026, 1, 31, tzinfo=UTC), RunState.FAILED, "no"))
+    script.run_starts(run_id=2)
+    assert script.view.latest_quarantined is None

@@ -163,7 +163,7 @@ def test_running_a_batch_again_gives_the_same(step, frame):
 
 @every_step
 def test_a_step_can_be_sent_to_another_process(step):
-    copy = pickle.loads(pickle.dumps(step))  # noqa: S301 (made here)
+    copy = pickle.loads(pickle.dumps(step))
     assert copy.settings() == step.settings()
     batch = Batch(0, 0, 3, FRAMES["rows"])
     try:

@@ -50,10 +50,12 @@ def test_the_legend_names_every_glyph_and_shrinks_with_the_pane(drawn):
     assert tiny.footing_text == ""
 
 
-def test_skipped_batches_join_the_legend_when_there_are_any(drawn):
-    view = replace(views.finished(), batch_states=bytes([BatchState.QUARANTINED]))
+def test_batches_without_their_quarantined_rows_have_a_glyph_and_join_the_legend(drawn):
+    pane = drawn(BatchGridPane(), showing(views.incomplete()), focus=False)
 
-    assert "○ skipped" in drawn(BatchGridPane(), showing(view)).footing_text
+    assert pane.shown_text.strip() == " ".join("▪" * 21 + "○" + "■" * 12)
+    assert "○ quarantined" in pane.footing_text
+    assert "quarantined" not in drawn(BatchGridPane(), showing(views.finished())).footing_text
 
 
 def test_arrows_move_the_choice_and_enter_tells_it(play):

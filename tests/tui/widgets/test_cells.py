@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from engine.progress.view import BatchState
 from tui.widgets.cells import WORST_FIRST, shape, worst_states
 
-P, R, C, D, F, E, S = (
+P, R, C, D, F, E, Q = (
     BatchState.PENDING,
     BatchState.RUNNING,
     BatchState.COMPUTED,
@@ -43,8 +43,8 @@ def test_what_is_going_on_hides_what_is_still_to_do():
     assert worst_states(bytes([D, R, P, D, C, P]), 3) == bytes([R, C])
 
 
-def test_skipped_batches_are_seen_among_done_ones():
-    assert worst_states(bytes([D, S, E]), 3) == bytes([S])
+def test_quarantined_batches_are_seen_among_done_ones():
+    assert worst_states(bytes([D, Q, E]), 3) == bytes([Q])
 
 
 def test_a_state_nobody_knows_counts_as_pending():

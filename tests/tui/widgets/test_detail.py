@@ -7,7 +7,7 @@ import views
 
 from tui.glyphs import ASCII
 from tui.widgets import DetailPane
-from tui.widgets.describe import batch_blocks, failure_blocks, laid_out, run_blocks
+from tui.widgets.describe import batch_blocks, failure_blocks, laid_out, row_blocks, run_blocks
 from tui.widgets.line import text_of, width_of
 from tui.widgets.table import table_lines
 
@@ -50,6 +50,57 @@ def test_a_failure_is_told_whole():
         'engine.errors.CheckFailed: 1 row breaks the check [(col("speed_mph"))',
         "<= (dyn int: 700)]",
     ]
+
+
+def test_a_failure_of_a_sink_is_called_one():
+    first = laid_out(failure_blocks(views.sink_failure(), of_sink=True), 80, "…")[0]
+
+    assert text_of(first) == "OperationalError in sink orders in postgresql://db/sales, batch 6,239"
+
+
+def test_a_row_in_quarantine_is_told_as_the_step_saw_it():
+    lines = [text_of(line).rstrip() for line in laid_out(row_blocks(views.quarantined_row(), "∅"), 60, "…")]
+
+    assert lines == [
+        "CheckFailed in check_speed, batch 21, source row 216,447",
+        "",
+        '1 row breaks the check [(col("speed_mph")) <= (dyn int:',
+        "700)]",
+        "",
+        "carrier    DL",
+        "flight     1499",
+        "tailnum    N666DN",
+        "origin     LGA",
+        "dest       ATL",
+        "gate       ∅",
+        "air_time   65.0",
+        "distance   762.0",
+        "speed_mph  703.3846153846154",
+    ]
+
+
+def test_a_row_of_a_batch_that_was_taken_out_whole_says_so():
+    row = replace(views.quarantined_row(), source_row=None, input=None, obstacle="step 'totals' has a memory")
+    lines = [text_of(line) for line in laid_out(row_blocks(row), 80, "…")]
+
+    assert lines[0] == "CheckFailed in check_speed, batch 21"
+    assert "Its batch was taken out whole; E exports its rows." in lines
+    assert lines[-1] == "It can't be replayed: step 'totals' has a memory."
+
+
+@pytest.mark.parametrize("text", ['{"a": "cut of', "[1, 2]", "[" * 1_999, "7"])
+def test_a_row_that_is_no_json_object_is_shown_as_the_text_that_it_is(text):
+    row = replace(views.quarantined_row(), input=text)
+
+    assert text[:40] in "".join(text_of(line) for line in laid_out(row_blocks(row), 80, "…"))
+
+
+def test_a_batch_without_its_quarantined_rows_says_how_many():
+    manifest = replace(views.manifest(), rows_quarantined=3)
+    texts = [text_of(line) for line in laid_out(batch_blocks(manifest), 80, "…")]
+
+    assert any(line.split() == ["quarantined", "3"] for line in texts)
+    assert not any("quarantined" in text_of(line) for line in laid_out(batch_blocks(views.manifest()), 80, "…"))
 
 
 def test_the_copied_text_is_neither_wrapped_nor_cut(drawn):

@@ -55,7 +55,23 @@ def test_failures_are_grouped_by_step_and_error_the_latest_first(drawn):
     ]
 
 
+def test_a_failure_of_a_sink_is_called_one(drawn):
+    pane = drawn(FailuresPane(), lambda pane: pane.show(views.sink_failed()), size=(120, 9))
+
+    assert "sink orders in postgresql:/…" in pane.shown_text
+    assert pane.shown_text.rstrip().endswith("OperationalError: connection refused")
+
+
+def test_the_filter_finds_failures_of_sinks(drawn):
+    def show(pane):
+        pane.show(replace(views.sink_failed(), failures=(CHECK, views.sink_failure())))
+        pane.set_filter("sink")
+
+    assert drawn(FailuresPane(), show, size=(120, 9)).footing_text == "filter 'sink': 1 of 2 failures"
+
+
 def test_a_row_does_not_repeat_step_and_batch_in_the_message():
+    assert reason(views.sink_failure().message) == "OperationalError: connection refused"
     assert reason(PARSE.message) == "ValueError: no number"
     assert reason(FETCH.message) == "TimeoutError: no answer"
     assert reason("anything else: stays") == "anything else: stays"

@@ -12,6 +12,7 @@ from tui.widgets import (
     DetailPane,
     FailuresPane,
     LogPane,
+    QuarantinePane,
     ResultsPane,
     RunsPane,
     StatusBar,
@@ -29,6 +30,7 @@ SHOWS = {
     RunsPane: lambda pane: pane.show(views.runs(), VIEW),
     FailuresPane: lambda pane: (pane.show(VIEW), pane.set_filter("[")),
     DetailPane: lambda pane: pane.show_failure(views.hostile_failure()),
+    QuarantinePane: lambda pane: (pane.show(views.incomplete()), pane.show_rows([views.hostile_row()] * 3)),
     ResultsPane: lambda pane: pane.show_page(TABLE, ((views.HOSTILE_TEXT, "\x9b2J\u200f"), (None, "🚀" * 300)), 0, 2),
     LogPane: lambda pane: pane.add([views.HOSTILE_TEXT, "\x1b[2J\u2066", "x" * 10_000]),
 }
@@ -49,7 +51,7 @@ def test_nothing_that_a_terminal_obeys_reaches_the_screen(play, kind, size):
     play(kind(), script, size=size, show=SHOWS[kind])
 
 
-@pytest.mark.parametrize("kind", [FailuresPane, DetailPane, ResultsPane, LogPane])
+@pytest.mark.parametrize("kind", [FailuresPane, DetailPane, QuarantinePane, ResultsPane, LogPane])
 def test_markup_is_shown_to_the_letter(drawn, kind):
     assert "[bold red]x[/bold]" in drawn(kind(), SHOWS[kind], size=(160, 20)).shown_text
 
@@ -76,6 +78,14 @@ def test_a_click_on_a_link_that_text_pretends_to_be_does_nothing(play):
         assert pilot.app.is_running
 
     play(LogPane(), script, show=lambda pane: pane.add(["[@click=app.exit]click me and it is all over[/]"] * 5))
+
+
+def test_a_row_in_quarantine_is_told_and_copied_to_the_letter(drawn):
+    pane = drawn(DetailPane(), lambda pane: pane.show_row(views.hostile_row()), size=(120, 40))
+
+    assert "[bold red]x[/bold]" in pane.shown_text
+    assert '{"[/]": [null, 1]}' in pane.plain_text
+    assert {c for c in pane.plain_text if unicodedata.category(c) in {"Cc", "Cf"}} <= {"\n"}
 
 
 def test_a_copied_failure_is_safe_to_paste_into_a_terminal(drawn):

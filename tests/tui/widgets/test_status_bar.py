@@ -10,7 +10,10 @@ from tui.widgets import StatusBar
 from tui.widgets.line import text_of, width_of
 from tui.widgets.status_bar import status_line
 
-EVERY = ("idle", "resumable", "running", "retrying", "stopping", "failed", "finished", "unknown_size", "hostile")
+EVERY = (
+    "idle", "resumable", "running", "retrying", "stopping", "failed", "finished", "incomplete", "unknown_size",
+    "hostile",
+)  # fmt: skip
 
 
 def words(view, width=120, glyphs=UNICODE):
@@ -69,8 +72,16 @@ def test_failures_of_earlier_runs_are_not_held_against_a_good_one():
     assert "✗ 1" in words(replace(views.failed(), run_id=None, failure_count=0))
 
 
+def test_rows_in_quarantine_are_counted_in_every_width():
+    assert words(views.incomplete()).rstrip().endswith("○ 1 quarantined")
+    for width in (100, 80, 60, 50):
+        assert "○ 1" in words(views.incomplete(), width)
+    assert "○ 12,345 quarantined" in words(replace(views.running(), rows_quarantined=12_345))
+    assert "○" not in words(views.finished())
+
+
 def test_ascii_uses_nothing_else():
-    for name in ("idle", "resumable", "running", "stopping", "failed", "finished", "unknown_size"):
+    for name in ("idle", "resumable", "running", "stopping", "failed", "finished", "incomplete", "unknown_size"):
         assert words(getattr(views, name)(), 100, ASCII).isascii()
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import views
 
-from engine.progress.view import RunView
+from engine.progress.view import RunView, SinkView
 from engine.state import RunState
 from tui.glyphs import ASCII, UNICODE
 from tui.widgets import StepsPane
@@ -82,6 +82,35 @@ def test_troubles_of_the_source_stand_in_the_header():
     assert "✗ source failed at 21" in lines(source)[0]
 
 
+def test_a_sink_has_a_row_with_the_batch_that_it_holds():
+    first, second = lines(views.with_sinks())[4:6]
+
+    assert first.split() == ["orders", "in", "postgresql://db/sales", "6,238"]
+    assert second.split() == ["speeds", "in", "speeds.duckdb", "-"]
+
+
+def test_a_sink_that_waits_for_another_try_says_when():
+    retry = replace(views.retrying().retries[0], step=views.SINK)
+    rows = lines(replace(views.with_sinks(), retries=(retry,)))
+
+    assert rows[4].startswith("↻ orders in postgresql://db/sales")
+    assert rows[4].endswith("↻ retry 2/5 in 8 s")
+    assert "6,238" in rows[4]
+    assert not any("retry" in row for row in (*rows[:4], *rows[5:]))
+
+
+def test_the_sink_that_failed_is_marked_by_glyph_and_word():
+    rows = lines(views.sink_failed())
+
+    assert rows[4].startswith("✗ orders in postgresql://db/sales")
+    assert rows[4].endswith("failed at 6,239")
+    assert not any("failed" in row for row in (*rows[:4], *rows[5:]))
+
+
+def test_bars_are_those_of_the_end_although_rows_are_in_quarantine():
+    assert step_lines(views.incomplete(), 75, UNICODE) == step_lines(views.finished(), 75, UNICODE)
+
+
 def test_of_a_source_of_unknown_size_rows_are_told_and_no_bar_is_filled():
     header, first, *_ = lines(views.unknown_size())
 
@@ -92,7 +121,9 @@ def test_of_a_source_of_unknown_size_rows_are_told_and_no_bar_is_filled():
 
 @pytest.mark.parametrize("width", range(8, 140, 3))
 def test_no_line_is_wider_than_the_pane(width):
-    for view in (views.running(), views.retrying(), views.failed(), views.hostile(), views.idle()):
+    hostile_sink = replace(views.sink_failed(), sinks=(SinkView(name=views.HOSTILE_TEXT + "s" * 999, frontier=7),))
+    every = (views.running(), views.retrying(), views.failed(), views.hostile(), views.idle(), views.sink_failed())
+    for view in (*every, hostile_sink):
         assert max(width_of(line) for line in step_lines(view, width, UNICODE)) <= width
 
 
@@ -139,12 +170,24 @@ def test_a_pipeline_without_steps_still_shows_what_is_committed():
 
 
 def test_ascii_uses_nothing_else():
-    for view in (views.running(), views.retrying(), views.failed(), views.unknown_size()):
+    for view in (views.running(), views.retrying(), views.failed(), views.unknown_size(), views.sink_failed()):
         assert all(line.isascii() for line in lines(view, glyphs=ASCII))
 
 
 @pytest.mark.parametrize(
-    "name", ["idle", "resumable", "running", "retrying", "failed", "finished", "unknown_size", "many_steps", "hostile"]
+    "name",
+    [
+        "idle",
+        "resumable",
+        "running",
+        "retrying",
+        "failed",
+        "finished",
+        "unknown_size",
+        "many_steps",
+        "hostile",
+        "sink_failed",
+    ],
 )
 def test_looks(snap_compare, host, name):
     assert snap_compare(host(StepsPane(), show=showing(getattr(views, name)())), terminal_size=(77, 8))

@@ -1,0 +1,141 @@
+"""What a cluster costs: the same pipeline by tasks of Ray on this machine's cores, and in this process, taking turns.
+
+What is measured: wall time a batch, and the driver's own CPU and memory. Two kinds of batches: many small ones that
+cost next to nothing, which shows what a task and a commit take, and batches of 100,000 rows of lineitem, which shows
+what share of real work that is. Ray's start isn't in it. Each measurement is a fresh process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench import lineitem, machine, table
+
+if TYPE_CHECKING:
+    from engine import Batch, BatchPipeline
+    from engine.events import Event
+
+KINDS = ("small", "lineitem")
+EXECUTORS = ("threads", "ray")
+SMALL_ROWS = 1_000
+LARGE_ROWS = 100_000
+
+
+def report(*, rounds: int, batches: int) -> None:
+    """Measure, and print a table for each kind of batches."""
+    print(machine.describe())
+    for kind, number in (("small", batches), ("lineitem", min(batches, 60))):
+        answers: dict[str, list[dict[str, float]]] = {name: [] for name in EXECUTORS}
+        for turn in range(rounds):
+            for name in EXECUTORS if turn % 2 == 0 else reversed(EXECUTORS):
+                answers[name].append(_measured(name, kind, number))
+                print(f"round {turn + 1}: {kind} by {name} {answers[name][-1]['wall']:.2f} s", file=sys.stderr)
+        rows = SMALL_ROWS if kind == "small" else LARGE_ROWS
+        print(f"\n{number:,} batches of {rows:,} rows ({kind}), {rounds} rounds")
+        print(_table(answers, number))
+
+
+def _table(answers: dict[str, list[dict[str, float]]], batches: int) -> str:
+    lines = []
+    for name, measured in answers.items():
+        ratio = [one["wall"] / other["wall"] for one, other in zip(measured, answers["threads"], strict=True)]
+        lines.append(
+            [
+                name,
+                table.median([one["wall"] * 1000 / batches for one in measured], 1),
+                table.spread(ratio),
+                table.median([one["cpu"] * 1000 / batches for one in measured], 1),
+                table.median([one["peak_early"] for one in measured], 0),
+                table.median([one["peak"] for one in measured], 0),
+            ]
+        )
+    heads = ["executor", "ms a batch", "ratio", "driver CPU ms a batch", "driver MB at 1/4", "driver MB at the end"]
+    return table.render(heads, lines)
+
+
+def _measured(executor: str, kind: str, batches: int) -> dict[str, float]:
+    done = subprocess.run(  # noqa: S603 (this interpreter)
+        [sys.executable, "-m", "bench.cluster", executor, kind, str(batches)],
+        check=True,
+        stdout=subprocess.PIPE,
+        cwd=Path(__file__).parent.parent,
+        text=True,
+    )
+    answer: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return answer
+
+
+# --- the process that measures ----------------------------------------------------------------------------
+
+
+def _small(batches: int) -> BatchPipeline:
+    import polars as pl
+
+    from engine import Batch, BatchPipeline, WithColumnsBatchStep
+
+    def fetch(batch_id: int, batch_size: int) -> Batch | None:
+        if batch_id >= batches:
+            return None
+        start = batch_id * batch_size
+        data = pl.select(id=pl.int_range(start, start + batch_size, dtype=pl.Int64))
+        return Batch(batch_id, start, start + batch_size - 1, data)
+
+    return BatchPipeline([WithColumnsBatchStep("double", double=pl.col("id") * 2)], fetch, SMALL_ROWS)
+
+
+def _lineitem(batches: int) -> BatchPipeline:
+    from engine import AddColumnBatchStep, BatchPipeline, DropNullsBatchStep, ParquetFetcher
+
+    steps = [DropNullsBatchStep("drop"), AddColumnBatchStep("add", "l_quantity", multiplier=3, output="quantity_x3")]
+    source = ParquetFetcher(lineitem.path() if batches * LARGE_ROWS <= lineitem.ROWS else lineitem.tenfold())
+    return BatchPipeline(steps, source, LARGE_ROWS)
+
+
+def _child(name: str, kind: str, batches: int) -> None:
+    import shutil
+
+    from engine import BatchPipeline, RayExecutor
+    from engine.events import BatchCommitted
+    from engine.executors.threads import ThreadExecutor
+
+    made = {"small": _small, "lineitem": _lineitem}[kind](batches)
+    executor = RayExecutor() if name == "ray" else ThreadExecutor(len(os.sched_getaffinity(0)))
+    folder = lineitem.cache_folder() / "cluster"
+    peaks: list[float] = []
+
+    def watch(event: Event) -> None:
+        if isinstance(event, BatchCommitted):
+            if event.batch_id == batches // 4:
+                peaks.append(_peak_mb())
+            if event.batch_id == batches - 1:
+                pipeline.request_stop()
+
+    pipeline = BatchPipeline(
+        made.steps, made.batch_fetcher, made.batch_size, folder, executor=executor, listeners=[watch]
+    )
+    executor.prepare(made.steps, made.batch_fetcher)
+    if name == "ray":  # the workers' processes are started, and have loaded what they need
+        warm = _small(20)
+        shutil.rmtree(folder, ignore_errors=True)
+        BatchPipeline(warm.steps, warm.batch_fetcher, SMALL_ROWS, folder, executor=executor).run()
+    shutil.rmtree(folder, ignore_errors=True)
+    wall, cpu = time.perf_counter(), time.process_time()
+    pipeline.run()
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    shutil.rmtree(folder)
+    print(json.dumps({"wall": wall, "cpu": cpu, "peak_early": peaks[0], "peak": _peak_mb()}))
+
+
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+
+
+if __name__ == "__main__":
+    _child(sys.argv[1], sys.argv[2], int(sys.argv[3]))

@@ -1,0 +1,37 @@
+"""Where batches run, by the words of a command line."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from engine.errors import UsageError
+
+if TYPE_CHECKING:
+    from engine.executors.base import Executor
+
+
+class ExecutorChoice(StrEnum):
+    """What a person can choose."""
+
+    THREADS = "threads"
+    RAY = "ray"
+
+
+def chosen(choice: ExecutorChoice | None, ray_address: str | None) -> Executor | None:
+    """Return the executor that is meant; None for that of the pipeline.
+
+    Raises:
+        UsageError: an address of a cluster without the choice of one.
+    """
+    if choice is ExecutorChoice.RAY:
+        from engine.executors.ray_executor import RayExecutor
+
+        return RayExecutor(ray_address)
+    if ray_address is not None:
+        raise UsageError("--ray-address means nothing without --executor ray", hint="Add --executor ray.")
+    if choice is ExecutorChoice.THREADS:
+        from engine.executors.threads import ThreadExecutor
+
+        return ThreadExecutor()
+    return None

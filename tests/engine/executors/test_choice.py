@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import pytest
+
+from engine.errors import UsageError
+from engine.executors.choice import ExecutorChoice, chosen
+from engine.executors.ray_executor import RayExecutor
+from engine.executors.threads import ThreadExecutor
+
+
+def test_nothing_said_leaves_it_to_the_pipeline():
+    assert chosen(None, None) is None
+
+
+def test_threads_and_a_cluster_can_be_chosen():
+    assert isinstance(chosen(ExecutorChoice.THREADS, None), ThreadExecutor)
+    executor = chosen(ExecutorChoice.RAY, "auto")
+    assert isinstance(executor, RayExecutor)
+    assert executor.address == "auto"
+
+
+def test_an_address_without_a_cluster_is_refused():
+    with pytest.raises(UsageError, match="--ray-address means nothing without --executor ray"):
+        chosen(None, "auto")
+
+
+@pytest.mark.parametrize("cpus", [0, -1, 1.5, "2"])
+def test_cpus_that_cannot_be_are_refused(cpus):
+    with pytest.raises(UsageError, match="cpus_per_batch"):
+        RayExecutor(cpus_per_batch=cpus)

@@ -1,0 +1,94 @@
+"""Four promises of the protocol, each broken on purpose: what the suite must notice.
+
+`ENGINE_MUTATION` names one; `mutated/sitecustomize.py` applies it in every Python process that has its folder in
+PYTHONPATH, so in the children too that are killed. Nothing in the engine knows of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from engine.checkpoint import parts
+from engine.checkpoint.catalog import Catalog
+from engine.checkpoint.schema_pin import SchemaPin
+from engine.checkpoint.store import CheckpointStore
+from engine.runner import Runner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def the_frontier_stays() -> None:
+    """A commit adds its batches and leaves the frontier where it was."""
+    Catalog.advance = lambda *_, **__: True
+
+
+def announced_before_the_commit() -> None:
+    commit = Runner._commit
+
+    def announce_first(self: Any, manifests: Any) -> None:
+        store, late = self._store, _Late(self._store)
+        self._store = late
+        commit(self, manifests)
+        self._store = store
+        for arguments, keywords in late.commits:
+            store.commit(*arguments, **keywords)
+
+    Runner._commit = announce_first
+
+
+class _Late:
+    """A store that only notes what is to be committed."""
+
+    def __init__(self, store: Any) -> None:
+        self.store = store
+        self.commits: list[tuple[Any, Any]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.store, name)
+
+    def commit(self, *arguments: Any, **keywords: Any) -> None:
+        self.commits.append((arguments, keywords))
+
+
+def renamed_before_the_commit() -> None:
+    commit, publish = CheckpointStore.commit, parts.publish
+
+    def rename_first(self: Any, manifests: Any, **keywords: Any) -> None:
+        publish(self.layout, manifests)
+        parts.publish = lambda *_: None
+        try:
+            commit(self, manifests, **keywords)
+        finally:
+            parts.publish = publish
+
+    CheckpointStore.commit = rename_first
+
+
+def two_transactions() -> None:
+    """The frontier is committed, and then the batches; in a replay, that the old one goes, and then the new one."""
+    append = Catalog.append_batches
+
+    def append_in_another(self: Any, manifests: Any, committed_at: Any) -> None:
+        self._connection.commit()
+        self._connection.begin()
+        append(self, manifests, committed_at)
+
+    Catalog.append_batches = append_in_another
+
+
+def any_schema() -> None:
+    """Batches are written with whatever columns they have."""
+    SchemaPin.settle = lambda _self, _batch_id, frame: frame
+
+
+MUTATIONS: dict[str, Callable[[], None]] = {
+    mutation.__name__: mutation
+    for mutation in (
+        the_frontier_stays,
+        announced_before_the_commit,
+        renamed_before_the_commit,
+        two_transactions,
+        any_schema,
+    )
+}
