@@ -405,8 +405,8 @@ class WorkerFailed(PipelineError):
         self.batch_id = batch_id
         super().__init__(
             f"the worker failed at batch {batch_id}: {describe(error)}",
-            hint="Everything before this batch is committed. All nodes need the same version, and the checkpoint folder "
-            "at the same path.",
+            hint="Everything before this batch is committed. All nodes need the same version, and the checkpoint "
+            "folder at the same path.",
         )
 
 

@@ -10,20 +10,17 @@ from __future__ import annotations
 import logging
 import os
 import queue
-import sys
 import threading
 import uuid
 from collections import deque
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import FetchFailed, PipelineError, SourceError, UsageError
 from engine.events import AttemptFailed, BatchStarted, ClusterSeen, Warned
-from engine.executors import retrying
-from engine.executors.remote import limit_threads, work_on
+from engine.executors import ray_task, retrying
 from engine.executors.signals import Abandoned
 from engine.executors.threads import ThreadExecutor
 from engine.fetcher import SeekableFetcher
@@ -31,10 +28,8 @@ from engine.policy import NEVER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from types import ModuleType
 
     from engine.checkpoint.manifest import Manifest
-    from engine.executors.recipe import Recipe
     from engine.executors.remote import Outcome
     from engine.executors.source import Fetched
     from engine.executors.work import BatchWork
@@ -91,15 +86,13 @@ class RayExecutor:
             UsageError: Ray isn't installed, the cluster can't be reached, or something can't be sent.
         """
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its C++ side writes to the terminal as well
         try:
             import ray
         except ModuleNotFoundError as error:
             raise UsageError("Ray is not installed", hint="pip install 'batchpipe-tui[ray]'") from error
         self._ray = ray
         self._connect()
-        self._parts = b"" if _kept_here(steps) else _pickled(ray, (tuple(steps), fetcher))
+        self._parts = b"" if _kept_here(steps) else ray_task.pickled(ray.cloudpickle, (tuple(steps), fetcher))
         self.workers = max(1, int(self._ray.cluster_resources().get("CPU", 1)) // self.cpus_per_batch)
         self.window = 4 * self.workers
 
@@ -135,9 +128,9 @@ class RayExecutor:
             return
         self._work, self._on_done = work, on_done
         self._name = uuid.uuid4().hex
-        rest = replace(recipe, steps=(), fetcher=_no_source)
+        rest = replace(recipe, steps=(), fetcher=ray_task.no_source)
         self._recipe = self._ray.put((self._parts, self._ray.cloudpickle.dumps(rest)))
-        self._task = self._ray.remote(num_cpus=self.cpus_per_batch, max_retries=0)(_task)
+        self._task = self._ray.remote(num_cpus=self.cpus_per_batch, max_retries=0)(ray_task.task)
         self._pinned = recipe.pinned
         self._first = recipe.position.next_batch_id
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
@@ -265,36 +258,6 @@ class RayExecutor:
 _LOST_HINT = "Look at the cluster's memory and logs (ray status); everything before this batch is committed."
 
 
-def _task(cpus: int, name: str, references: list[Any], batch_id: int, pinned: dict[str, Any] | None) -> Outcome:
-    """What runs on a worker. References come in a list, so that nothing is unpickled before the threads are limited."""
-    limit_threads(cpus)
-    import ray
-
-    recipe, shipped = references
-    import polars as pl
-
-    return work_on(
-        name,
-        lambda: _together(*ray.get(recipe)),
-        batch_id,
-        None if pinned is None else pl.Schema(pinned),
-        None if shipped is None else ray.get(shipped),
-    )
-
-
-def _together(parts: bytes, rest: bytes) -> Recipe:
-    """Return the recipe on a worker."""
-    from ray import cloudpickle
-
-    steps, fetcher = cloudpickle.loads(parts)
-    recipe: Recipe = cloudpickle.loads(rest)
-    return replace(recipe, steps=steps, fetcher=fetcher)
-
-
-def _no_source(_batch_id: int, _batch_size: int) -> None:
-    """Stand in the place of the source while the rest of a recipe is sent."""
-
-
 def _kept_here(steps: Sequence[BatchStep]) -> list[str]:
     """Return the steps for whose sake all of them run on the driver."""
     return [step.name for step in steps if not step.concurrent]
@@ -327,44 +290,6 @@ def _what_is_done_here(work: BatchWork) -> Callable[[int], Fetched | Mapping[str
             raise FetchFailed(batch_id, gave_up.error, attempts=gave_up.attempts) from gave_up.error
 
     return plan
-
-
-def _pickled(ray: Any, parts: Any) -> bytes:
-    """Return steps and source with the code of the user's own modules in them, which the workers don't have."""
-    cloudpickle: Any = ray.cloudpickle
-    modules = _users_modules()
-    for module in modules:
-        cloudpickle.register_pickle_by_value(module)
-    try:
-        pickled: bytes = cloudpickle.dumps(parts)
-    except Exception as error:
-        raise UsageError(
-            f"the pipeline can't be sent to the workers: {error}",
-            hint="Open connections, models and files in a step's `setup`, which runs on each worker.",
-        ) from error
-    finally:
-        for module in modules:
-            cloudpickle.unregister_pickle_by_value(module)
-    return pickled
-
-
-def _users_modules() -> list[ModuleType]:
-    """Return the loaded modules that are neither installed nor Python's own: those of the pipeline's folder."""
-    engine_folder = Path(__file__).parents[1]
-    found = []
-    for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if not file or name == "__main__":
-            continue
-        path = Path(file)
-        installed = {"site-packages", "dist-packages"} & set(path.parts)
-        if (
-            not installed
-            and not path.is_relative_to(engine_folder)
-            and not path.is_relative_to(Path(os.__file__).parent)
-        ):
-            found.append(module)
-    return found
 
 
 def _alive(ray: Any) -> list[Any]:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from engine.jsonable import Json
-    from engine.sql.column import Column
     from engine.sql.page import Page
+    from engine.sql.selection import Selection
 
 _COUNT_SECONDS = 0.5
 
@@ -104,89 +104,51 @@ class SqlFetcher(SeekableFetcher):
             SourceChanged: the cursor is one of another key.
             ConnectionError: the database can't be reached.
         """
-        from engine.sql import reading, relation
+        from engine.sql import reading
         from engine.sql.page import ReadAhead
 
         super().open(position)
+        self._next_row = position.next_row
+        self._ended = False
+        self._noted: tuple[int, Mapping[str, Json]] | None = None
         with self._database.connect() as connection:
-            if self._query is None:
-                whole = relation.of_table(connection, str(self._table), self._schema, _instances(self._dtypes))
-            else:
-                whole = relation.of_query(connection, self._query, _instances(self._dtypes))
-            self._key = relation.with_key(whole, self._key_names)
-            self._relation = relation.restricted(whole, self._column_names)
-            self._proven = whole.constrained
-            self._next_row = position.next_row
-            self._ended = False
-            self._noted: tuple[int, Mapping[str, Json]] | None = None
-            self._refuse_nulls(connection)
+            self._selection = self._selected(connection)
+            self._selection.refuse_nulls(connection)
             self._place(connection, position)
         self._reader = reading.reader_for(self._database)
         self._pages = ReadAhead(self._page)
         self.route = self._reader.route
 
+    def _selected(self, connection: sa.Connection) -> Selection:
+        from engine.sql import relation
+        from engine.sql.selection import Selection
+
+        dtypes = {name: dtype() if isinstance(dtype, type) else dtype for name, dtype in self._dtypes.items()}
+        if self._query is None:
+            whole = relation.of_table(connection, str(self._table), self._schema, dtypes)
+        else:
+            whole = relation.of_query(connection, self._query, dtypes)
+        key = relation.with_key(whole, self._key_names)
+        handed_on = relation.restricted(whole, self._column_names)
+        return Selection(handed_on, key, self._where, self._database.kind, proven=whole.constrained)
+
     def _place(self, connection: sa.Connection, position: Position) -> None:
         """Take up where the cursor stands: the last key read, and the bound that the run before had set itself."""
-        from engine.sql import keyset
-
+        selection, cursor = self._selection, position.cursor
         self._after: tuple[Any, ...] | None = None
         self._bound: tuple[Any, ...] | None = None
-        cursor = position.cursor
         if cursor is None or "key" not in cursor:  # committed from another source: there is only the row's number
-            self._after = self._key_of_row(connection, position.next_row - 1) if position.next_row else None
+            self._after = selection.key_of_row(connection, position.next_row - 1) if position.next_row else None
         else:
-            recorded = cursor["key"]
-            if recorded != [column.name for column in self._key]:
+            if cursor["key"] != selection.key_names:
                 raise SourceChanged(
-                    f"the committed rows are in the order of {recorded}, and the key now is "
-                    f"{[column.name for column in self._key]}"
+                    f"the committed rows are in the order of {cursor['key']}, and the key now is {selection.key_names}"
                 )
-            self._after = _from_json(cursor["after"])
-            self._bound = _from_json(cursor["until"]) if cursor["until"] else None
+            self._after, self._bound = _from_json(cursor["after"]), _from_json(cursor["until"])
         if not self._until_start:
             self._bound = None
-            return
-        if self._bound is not None and self._after is not None:
-            between = sa_select_one(self._relation.source).where(keyset.beyond(self._key, self._after, self._kind))
-            between = between.where(keyset.up_to(self._key, self._bound, self._kind))
-            if connection.execute(self._filtered(between)).first() is not None:
-                return  # the bound still has rows below it that are to be read
-        self._bound = self._greatest_key(connection)
-
-    def _keys(self) -> sa.Select[Any]:
-        import sqlalchemy as sa
-
-        return sa.select(*(column.wire(self._kind) for column in self._key)).select_from(self._relation.source)
-
-    def _key_of_row(self, connection: sa.Connection, row: int) -> tuple[Any, ...]:
-        ordered = self._filtered(self._keys()).order_by(*(column.element for column in self._key))
-        found = connection.execute(ordered.offset(row).limit(1)).first()
-        if found is None:
-            raise SourceChanged(f"{row + 1:,} rows are committed, and {self._relation.name} has fewer")
-        return tuple(found)
-
-    def _greatest_key(self, connection: sa.Connection) -> tuple[Any, ...] | None:
-        statement = self._keys()
-        # Where NULL is the greatest of all it would be found; a condition of the user's leaves such rows out.
-        statement = statement.where(*(column.element.is_not(None) for column in self._key if column.nullable))
-        statement = statement.order_by(*(column.element.desc() for column in self._key)).limit(1)
-        row = connection.execute(statement).first()
-        return tuple(row) if row is not None else None
-
-    def _refuse_nulls(self, connection: sa.Connection) -> None:
-        """Look for NULL in the key where its declaration doesn't rule it out."""
-        import sqlalchemy as sa
-
-        doubtful = [column for column in self._key if column.nullable]
-        if not doubtful:
-            return
-        statement = sa_select_one(self._relation.source).where(sa.or_(*(one.element.is_(None) for one in doubtful)))
-        if connection.execute(self._filtered(statement)).first() is not None:
-            names = ", ".join(column.name for column in doubtful)
-            raise UsageError(
-                f"{self._relation.name} has rows whose key ({names}) is NULL, and they would never be read",
-                hint="Choose another key, or leave those rows out with where=….",
-            )
+        elif self._bound is None or self._after is None or not selection.has_rows(connection, self._after, self._bound):
+            self._bound = selection.greatest_key(connection)  # a bound with rows below it to be read stays
 
     # --- reading --------------------------------------------------------------------------------------
 
@@ -207,12 +169,11 @@ class SqlFetcher(SeekableFetcher):
         self._ended = rows < batch_size
         if not rows:
             return None
-        after = tuple(page.row(rows - 1).select(column.name for column in self._key).row(0))
+        after = tuple(page.row(rows - 1).select(self._selection.key_names).row(0))
         if not self._ended:
             self._pages.begin(after)
         wire = page.frame()
-        if not self._proven:
-            self._refuse_duplicates(batch_id, wire)
+        self._selection.refuse_shared_keys(batch_id, wire)
         data = self._conformed(wire.head(rows))
         start_row, self._after = self._next_row, after
         self._next_row = start_row + rows
@@ -221,93 +182,41 @@ class SqlFetcher(SeekableFetcher):
 
     def _page(self, after: tuple[Any, ...] | None) -> Page:
         # One row more tells whether the page's last key is shared by the next row, where no constraint says so.
-        limit = self._batch_size if self._proven else self._batch_size + 1
-        dtypes = {name: column.wire_dtype for name, column in self._wanted().items()}
-        page: Page = self._reader.read(self._statement(after, limit), limit, dtypes)
+        limit = self._batch_size if self._selection.proven else self._batch_size + 1
+        dtypes = {name: column.wire_dtype for name, column in self._selection.wanted.items()}
+        page: Page = self._reader.read(self._selection.page(after, self._bound, limit), limit, dtypes)
         return page
-
-    def _statement(self, after: tuple[Any, ...] | None, limit: int) -> sa.Select[Any]:
-        import sqlalchemy as sa
-
-        from engine.sql import keyset
-
-        wanted = list(self._wanted().values())
-        selected = [column.wire(self._kind) if self._proven else column.element for column in wanted]
-        statement = self._in_range(sa.select(*selected).select_from(self._relation.source), after)
-        statement = statement.order_by(*(column.element for column in self._key)).limit(limit)
-        return statement if self._proven else keyset.checked(statement, self._key, wanted, self._kind)
-
-    def _in_range(self, statement: sa.Select[Any], after: tuple[Any, ...] | None) -> sa.Select[Any]:
-        from engine.sql import keyset
-
-        if after is not None:
-            statement = statement.where(keyset.beyond(self._key, after, self._kind))
-        if self._bound is not None:
-            statement = statement.where(keyset.up_to(self._key, self._bound, self._kind))
-        return self._filtered(statement)
-
-    def _filtered(self, statement: sa.Select[Any]) -> sa.Select[Any]:
-        import sqlalchemy as sa
-
-        if self._where is None:
-            return statement
-        condition = sa.literal_column(f"({self._where}\n)") if isinstance(self._where, str) else self._where
-        return statement.where(condition)
-
-    def _wanted(self) -> dict[str, Column]:
-        """Return the columns to select: those of the frames, and those of the key."""
-        return {**self._relation.columns, **{column.name: column for column in self._key}}
 
     def _conformed(self, wire: pl.DataFrame) -> pl.DataFrame:
         from engine.sql.database import QueryFailed
         from engine.sql.dtypes import conform
 
-        columns = self._relation.columns
+        columns = self._selection.relation.columns
         try:
             declared = conform(wire, {name: one.wire_dtype or wire.schema[name] for name, one in columns.items()})
             return conform(declared, {name: one.dtype for name, one in columns.items()})
         except ValueError as error:
             raise QueryFailed(str(error)) from error
 
-    def _refuse_duplicates(self, batch_id: int, wire: pl.DataFrame) -> None:
-        from engine.sql.keyset import SHARED
-
-        names = [column.name for column in self._key]
-        shared = wire[SHARED].to_list()
-        if 1 in shared:
-            key = wire.select(names).row(shared.index(1))
-            raise SourceContractBroken(
-                batch_id,
-                f"its key ({', '.join(names)}) is not unique: several rows have {key}, "
-                "and a page that ends between them would lose some. Choose a key that tells rows apart",
-            )
-
     # --- reading by plan ------------------------------------------------------------------------------
 
     def plan(self, batch_id: int, batch_size: int) -> Mapping[str, Json] | None:  # noqa: ARG002 (the contract's)
         """Return the last key before the batch and its own last key, which an index alone can tell."""
-        from engine.sql.keyset import to_json
-
         if self._ended or (self._until_start and self._bound is None):
             return None
-        key = [column.element for column in self._key]
-        within = self._in_range(self._keys(), self._after)
         with self._database.connect() as connection:
-            last = connection.execute(within.order_by(*key).offset(batch_size - 1).limit(1)).first()
-            if last is None:  # fewer are left
-                self._ended = True
-                last = connection.execute(within.order_by(*(one.desc() for one in key)).limit(1)).first()
+            last, self._ended = self._selection.key_ahead(connection, self._after, self._bound, batch_size)
         if last is None:
             return None
-        plan = {
-            "after": None if self._after is None else [to_json(value) for value in self._after],
-            "last": [to_json(value) for value in last],
+        plan: Mapping[str, Json] = {
+            "after": _to_json(self._after),
+            "last": _to_json(last),
+            "until": _to_json(self._bound),
             "start_row": self._next_row,
             "rows": None if self._ended else batch_size,
             "size": batch_size,
-            "until": None if self._bound is None else [to_json(value) for value in self._bound],
         }
-        self._after = tuple(last)
+        self._after = last
         self._next_row += batch_size
         return plan
 
@@ -320,32 +229,24 @@ class SqlFetcher(SeekableFetcher):
         from engine.sql.database import QueryFailed
 
         facts: Any = plan
-        last = _from_json(facts["last"])
-        self._bound = last
+        self._bound = last = _from_json(facts["last"])
         self._batch_size = int(facts["size"]) + _MORE
-        page = self._page(None if facts["after"] is None else _from_json(facts["after"]))
+        page = self._page(_from_json(facts["after"]))
         if facts["rows"] is not None and page.height != facts["rows"]:
             raise QueryFailed(
                 f"batch {batch_id} was planned with {facts['rows']:,} rows, and {page.height:,} are there now: rows "
                 "between its keys were added or deleted meanwhile. Run again: it goes on from the frontier"
             )
-        start_row = int(facts["start_row"])
-        self._after = last
-        self._bound = None if facts["until"] is None else _from_json(facts["until"])
+        self._after, self._bound = last, _from_json(facts["until"])
         self._noted = (batch_id, self._cursor())
         data = self._conformed(page.frame())
-        return Batch(batch_id, start_row, start_row + page.height - 1, data)
+        return Batch(batch_id, int(facts["start_row"]), int(facts["start_row"]) + page.height - 1, data)
 
     # --- where it stands ------------------------------------------------------------------------------
 
     def _cursor(self) -> Mapping[str, Json]:
-        from engine.sql.keyset import to_json
-
-        return {
-            "key": [column.name for column in self._key],
-            "after": [to_json(value) for value in self._after or ()],
-            "until": [to_json(value) for value in self._bound] if self._bound is not None else None,
-        }
+        after = _to_json(self._after) or []
+        return {"key": self._selection.key_names, "after": after, "until": _to_json(self._bound)}
 
     def cursor_after(self, batch: Batch) -> Mapping[str, Json]:
         """Return the last key read, and the bound: `{"key": names, "after": values, "until": values}`."""
@@ -373,8 +274,8 @@ class SqlFetcher(SeekableFetcher):
 
         if self._until_start and self._bound is None:
             return SourceSize(self._next_row)
-        statement = self._in_range(sa_select_one(self._relation.source), self._after)
-        if self._kind == "postgresql":
+        statement = self._selection.rows(self._after, self._bound)
+        if self._database.kind == "postgresql":
             rows = estimated(self._database, statement)
             return SourceSize(self._next_row + rows, exact=False)
         known = counted(self._database, statement, seconds=_COUNT_SECONDS)
@@ -387,10 +288,6 @@ class SqlFetcher(SeekableFetcher):
             self._pages.give_up()
         self._database.close()
 
-    @property
-    def _kind(self) -> str:
-        return self._database.kind
-
 
 _ARGUMENTS = {
     "_database", "_table", "_schema", "_query", "_key_names", "_column_names", "_where", "_until_start", "_dtypes"
@@ -399,19 +296,13 @@ _MORE = 1_000
 """By how many rows a planned batch may turn out larger and be told exactly: others may have added some."""
 
 
-def sa_select_one(source: sa.FromClause) -> sa.Select[Any]:
-    """Return `SELECT 1 FROM source`."""
-    import sqlalchemy as sa
+def _to_json(key: tuple[Any, ...] | None) -> list[Json] | None:
+    from engine.sql.keyset import to_json
 
-    return sa.select(sa.literal_column("1")).select_from(source)
-
-
-def _instances(dtypes: Mapping[str, Any]) -> dict[str, pl.DataType]:
-    """Return the dtypes as instances: people write pl.Int64 for pl.Int64()."""
-    return {name: dtype() if isinstance(dtype, type) else dtype for name, dtype in dtypes.items()}
+    return None if key is None else [to_json(value) for value in key]
 
 
-def _from_json(values: Any) -> tuple[Any, ...]:
+def _from_json(values: Any) -> tuple[Any, ...] | None:
     from engine.sql.keyset import from_json
 
-    return tuple(from_json(value) for value in values)
+    return None if values is None else tuple(from_json(value) for value in values)

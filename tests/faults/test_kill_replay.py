@@ -74,7 +74,7 @@ def test_a_replay_survives_a_kill_at_every_point(replaying):
 
 
 def test_a_replay_survives_kills_at_random_moments(incomplete, tmp_path):
-    kill_at_random(incomplete, tmp_path, random.Random(1972), kills=5)
+    kill_at_random(incomplete, tmp_path, random.Random(1972), kills=3)
 
 
 @pytest.mark.parametrize("export", ["results", "quarantine"])

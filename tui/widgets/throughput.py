@@ -85,4 +85,10 @@ def _load(view: RunView, memory_bytes: int | None, width: int, ellipsis: str) ->
     live = view.state in LIVE
     in_flight: Line = (("in flight ", "muted"), (f"{view.batches_in_flight}/{view.window}" if live else NONE, ""))
     memory: Line = NO_LINE if memory_bytes is None else (("memory ", "muted"), (size(memory_bytes), ""))
-    return as_many([in_flight, memory], _WIDE_GAP, width, ellipsis)
+    nodes = "node" if view.nodes == 1 else "nodes"
+    cluster: Line = NO_LINE if view.nodes is None else (("cluster ", "muted"), (f"{view.nodes} {nodes}", ""))
+    tried_again: Line = NO_LINE
+    if view.nodes is not None and view.retry_count:
+        tried_again = (("retries ", "muted"), (f"{view.retry_count:,}", "warn"))
+    parts = [part for part in (in_flight, cluster, tried_again, memory) if part]
+    return as_many(parts, _WIDE_GAP, width, ellipsis)

@@ -1,0 +1,88 @@
+"""What runs on a worker of a Ray cluster, and what is sent there for it.
+
+A pipeline's own file is no installed package, so its code travels with the steps, by value.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import UsageError
+from engine.executors.remote import limit_threads, work_on
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from engine.executors.recipe import Recipe
+    from engine.executors.remote import Outcome
+
+
+def task(cpus: int, name: str, references: list[Any], batch_id: int, pinned: dict[str, Any] | None) -> Outcome:
+    """What runs on a worker. References come in a list, so that nothing is unpickled before the threads are limited."""
+    limit_threads(cpus)
+    import ray
+
+    recipe, shipped = references
+    import polars as pl
+
+    return work_on(
+        name,
+        lambda: together(*ray.get(recipe)),
+        batch_id,
+        None if pinned is None else pl.Schema(pinned),
+        None if shipped is None else ray.get(shipped),
+    )
+
+
+def together(parts: bytes, rest: bytes) -> Recipe:
+    """Return the recipe on a worker."""
+    from ray import cloudpickle
+
+    steps, fetcher = cloudpickle.loads(parts)
+    recipe: Recipe = cloudpickle.loads(rest)
+    return replace(recipe, steps=steps, fetcher=fetcher)
+
+
+def no_source(_batch_id: int, _batch_size: int) -> None:
+    """Stand in the place of the source while the rest of a recipe is sent."""
+
+
+def pickled(cloudpickle: Any, parts: Any) -> bytes:
+    """Return steps and source with the code of the user's own modules in them, which the workers don't have."""
+    modules = _users_modules()
+    for module in modules:
+        cloudpickle.register_pickle_by_value(module)
+    try:
+        pickled: bytes = cloudpickle.dumps(parts)
+    except Exception as error:
+        raise UsageError(
+            f"the pipeline can't be sent to the workers: {error}",
+            hint="Open connections, models and files in a step's `setup`, which runs on each worker.",
+        ) from error
+    finally:
+        for module in modules:
+            cloudpickle.unregister_pickle_by_value(module)
+    return pickled
+
+
+def _users_modules() -> list[ModuleType]:
+    """Return the loaded modules that are neither installed nor Python's own: those of the pipeline's folder."""
+    engine_folder = Path(__file__).parents[1]
+    found = []
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if not file or name == "__main__":
+            continue
+        path = Path(file)
+        installed = {"site-packages", "dist-packages"} & set(path.parts)
+        if (
+            not installed
+            and not path.is_relative_to(engine_folder)
+            and not path.is_relative_to(Path(os.__file__).parent)
+        ):
+            found.append(module)
+    return found

@@ -1,0 +1,149 @@
+"""Every statement that reading a table needs: which rows, in which order, between which keys.
+
+Owns what is selected from and its key; knows nothing of how far a run is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from engine.errors import SourceChanged, SourceContractBroken, UsageError
+from engine.sql import keyset
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import polars as pl
+
+    from engine.sql.column import Column
+    from engine.sql.relation import Relation
+
+Key = tuple[Any, ...]
+"""A key's values, as they come off the wire."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What is read: `relation` with the columns to hand on, in the order of `key`, as far as `where` holds.
+
+    `proven` says that the database promises a unique key; otherwise each page is checked.
+    """
+
+    relation: Relation
+    key: tuple[Column, ...]
+    where: str | sa.ColumnElement[bool] | None
+    kind: str
+    proven: bool
+
+    @property
+    def key_names(self) -> list[str]:
+        """The names of the key's columns, in its order."""
+        return [column.name for column in self.key]
+
+    @property
+    def wanted(self) -> Mapping[str, Column]:
+        """The columns to select: those to hand on, and those of the key."""
+        return {**self.relation.columns, **{column.name: column for column in self.key}}
+
+    def page(self, after: Key | None, bound: Key | None, limit: int) -> sa.Select[Any]:
+        """Return the statement for at most `limit` rows behind `after`, up to `bound`."""
+        wanted = list(self.wanted.values())
+        selected = [column.wire(self.kind) if self.proven else column.element for column in wanted]
+        statement = self._within(sa.select(*selected).select_from(self.relation.source), after, bound)
+        statement = statement.order_by(*self._elements()).limit(limit)
+        return statement if self.proven else keyset.checked(statement, self.key, wanted, self.kind)
+
+    def rows(self, after: Key | None, bound: Key | None) -> sa.Select[Any]:
+        """Return the statement whose rows, each of them 1, are those between the keys."""
+        return self._within(self._ones(), after, bound)
+
+    def refuse_shared_keys(self, batch_id: int, wire: pl.DataFrame) -> None:
+        """Raise `SourceContractBroken` for a page that isn't proven in which rows share a key."""
+        if self.proven:
+            return
+        shared = wire[keyset.SHARED].to_list()
+        if 1 in shared:
+            key = wire.select(self.key_names).row(shared.index(1))
+            raise SourceContractBroken(
+                batch_id,
+                f"its key ({', '.join(self.key_names)}) is not unique: several rows have {key}, "
+                "and a page that ends between them would lose some. Choose a key that tells rows apart",
+            )
+
+    # --- looking, over a connection -------------------------------------------------------------------
+
+    def refuse_nulls(self, connection: sa.Connection) -> None:
+        """Look for NULL in the key where its declaration doesn't rule it out; raise UsageError if there is one."""
+        doubtful = [column for column in self.key if column.nullable]
+        if not doubtful:
+            return
+        statement = self._ones().where(sa.or_(*(column.element.is_(None) for column in doubtful)))
+        if connection.execute(self._filtered(statement)).first() is not None:
+            names = ", ".join(column.name for column in doubtful)
+            raise UsageError(
+                f"{self.relation.name} has rows whose key ({names}) is NULL, and they would never be read",
+                hint="Choose another key, or leave those rows out with where=….",
+            )
+
+    def has_rows(self, connection: sa.Connection, after: Key, bound: Key) -> bool:
+        """Say whether there is any row between the keys."""
+        return connection.execute(self.rows(after, bound).limit(1)).first() is not None
+
+    def greatest_key(self, connection: sa.Connection) -> Key | None:
+        """Return the greatest key that there is, whatever `where` says; None of an empty table."""
+        # Where NULL is the greatest of all it would be found; a condition of the user's leaves such rows out.
+        statement = self._keys().where(*(column.element.is_not(None) for column in self.key if column.nullable))
+        row = connection.execute(statement.order_by(*self._downwards()).limit(1)).first()
+        return tuple(row) if row is not None else None
+
+    def key_of_row(self, connection: sa.Connection, row: int) -> Key:
+        """Return the key of a row by its number. Raises `SourceChanged` when there are fewer rows."""
+        ordered = self._filtered(self._keys()).order_by(*self._elements())
+        found = connection.execute(ordered.offset(row).limit(1)).first()
+        if found is None:
+            raise SourceChanged(f"{row + 1:,} rows are committed, and {self.relation.name} has fewer")
+        return tuple(found)
+
+    def key_ahead(
+        self, connection: sa.Connection, after: Key | None, bound: Key | None, rows: int
+    ) -> tuple[Key | None, bool]:
+        """Return the key that many rows behind `after`, or the last one if there are fewer; and whether there are.
+
+        The key is None when there is no row.
+        """
+        within = self._within(self._keys(), after, bound)
+        found = connection.execute(within.order_by(*self._elements()).offset(rows - 1).limit(1)).first()
+        if found is not None:
+            return tuple(found), False
+        last = connection.execute(within.order_by(*self._downwards()).limit(1)).first()
+        return (None if last is None else tuple(last)), True
+
+    # --- pieces ---------------------------------------------------------------------------------------
+
+    def _within(self, statement: sa.Select[Any], after: Key | None, bound: Key | None) -> sa.Select[Any]:
+        if after is not None:
+            statement = statement.where(keyset.beyond(self.key, after, self.kind))
+        if bound is not None:
+            statement = statement.where(keyset.up_to(self.key, bound, self.kind))
+        return self._filtered(statement)
+
+    def _filtered(self, statement: sa.Select[Any]) -> sa.Select[Any]:
+        if self.where is None:
+            return statement
+        condition = sa.literal_column(f"({self.where}\n)") if isinstance(self.where, str) else self.where
+        return statement.where(condition)
+
+    def _keys(self) -> sa.Select[Any]:
+        return sa.select(*(column.wire(self.kind) for column in self.key)).select_from(self.relation.source)
+
+    def _ones(self) -> sa.Select[Any]:
+        return sa.select(sa.literal_column("1")).select_from(self.relation.source)
+
+    def _elements(self) -> list[sa.ColumnElement[Any]]:
+        return [column.element for column in self.key]
+
+    def _downwards(self) -> list[sa.ColumnElement[Any]]:
+        return [column.element.desc() for column in self.key]
