@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import queue
+import socket
 import threading
 import uuid
 from collections import deque
@@ -42,6 +43,8 @@ _LOST_AT_MOST = 10
 _AHEAD = 2
 """Tasks given to Ray beyond those that can run at once, so that no worker waits for the driver."""
 _LOOK_SECONDS = 0.1
+_KNOCK_SECONDS = 5.0
+_OWN_CLUSTER: dict[str, Any] = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
 
 
 @dataclass(slots=True)
@@ -101,15 +104,12 @@ class RayExecutor:
         # Ray's own words go nowhere: on the dashboard they would land in the middle of the screen.
         logging.getLogger("ray").setLevel(logging.CRITICAL + 1)
         if not ray.is_initialized():
+            # A cluster of this machine's own is for this machine alone.
+            where = {"address": self.address} if self.address else _OWN_CLUSTER
             try:
-                ray.init(
-                    address=self.address,
-                    log_to_driver=False,
-                    configure_logging=False,
-                    logging_level=logging.ERROR,
-                    include_dashboard=None if self.address else False,
-                )
-            except (ConnectionError, RuntimeError, ValueError) as error:
+                _knock(self.address)
+                ray.init(log_to_driver=False, configure_logging=False, logging_level=logging.ERROR, **where)
+            except (OSError, RuntimeError, ValueError) as error:
                 raise UsageError(
                     f"the Ray cluster {self.address or ''} can't be reached: {error}",
                     hint="Is it running (ray status), and of the same versions of Ray and Python?",
@@ -256,6 +256,14 @@ class RayExecutor:
 
 
 _LOST_HINT = "Look at the cluster's memory and logs (ray status); everything before this batch is committed."
+
+
+def _knock(address: str | None) -> None:
+    """Raise OSError when nobody listens at `host:port`: Ray itself would go on trying for minutes."""
+    place = (address or "").removeprefix("ray://")
+    host, colon, port = place.rpartition(":")
+    if colon and port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS).close()
 
 
 def _kept_here(steps: Sequence[BatchStep]) -> list[str]:

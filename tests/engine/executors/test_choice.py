@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import pytest
+import ray
 
+from engine import BatchPipeline
 from engine.errors import UsageError
 from engine.executors.choice import ExecutorChoice, chosen
 from engine.executors.ray_executor import RayExecutor
 from engine.executors.threads import ThreadExecutor
+from engine.testing import NumberSource
 
 
 def test_nothing_said_leaves_it_to_the_pipeline():
@@ -28,3 +31,11 @@ def test_an_address_without_a_cluster_is_refused():
 def test_cpus_that_cannot_be_are_refused(cpus):
     with pytest.raises(UsageError, match="cpus_per_batch"):
         RayExecutor(cpus_per_batch=cpus)
+
+
+def test_an_unreachable_cluster_is_told(tmp_path):
+    if ray.is_initialized():
+        ray.shutdown()
+    pipeline = BatchPipeline([], NumberSource(10), 5, tmp_path, executor=RayExecutor("127.0.0.1:1"))
+    with pytest.raises(UsageError, match=r"the Ray cluster 127.0.0.1:1 can't be reached: .*refused"):
+        pipeline.run()
