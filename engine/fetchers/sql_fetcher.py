@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from engine.sql.selection import Selection
 
 _COUNT_SECONDS = 0.5
+_PATIENCE_SECONDS = 5.0
 
 
 class SqlFetcher(SeekableFetcher):
@@ -284,8 +285,9 @@ class SqlFetcher(SeekableFetcher):
     def close(self) -> None:
         """Close the connections."""
         if self._reader is not None:
-            self._reader.close()
-            self._pages.give_up()
+            self._reader.cancel()
+            if self._pages.give_up(_PATIENCE_SECONDS):  # a connection that somebody reads from must not be closed
+                self._reader.close()
         self._database.close()
 
 

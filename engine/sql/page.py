@@ -61,11 +61,13 @@ class ReadAhead:
         """Begin to read the page behind this key."""
         self._next = (after, _Reading(lambda: self._read(after)))
 
-    def give_up(self, seconds: float = 5.0) -> None:
-        """Forget the page that is being read, and wait for its thread, though not for ever."""
+    def give_up(self, seconds: float | None = None) -> bool:
+        """Forget the page that is being read, and wait until nobody reads any more; say whether that is so."""
         expected, self._next = self._next, None
-        if expected is not None:
-            expected[1].thread.join(seconds)
+        if expected is None:
+            return True
+        expected[1].thread.join(seconds)
+        return not expected[1].thread.is_alive()
 
 
 class _Reading:

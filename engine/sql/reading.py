@@ -28,7 +28,7 @@ _ROWS_AT_A_TIME = 10_000
 
 
 class PageReader(Protocol):
-    """One way to run a statement. Used by one thread at a time, except for `close`."""
+    """One way to run a statement. Used by one thread at a time, except for `cancel`."""
 
     @property
     def route(self) -> str:
@@ -41,8 +41,11 @@ class PageReader(Protocol):
             ConnectionLost, QueryFailed: as `Database`. The next call begins with a new connection.
         """
 
+    def cancel(self) -> None:
+        """Cut off what another thread is reading, where that can be done."""
+
     def close(self) -> None:
-        """Cut off what is being read, where that can be done, and let go of the connection."""
+        """Let go of the connection; nobody may be reading."""
 
 
 def reader_for(database: Database) -> PageReader:
@@ -78,6 +81,9 @@ class RowReader:
         if not parts:
             return WholePage(_frame([], schema, names))
         return WholePage(pl.concat(parts, how="vertical_relaxed", rechunk=True))
+
+    def cancel(self) -> None:
+        """Rows can't be cut off: drivers differ."""
 
     def close(self) -> None:
         """The pool is the database's."""
@@ -143,6 +149,9 @@ class SqliteReader:
         except (adbc_driver_manager.Error, pl.exceptions.ComputeError) as error:
             self.close()
             raise self._translated(error) from error
+
+    def cancel(self) -> None:
+        """A page of a file comes soon enough."""
 
     def close(self) -> None:
         """Close the connection; a broken one says whatever it says."""
