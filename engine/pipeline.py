@@ -26,6 +26,7 @@ from engine.frontier import Frontier
 from engine.pipeline_arguments import check_arguments, checked_sinks, checked_steps, limits
 from engine.plan import Plan, source_name
 from engine.progress import Progress
+from engine.recompute import recompute
 from engine.replay import Replayed
 from engine.run_record import failed_event, now
 from engine.state import RunState
@@ -321,6 +322,18 @@ class BatchPipeline:
         self._progress = self._new_progress(
             frontier, state, store.history.failures(), size=size, quarantined=quarantined
         )
+
+    def recompute(self, batch_id: int) -> None:
+        """Compute one committed batch again and put it in the place of its part, which is damaged; the others stay.
+
+        Raises:
+            UsageError: no such batch is committed.
+            PipelineChanged: steps, settings or source aren't those of the checkpoint.
+            SourceChanged: the source gives other rows than were committed; nothing is changed.
+            StepError, SourceError, CheckpointError: what ended it; nothing is changed.
+        """
+        with self._alone(), self._open() as store:
+            recompute(self._plan(), store, batch_id, stop=StopSignal(), emit=Emitter(self._listeners))
 
     # --- quarantine -----------------------------------------------------------------------------------
 

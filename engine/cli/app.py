@@ -8,7 +8,15 @@ from typing import Annotated
 
 import typer
 
-from engine.cli import moving, quarantine_commands, reading, results_commands, run_command, verify_command
+from engine.cli import (
+    moving,
+    quarantine_commands,
+    reading,
+    recompute_command,
+    results_commands,
+    run_command,
+    verify_command,
+)
 from engine.cli.streams import out
 
 EPILOG = (
@@ -29,6 +37,7 @@ app.command("history")(reading.history)
 app.command("failures")(reading.failures)
 app.command("reset")(moving.reset)
 app.command("rewind")(moving.rewind)
+app.command("recompute")(recompute_command.recompute)
 app.command("verify")(verify_command.verify)
 app.add_typer(results_commands.app, name="results")
 app.add_typer(quarantine_commands.app, name="quarantine")

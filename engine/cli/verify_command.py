@@ -59,6 +59,8 @@ def _verdict(report: "Report") -> int:
         say("the checkpoint is whole")
         return SOUND
     say("the checkpoint is damaged; `batch-pipeline verify --repair` mends what can be mended")
+    if report.loss and not report.catalog.faults:
+        say("one part alone: `batch-pipeline recompute N TARGET` computes batch N again and keeps what is behind it")
     return UNSOUND
 
 

@@ -106,12 +106,17 @@ def _programs(folder: Path) -> Path:
     )
     if os.geteuid() != 0 or all(parent.stat().st_mode & stat.S_IXOTH for parent in install.parents):
         return install / "bin"
+    # Their libraries are looked for beside the package, three folders up.
+    package = install.parent
     copy = folder.with_name(folder.name + "-programs")
-    shutil.copytree(install, copy, symlinks=True)
-    for parent in copy.parents:
+    shutil.copytree(install, copy / package.name / install.name, symlinks=True)
+    libraries = package.with_name(package.name + ".libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, copy / libraries.name)
+    for path in (copy, *copy.parents):
         with contextlib.suppress(PermissionError):
-            parent.chmod(parent.stat().st_mode | stat.S_IXOTH)
-    return copy / "bin"
+            path.chmod(path.stat().st_mode | stat.S_IXOTH)
+    return copy / package.name / install.name / "bin"
 
 
 def _free_port() -> int:
