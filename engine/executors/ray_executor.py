@@ -44,7 +44,7 @@ _AHEAD = 2
 """Tasks given to Ray beyond those that can run at once, so that no worker waits for the driver."""
 _LOOK_SECONDS = 0.1
 _KNOCK_SECONDS = 5.0
-_OWN_CLUSTER: dict[str, Any] = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+_OWN_CLUSTER: dict[str, Any] = {"address": "local", "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
 
 
 @dataclass(slots=True)

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 import polars as pl
 import pytest
 
-from engine import BatchPipeline, Frontier, RayExecutor, RetryPolicy, RunState
-from engine.errors import FetchFailed, RowsNotContiguous, SourceContractBroken, StepFailed
+from engine import BatchPipeline, Frontier, Quarantine, RayExecutor, RetryPolicy, RunState
+from engine.errors import FetchFailed, QuarantineFull, RowsNotContiguous, SourceContractBroken, StepFailed
 from engine.events import AttemptFailed, BatchCommitted, BatchStarted, RunEnded, StopWasRequested
 from engine.executors.threads import ThreadExecutor
 from engine.step import BatchStep, StatefulBatchStep
@@ -109,6 +109,20 @@ class Total(StatefulBatchStep):
 
     def restore(self, state):
         self.total = state["total"] if state else 0
+
+
+class Refuses(BatchStep):
+    """Raises for frames with one of the bad ids."""
+
+    def __init__(self, name, bad, *, concurrent):
+        super().__init__(name)
+        self.bad = set(bad)
+        self.concurrent = concurrent
+
+    def process(self, batch):
+        if self.bad & set(batch.data["id"]):
+            raise ValueError("a bad row")
+        return batch
 
 
 QUICK = RetryPolicy(transient=(TransientError,), max_attempts=3, base_seconds=0)
@@ -460,3 +474,26 @@ def test_the_part_of_each_batch_says_who_made_it(tmp_path, executor):
     assert manifest.bytes_written == os.stat(tmp_path / "ck" / "results" / "part-000000000003.parquet").st_size  # noqa: PTH116 (one number)
     metadata = pl.read_parquet_metadata(tmp_path / "ck" / "results" / "part-000000000003.parquet")
     assert json.loads(metadata["batchpipe.manifest"])["batch_id"] == 3
+
+
+# --- quarantine -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("concurrent", [False, True])
+def test_bad_rows_are_set_aside_and_the_others_stay_in_their_order(tmp_path, executor, concurrent):
+    step = Refuses("picky", [3, 4, 57, 99], concurrent=concurrent)
+    run = BatchPipeline([step], NumberSource(100), 10, tmp_path / "ck", executor=executor, on_error=Quarantine(4, None))
+    assert run.run().total_rows_processed == 100
+    assert run.view().state is RunState.INCOMPLETE
+    assert [(row.batch_id, row.source_row) for row in run.quarantined()] == [(0, 3), (0, 4), (5, 57), (9, 99)]
+    assert ids(run) == [row for row in range(100) if row not in {3, 4, 57, 99}]
+
+
+def test_more_bad_rows_than_are_allowed_end_the_run_before_their_batch(tmp_path, executor):
+    step = Refuses("picky", [3, 4, 57, 99], concurrent=True)
+    run = BatchPipeline([step], NumberSource(100), 10, tmp_path / "ck", executor=executor, on_error=Quarantine(2, None))
+    with pytest.raises(QuarantineFull, match="batch 5"):
+        run.run()
+    assert run.get_frontier().last_completed_batch_id == 4
+    assert [row.source_row for row in run.quarantined()] == [3, 4]
+    assert leftovers(tmp_path / "ck") == []
