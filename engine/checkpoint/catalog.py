@@ -6,7 +6,9 @@ gives wrong answers when a connection is shared between threads.
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, astuple
@@ -52,7 +54,10 @@ def connect(path: Path, *, new: bool = False) -> duckdb.DuckDBPyConnection:
 
     Raises:
         CheckpointCorrupt: it isn't there. DuckDB would make an empty one in its place.
+        FileNotFoundError: its folder has gone.
     """
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.parent))
     if not new and not path.exists():
         raise CheckpointCorrupt(path, f"the catalog {path} is missing", hint=REPAIR_HINT)
     connection = duckdb.connect(str(path), config=_SETTINGS)
