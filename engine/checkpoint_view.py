@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.checkpoint.layout import Layout
+from engine import stored
+from engine.checkpoint import parts
+from engine.checkpoint.location import located
 from engine.checkpoint.lock import holder
 from engine.checkpoint.store import CheckpointStore
 from engine.errors import CheckpointLocked, UsageError
@@ -21,7 +23,10 @@ from engine.state import RunState
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from engine.checkpoint.layout import Layout
     from engine.checkpoint.records import FailureRecord, RunRecord
+    from engine.objects import ObjectPath
+    from engine.stored import StoredPath
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,25 +46,30 @@ class Standing:
 
 
 class CheckpointView:
-    """Looks at the checkpoint in `folder`. Holds nothing open between calls."""
+    """Looks at the checkpoint in `folder`. Holds nothing open between calls.
 
-    def __init__(self, folder: str | Path) -> None:
-        self.layout = Layout(Path(folder))
+    `remote` is where its results are in object storage; None when the folder says it, or has them.
+    """
+
+    def __init__(self, folder: str | Path, remote: ObjectPath | None = None) -> None:
+        self.folder = Path(folder)
+        self._remote = remote
+
+    @property
+    def layout(self) -> Layout:
+        """Where everything lies: the folder says it."""
+        return located(self.folder)
 
     def exists(self) -> bool:
         """Say whether there is a checkpoint, sound or not."""
         layout = self.layout
-        return (
-            layout.catalog.exists()
-            or layout.guard.exists()
-            or (layout.results.is_dir() and any(layout.results.glob("part-*.parquet")))
-        )
+        return layout.catalog.exists() or layout.guard.exists() or parts.any_published(layout)
 
     def require(self) -> None:
         """Raise `UsageError` unless there is a checkpoint."""
         if not self.exists():
             raise UsageError(
-                f"there is no checkpoint in {self.layout.folder}",
+                f"there is no checkpoint in {self.folder}",
                 hint="Name the folder that holds checkpoint.duckdb, or run the pipeline first.",
             )
 
@@ -73,7 +83,7 @@ class CheckpointView:
         if not self.exists():
             yield None
             return
-        with CheckpointStore(self.layout.folder) as store:
+        with CheckpointStore(self.folder, self._remote) as store:
             yield store
 
     def frontier(self, steps: Sequence[str] | None = None) -> Frontier:
@@ -92,10 +102,11 @@ class CheckpointView:
         except CheckpointLocked:
             return Frontier.load(self.layout.mirror)
 
-    def committed_parts(self) -> list[Path]:
+    def committed_parts(self) -> list[StoredPath]:
         """Return the parts behind the frontier, in batch order. Works while a run goes on as well."""
         # Parts get their final name before the mirror tells of them, so all of these are there.
-        return [self.layout.part(batch_id) for batch_id in range(self.frontier().next_batch_id)]
+        layout = self.layout
+        return [layout.part(batch_id) for batch_id in range(self.frontier().next_batch_id)]
 
     def standing(self, steps: Sequence[str] | None = None) -> Standing:
         """Return where the checkpoint stands. Raises `CheckpointError` when it can't be told."""
@@ -113,9 +124,8 @@ class CheckpointView:
 
     def parts_size(self) -> tuple[int, int]:
         """Return how many published parts there are and how many bytes they take."""
-        if not self.layout.results.is_dir():
-            return 0, 0
-        sizes = [part.stat().st_size for part in self.layout.results.glob("part-*.parquet")]
+        layout = self.layout
+        sizes = [size for name, size in stored.sizes_in(layout.results) if layout.parse_part(name) is not None]
         return len(sizes), sum(sizes)
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from engine import stored
 from engine.errors import PipelineError, SinkFailed
 from engine.events import SinkDelivered
 from engine.executors import retrying
@@ -78,10 +79,14 @@ class Deliveries:
 
     def _put(self, sink: Sink, manifests: Sequence[Manifest]) -> None:
         layout = self._store.layout
-        deliveries = [Delivery(one.batch_id, one.token, layout.part(one.batch_id)) for one in manifests]
         started = time.perf_counter()
-        self._call(sink, deliveries[0].batch_id, lambda: sink.put(deliveries))
-        self._emit(SinkDelivered(sink.name, deliveries[-1].batch_id, time.perf_counter() - started))
+        with ExitStack() as copies:
+            deliveries = [
+                Delivery(one.batch_id, one.token, copies.enter_context(stored.local(layout.part(one.batch_id))))
+                for one in manifests
+            ]
+            self._call(sink, manifests[0].batch_id, lambda: sink.put(deliveries))
+        self._emit(SinkDelivered(sink.name, manifests[-1].batch_id, time.perf_counter() - started))
 
     def _call(self, sink: Sink, batch_id: int, function: Callable[[], T], *, retry: bool = True) -> T:
         policy = sink.retry if retry else NEVER

@@ -27,6 +27,8 @@
     │   ├── CheckpointNewer        a newer version of this software made them
     │   ├── CheckpointCorrupt      they are damaged
     │   ├── CheckpointNotWritable  permission, or a read-only disk
+    │   ├── ResultsTaken           object storage where another checkpoint has its results
+    │   ├── StorageUnavailable     object storage that cannot be reached or refuses
     │   ├── DiskFull
     │   └── FrontierUnreadable     a frontier file that isn't one
     ├── WorkerFailed               a worker on another machine, outside of fetch and steps
@@ -46,11 +48,12 @@ from engine.masking import mask_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     import polars as pl
 
     from engine.batch import Batch
+    from engine.objects import ObjectPath
+    from engine.stored import StoredPath
 
 
 class PipelineError(Exception):
@@ -315,7 +318,7 @@ class CheckpointError(PipelineError):
 
     exit_code = 3
 
-    def __init__(self, path: Path, message: str, *, hint: str = "") -> None:
+    def __init__(self, path: StoredPath, message: str, *, hint: str = "") -> None:
         self.path = path
         super().__init__(message, hint=hint)
 
@@ -323,7 +326,7 @@ class CheckpointError(PipelineError):
 class CheckpointLocked(CheckpointError):
     """Another run holds the checkpoint; `holder` describes it."""
 
-    def __init__(self, path: Path, holder: str) -> None:
+    def __init__(self, path: StoredPath, holder: str) -> None:
         self.holder = holder
         super().__init__(
             path,
@@ -335,7 +338,7 @@ class CheckpointLocked(CheckpointError):
 class CheckpointForeign(CheckpointError):
     """The file in the catalog's place is not a catalog of this software."""
 
-    def __init__(self, path: Path, found: str) -> None:
+    def __init__(self, path: StoredPath, found: str) -> None:
         super().__init__(
             path,
             f"{path} is {found}, not a checkpoint",
@@ -343,10 +346,21 @@ class CheckpointForeign(CheckpointError):
         )
 
 
+class ResultsTaken(CheckpointError):
+    """Another checkpoint keeps its results under this URL."""
+
+    def __init__(self, path: ObjectPath) -> None:
+        super().__init__(
+            path,
+            f"another checkpoint keeps its results in {path}",
+            hint="Nothing was touched. Choose another results_url, or delete what is there if that one is no more.",
+        )
+
+
 class CheckpointNewer(CheckpointError):
     """The catalog was written by a newer version."""
 
-    def __init__(self, path: Path, found: int, known: int) -> None:
+    def __init__(self, path: StoredPath, found: int, known: int) -> None:
         super().__init__(
             path,
             f"the checkpoint {path} has format {found}, and this version reads up to {known}",
@@ -361,7 +375,7 @@ class CheckpointCorrupt(CheckpointError):
 class CheckpointNotWritable(CheckpointError):
     """Permission, a read-only disk, or a folder that has gone."""
 
-    def __init__(self, path: Path, error: BaseException) -> None:
+    def __init__(self, path: StoredPath, error: BaseException) -> None:
         super().__init__(
             path,
             f"cannot write the checkpoint {path}: {describe(error)}",
@@ -376,10 +390,22 @@ def _is_of_the_device(error: BaseException) -> bool:
     return getattr(error, "errno", None) == errno.EIO or "Input/output error" in text or "fsync failed" in text
 
 
+class StorageUnavailable(CheckpointError):
+    """The object storage where the results are can't be reached, or refuses what is asked of it."""
+
+    def __init__(self, path: ObjectPath, reason: str) -> None:
+        super().__init__(
+            path,
+            f"the object storage at {path} can't be used: {reason}",
+            hint="Look at AWS_ENDPOINT_URL, AWS_REGION, and the credentials in AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY, here and on the workers. What is committed is safe.",
+        )
+
+
 class DiskFull(CheckpointError):
     """No space left where the checkpoint is."""
 
-    def __init__(self, path: Path, error: BaseException) -> None:
+    def __init__(self, path: StoredPath, error: BaseException) -> None:
         super().__init__(
             path,
             f"the disk is full: cannot write the checkpoint {path} ({describe(error)})",
@@ -390,7 +416,7 @@ class DiskFull(CheckpointError):
 class FrontierUnreadable(CheckpointError):
     """A frontier file that is missing or isn't one."""
 
-    def __init__(self, path: Path, error: BaseException) -> None:
+    def __init__(self, path: StoredPath, error: BaseException) -> None:
         super().__init__(
             path,
             f"cannot read a frontier from {path}: {describe(error)}",

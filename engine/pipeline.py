@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from engine import identity, quarantine_view, replay_run, results
 from engine import run as running
 from engine.checkpoint import parts
+from engine.checkpoint.location import checked_url
 from engine.checkpoint.store import CheckpointStore
 from engine.checkpoint_view import CheckpointView, state_of
 from engine.emitter import Emitter
@@ -59,6 +60,8 @@ class BatchPipeline:
         batch_size: source rows a batch.
         checkpoint_dir: the folder of the checkpoint; made by the first run, private to its owner.
         name: what to call the pipeline on screens; the checkpoint folder's name unless given.
+        results_url: where the result files are, such as s3://bucket/flights, instead of in the checkpoint folder. It
+            is decided by the first run; needs `pip install 'batchpipe-tui[s3]'`.
         workers: how many batches to work on at the same time; by default one more than there are cores,
             4 at most. Peak memory grows with it.
         retry: when to try a step or a fetch again that failed; by default never. A step's own `retry` wins.
@@ -81,6 +84,7 @@ class BatchPipeline:
         checkpoint_dir: str | Path = "checkpoints",
         *,
         name: str = "",
+        results_url: str | None = None,
         workers: int | None = None,
         retry: RetryPolicy | None = None,
         part_compression: parts.PartCompression = "zstd",
@@ -94,6 +98,7 @@ class BatchPipeline:
         self.batch_fetcher = batch_fetcher
         self.batch_size = batch_size
         self.checkpoint_dir = Path(checkpoint_dir)
+        self.results_url = checked_url(results_url)
         self.name = name or self.checkpoint_dir.name
         self.workers = workers
         self._given_name = name
@@ -104,7 +109,7 @@ class BatchPipeline:
         self._executor = executor or ThreadExecutor(workers)
         self.sinks = checked_sinks(sinks)
         self.quarantine = limits(on_error)
-        self._checkpoint = CheckpointView(self.checkpoint_dir)
+        self._checkpoint = CheckpointView(self.checkpoint_dir, self.results_url)
         self._stop = StopSignal()
         self._busy = threading.Lock()
         self._progress = self._new_progress(Frontier.at_start(self._step_names), RunState.IDLE)
@@ -140,6 +145,7 @@ class BatchPipeline:
             self.batch_size if batch_size is None else batch_size,
             self.checkpoint_dir if checkpoint_dir is None else checkpoint_dir,
             name=self._given_name,
+            results_url=self.results_url,
             workers=self.workers if workers is None else workers,
             retry=self._retry,
             part_compression=self._part_format.compression,
@@ -409,7 +415,8 @@ class BatchPipeline:
             UsageError: no results yet, an unknown suffix, or a file or table that is there already
                 while `overwrite` is False.
         """
-        results.export(self._checkpoint.committed_parts(), Path(path), table=table, overwrite=overwrite)
+        parts = self._checkpoint.committed_parts()
+        results.export(parts, Path(path), folder=self.checkpoint_dir, table=table, overwrite=overwrite)
 
     # --- plumbing -------------------------------------------------------------------------------------
 
@@ -423,7 +430,7 @@ class BatchPipeline:
             self._busy.release()
 
     def _open(self) -> CheckpointStore:
-        return CheckpointStore(self.checkpoint_dir)
+        return CheckpointStore(self.checkpoint_dir, self.results_url)
 
     def _new_progress(
         self,

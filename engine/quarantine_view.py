@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from engine.checkpoint.store import CheckpointStore
+    from engine.stored import StoredPath
 
 EXPORT_SUFFIXES = (".parquet", ".csv")
 
@@ -127,7 +128,7 @@ def _write(frame: pl.DataFrame, path: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _files(store: CheckpointStore) -> Iterator[tuple[int, str, Path]]:
+def _files(store: CheckpointStore) -> Iterator[tuple[int, str, StoredPath]]:
     for manifest in list(store.quarantined_batches()):
         for number, about in enumerate(manifest.quarantine):
             yield (
@@ -137,7 +138,7 @@ def _files(store: CheckpointStore) -> Iterator[tuple[int, str, Path]]:
             )
 
 
-def _read(path: Path, plan: pl.LazyFrame) -> pl.DataFrame:
+def _read(path: StoredPath, plan: pl.LazyFrame) -> pl.DataFrame:
     try:
         return plan.collect()
     except (pl.exceptions.PolarsError, OSError) as error:

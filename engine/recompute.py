@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine import identity, resume
+from engine.checkpoint import parts
 from engine.errors import CheckpointCorrupt, SourceChanged, UsageError
 from engine.executors.recipe import Recipe
 from engine.executors.work import PartTarget
@@ -67,7 +68,7 @@ def recompute(plan: Plan, store: CheckpointStore, batch_id: int, *, stop: StopSi
         done = recipe.work(stop=stop, emit=emit)(batch_id)
         _refuse_another(manifest, done)
         if done is not None:
-            store.replace(replace(done, generation=manifest.generation), token=manifest.token)
+            store.replace(manifest, replace(done, generation=manifest.generation))
 
 
 def _refuse_another(manifest: Manifest, done: Manifest | None) -> None:
@@ -86,7 +87,7 @@ def _schema_besides(store: CheckpointStore, batch_id: int) -> pl.Schema | None:
     for other in range(min(store.next_batch_id, batch_id + 2)):
         if other != batch_id:
             try:
-                return pl.scan_parquet(store.layout.part(other), glob=False).collect_schema()
+                return parts.read_schema(store.layout.part(other))
             except (pl.exceptions.PolarsError, OSError):
                 continue
     if store.next_batch_id > 1:

@@ -142,7 +142,7 @@ class Replay:
                 quarantine=quarantine.write(layout, manifest.batch_id, token, left),
             )
             changed = parts.write(layout, part, changed, checkpoint=self._checkpoint, part_format=self._part_format)
-        self._store.replace(changed, token=manifest.token)
+        self._store.replace(manifest, changed)
 
     # --- trying ---------------------------------------------------------------------------------------
 
@@ -207,7 +207,7 @@ class Replay:
     def _part(self, manifest: Manifest) -> pl.DataFrame:
         path = self._store.layout.part(manifest.batch_id)
         try:
-            return pl.read_parquet(path, glob=False)
+            return parts.read(path)
         except (pl.exceptions.PolarsError, OSError) as error:
             raise CheckpointCorrupt(path, f"the part of batch {manifest.batch_id} can't be read: {error}") from error
 

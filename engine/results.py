@@ -7,11 +7,12 @@ Works on paths of committed parts alone, in batch order. Nothing here holds more
 from __future__ import annotations
 
 import glob
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import polars as pl
 
+from engine import objects, stored
 from engine.checkpoint.layout import Layout, new_token
 from engine.durable import fsync_path
 from engine.errors import CheckpointCorrupt, UsageError, describe
@@ -20,11 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from engine.stored import StoredPath
+
 _DAMAGED = "`batch-pipeline verify` looks at all parts; with --repair it goes back to the batch before a damaged one."
 EXPORT_SUFFIXES = (".parquet", ".csv", ".duckdb", ".db")
 
 
-def collect(parts: Sequence[Path]) -> pl.DataFrame:
+def collect(parts: Sequence[StoredPath]) -> pl.DataFrame:
     """Return the rows of all parts, in order; a frame without columns when there are none.
 
     Raises:
@@ -38,12 +41,13 @@ def collect(parts: Sequence[Path]) -> pl.DataFrame:
         raise CheckpointCorrupt(parts[0].parent, f"the results can't be read: {describe(error)}") from error
 
 
-def scan(parts: Sequence[Path]) -> pl.LazyFrame:
+def scan(parts: Sequence[StoredPath]) -> pl.LazyFrame:
     """Return the rows of all parts as a LazyFrame, in order; without columns when there are none."""
-    return pl.scan_parquet(list(parts), glob=False) if parts else pl.LazyFrame()
+    sources: list[Any] = list(parts)  # either all local, or all in object storage
+    return pl.scan_parquet(sources, glob=False) if parts else pl.LazyFrame()
 
 
-def iterate(parts: Sequence[Path]) -> Iterator[pl.DataFrame]:
+def iterate(parts: Sequence[StoredPath]) -> Iterator[pl.DataFrame]:
     """Yield each part as a DataFrame, in order.
 
     Raises:
@@ -53,14 +57,15 @@ def iterate(parts: Sequence[Path]) -> Iterator[pl.DataFrame]:
         yield _read(part)
 
 
-def _read(part: Path, columns: list[str] | None = None) -> pl.DataFrame:
+def _read(part: StoredPath, columns: list[str] | None = None) -> pl.DataFrame:
     try:
-        return pl.read_parquet(part, columns=columns, glob=False)
+        with stored.local(part) as file:
+            return pl.read_parquet(file, columns=columns, glob=False)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise CheckpointCorrupt(part, f"{part.name} can't be read: {describe(error)}", hint=_DAMAGED) from error
 
 
-def query(parts: Sequence[Path], sql: str) -> pl.DataFrame:
+def query(parts: Sequence[StoredPath], sql: str) -> pl.DataFrame:
     """Return the answer of a SQL query in DuckDB's dialect, in which the results are the view `results`.
 
     Raises:
@@ -69,6 +74,7 @@ def query(parts: Sequence[Path], sql: str) -> pl.DataFrame:
     _require(parts)
     with duckdb.connect(":memory:", config={"autoinstall_known_extensions": "false"}) as connection:
         try:
+            _reach(connection, parts)
             connection.read_parquet(_patterns(parts)).create_view("results")
             answer = connection.sql(sql)
             if answer is None:
@@ -78,8 +84,12 @@ def query(parts: Sequence[Path], sql: str) -> pl.DataFrame:
             raise UsageError(f"the query can't be run: {error}", hint="The results are the table `results`.") from error
 
 
-def export(parts: Sequence[Path], path: Path, *, table: str = "results", overwrite: bool = False) -> None:
+def export(
+    parts: Sequence[StoredPath], path: Path, *, folder: Path, table: str = "results", overwrite: bool = False
+) -> None:
     """Write the results into one Parquet or CSV file, or into a table of a DuckDB file, by the suffix.
+
+    `folder` is the checkpoint's, in which nothing may be written.
 
     A file appears whole or not at all; a DuckDB table is written in one transaction.
 
@@ -95,7 +105,7 @@ def export(parts: Sequence[Path], path: Path, *, table: str = "results", overwri
         )
     if not path.parent.is_dir():
         raise UsageError(f"the folder {path.parent} does not exist", hint="Make it first, or choose another.")
-    checkpoint = Layout(parts[0].resolve().parent.parent)
+    checkpoint = Layout(folder.resolve())
     if path.resolve() == checkpoint.catalog or path.resolve().parent == checkpoint.results:
         raise UsageError(
             f"{path} belongs to the checkpoint", hint="Choose another place; the parts are Parquet already."
@@ -106,7 +116,7 @@ def export(parts: Sequence[Path], path: Path, *, table: str = "results", overwri
         _export_table(parts, path, table, overwrite=overwrite)
 
 
-def _export_file(parts: Sequence[Path], path: Path, *, overwrite: bool) -> None:
+def _export_file(parts: Sequence[StoredPath], path: Path, *, overwrite: bool) -> None:
     if path.exists() and not overwrite:
         raise UsageError(f"{path} exists already", hint="Choose another name, or say that it may be overwritten.")
     temporary = path.with_name(f".{path.name}-{new_token()}.tmp")
@@ -127,7 +137,7 @@ def _export_file(parts: Sequence[Path], path: Path, *, overwrite: bool) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _export_table(parts: Sequence[Path], path: Path, table: str, *, overwrite: bool) -> None:
+def _export_table(parts: Sequence[StoredPath], path: Path, table: str, *, overwrite: bool) -> None:
     if path.exists():
         _write_table(parts, path, table, overwrite=overwrite)
         return
@@ -144,12 +154,13 @@ def _export_table(parts: Sequence[Path], path: Path, table: str, *, overwrite: b
         temporary.with_name(temporary.name + ".wal").unlink(missing_ok=True)
 
 
-def _write_table(parts: Sequence[Path], path: Path, table: str, *, overwrite: bool) -> None:
+def _write_table(parts: Sequence[StoredPath], path: Path, table: str, *, overwrite: bool) -> None:
     name = '"' + table.replace('"', '""') + '"'
     try:
         with duckdb.connect(str(path.absolute()), config={"autoinstall_known_extensions": "false"}) as connection:
             verb = "CREATE OR REPLACE TABLE" if overwrite else "CREATE TABLE"
             statement = f"{verb} {name} AS SELECT * FROM read_parquet($files)"  # noqa: S608 (the name is quoted)
+            _reach(connection, parts)
             connection.execute(statement, {"files": _patterns(parts)})
     except duckdb.CatalogException as error:
         raise UsageError(
@@ -160,11 +171,16 @@ def _write_table(parts: Sequence[Path], path: Path, table: str, *, overwrite: bo
         raise UsageError(f"the results can't be written to {path}: {error}") from error
 
 
-def _patterns(parts: Sequence[Path]) -> list[str]:
+def _reach(connection: duckdb.DuckDBPyConnection, parts: Sequence[StoredPath]) -> None:
+    if isinstance(parts[0], objects.ObjectPath):
+        objects.let_duckdb_read(connection)
+
+
+def _patterns(parts: Sequence[StoredPath]) -> list[str]:
     # DuckDB takes each path for a pattern: for a folder called "a*" it would read the parts of others as well.
     return [glob.escape(str(part)) for part in parts]
 
 
-def _require(parts: Sequence[Path]) -> None:
+def _require(parts: Sequence[StoredPath]) -> None:
     if not parts:
         raise UsageError("there are no results yet", hint="Run the pipeline first.")

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """The results of one committed batch: the Parquet file `part`, written by the attempt that `token` names."""
+    """The results of one committed batch: the Parquet file `part`, written by the attempt that `token` names.
+
+    The file is local, if need be a copy, and is there as long as `put` takes.
+    """
 
     batch_id: int
     token: str

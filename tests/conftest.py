@@ -1,4 +1,4 @@
-"""One PostgreSQL server for all tests that need one."""
+"""One PostgreSQL server, and one that speaks S3, for all tests that need them."""
 
 from __future__ import annotations
 
@@ -31,3 +31,23 @@ def postgres():
 def database(postgres):
     """The URL of an empty database."""
     return postgres.new_database()
+
+
+@pytest.fixture(scope="session")
+def s3_server():
+    """A running server that speaks S3."""
+    if not os.environ.get("CI"):
+        pytest.importorskip("obstore")
+        pytest.importorskip("moto")
+    from s3_server import S3Server
+
+    with S3Server() as server:
+        yield server
+
+
+@pytest.fixture
+def bucket(s3_server, monkeypatch):
+    """The URL of an empty bucket, for this process and its children."""
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    return s3_server.new_bucket()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +44,8 @@ class ResultsReader:
         """Return at most `row_count` rows from `first_row` on. `generation` is another value after a rewind."""
         import polars as pl
 
-        from engine.checkpoint.layout import Layout
+        from engine.checkpoint import parts
+        from engine.checkpoint.location import located
 
         if generation != self._of:
             self._ends.clear()
@@ -52,18 +53,19 @@ class ResultsReader:
         batches = pipeline.view().frontier + 1
         if batches < len(self._ends):
             self._ends.clear()
+        layout = located(pipeline.checkpoint_dir)
         for batch_id in range(len(self._ends), batches):
-            self._ends.append((self._ends[-1] if self._ends else 0) + pipeline.batch(batch_id).rows_out)
+            rows = parts.read_footer(layout.part(batch_id))[0].rows_out
+            self._ends.append((self._ends[-1] if self._ends else 0) + rows)
         if not self._ends:
             return NO_RESULTS
         total = self._ends[-1]
         first_row = max(0, min(first_row, total - 1))
         first = min(bisect_right(self._ends, first_row), len(self._ends) - 1)
         last = min(bisect_right(self._ends, first_row + row_count - 1), len(self._ends) - 1)
-        layout = Layout(pipeline.checkpoint_dir)
-        parts = [layout.part(batch_id) for batch_id in range(first, last + 1)]
+        shown: list[Any] = [layout.part(batch_id) for batch_id in range(first, last + 1)]
         before = self._ends[first - 1] if first else 0
-        frame = pl.scan_parquet(parts, glob=False).slice(first_row - before, row_count).collect()
+        frame = pl.scan_parquet(shown, glob=False).slice(first_row - before, row_count).collect()
         columns = tuple((name, str(dtype).partition("(")[0]) for name, dtype in frame.schema.items())
         return ResultsPage(columns, tuple(map(_texts, frame.iter_rows())), first_row, total)
 

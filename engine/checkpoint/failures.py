@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from engine.stored import StoredPath
+
 REPAIR_HINT = (
     "The results are in the parts beside it: `batch-pipeline verify --repair` makes the catalog anew from them."
 )
@@ -32,7 +34,7 @@ _LOOK_ABOVE = "The error before this one says why; the next run opens it anew."
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
-def translate(path: Path, error: BaseException) -> CheckpointError:
+def translate(path: StoredPath, error: BaseException) -> CheckpointError:
     """Return the error to raise in place of what the disk or DuckDB raised at `path`."""
     if isinstance(error, OSError):
         full = error.errno in _FULL or error.errno == errno.EFBIG
@@ -47,7 +49,7 @@ def translate(path: Path, error: BaseException) -> CheckpointError:
     return _of_the_catalog(path, error, text)
 
 
-def _of_the_catalog(path: Path, error: BaseException, text: str) -> CheckpointError:
+def _of_the_catalog(path: StoredPath, error: BaseException, text: str) -> CheckpointError:
     if "Connection already closed" in text:
         return CheckpointError(path, "the catalog was closed after an earlier error", hint=_LOOK_ABOVE)
     if any(words in text for words in ("Could not set lock on file", "Unique file handle", "different configuration")):

@@ -1,4 +1,4 @@
-"""Where everything lies in a checkpoint folder. Names only: nothing here opens a file."""
+"""Where everything of a checkpoint lies. Names only: nothing here opens a file."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from engine.objects import ObjectPath
+    from engine.stored import StoredPath
+
 _PART = re.compile(r"part-(\d{12,})\.parquet")
 _QUARANTINE = re.compile(r"batch-(\d{12,})-([0-9a-f]+)-(\d+)\.parquet")
 _TEMPORARY_PART = re.compile(r"\.part-(\d{12,})-([0-9a-f]+)\.tmp")
@@ -17,7 +20,7 @@ _TEMPORARY_PART = re.compile(r"\.part-(\d{12,})-([0-9a-f]+)\.tmp")
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The paths of one checkpoint.
+    """The paths of one checkpoint; parts and quarantine are in its folder, or under `remote` in object storage.
 
     >>> from pathlib import Path
     >>> layout = Layout(Path("checkpoints"))
@@ -28,6 +31,7 @@ class Layout:
     """
 
     folder: Path
+    remote: ObjectPath | None = None
 
     @property
     def catalog(self) -> Path:
@@ -55,16 +59,21 @@ class Layout:
         return self.folder / "checkpoint.lock"
 
     @property
-    def results(self) -> Path:
-        """The folder of the parts."""
-        return self.folder / "results"
+    def location(self) -> Path:
+        """The file that says where parts and quarantine are, when they aren't in this folder."""
+        return self.folder / "checkpoint.location.json"
 
     @property
-    def quarantine(self) -> Path:
-        """The folder of the rows that no step could process; it is made when there are any."""
-        return self.folder / "quarantine"
+    def results(self) -> StoredPath:
+        """The folder of the parts."""
+        return (self.remote or self.folder) / "results"
 
-    def quarantine_file(self, batch_id: int, token: str, number: int) -> Path:
+    @property
+    def quarantine(self) -> StoredPath:
+        """The folder of the rows that no step could process; it is made when there are any."""
+        return (self.remote or self.folder) / "quarantine"
+
+    def quarantine_file(self, batch_id: int, token: str, number: int) -> StoredPath:
         """One file of such rows. It has this name from the start: the catalog tells whether it counts, by its token."""
         return self.quarantine / f"batch-{batch_id:012d}-{token}-{number}.parquet"
 
@@ -74,11 +83,11 @@ class Layout:
         match = _QUARANTINE.fullmatch(name)
         return (int(match[1]), match[2]) if match else None
 
-    def part(self, batch_id: int) -> Path:
+    def part(self, batch_id: int) -> StoredPath:
         """The committed results of a batch."""
         return self.results / f"part-{batch_id:012d}.parquet"
 
-    def temporary_part(self, batch_id: int, token: str) -> Path:
+    def temporary_part(self, batch_id: int, token: str) -> StoredPath:
         """The same before the commit; `token` is unique per attempt. Its name never matches `*.parquet`."""
         return self.results / f".part-{batch_id:012d}-{token}.tmp"
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
+from engine import stored
 from engine.checkpoint import guard, parts, quarantine, recovery
 from engine.checkpoint.failures import REPAIR_HINT
 from engine.checkpoint.layout import new_token
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from engine.checkpoint.layout import Layout
     from engine.checkpoint.ledger import Ledger
     from engine.checkpoint.manifest import Manifest
+    from engine.stored import StoredPath
 
 
 def mend_files(layout: Layout) -> list[str]:
@@ -59,7 +61,7 @@ def plan(layout: Layout, catalog: Catalog, head: Head, key: str) -> recovery.Pla
         next_row=head.next_row,
         generation=head.generation,
         committed=catalog.batch,
-        published=lambda batch_id: layout.part(batch_id).exists(),
+        published=lambda batch_id: stored.exists(layout.part(batch_id)),
         read_part=lambda batch_id: parts.read_own(layout, batch_id, key),
     )
 
@@ -87,10 +89,8 @@ def _mend_parts(ledger: Ledger) -> list[str]:
     notices = _take_back_replays(ledger, to_do)
     _check_last_part(ledger, to_do)
     notices += [_set_aside(layout.part(batch_id)) for batch_id in to_do.set_aside]
-    for batch_id, token in to_do.delete_temporary:
-        layout.temporary_part(batch_id, token).unlink()
-    for batch_id in to_do.delete_parts:
-        layout.part(batch_id).unlink()
+    stored.delete(layout.temporary_part(batch_id, token) for batch_id, token in to_do.delete_temporary)
+    stored.delete(layout.part(batch_id) for batch_id in to_do.delete_parts)
     parts.publish(layout, to_do.publish)
     if to_do.take_back:
         ledger.append(to_do.take_back, pipeline=_pipeline_of(layout.part(to_do.take_back[-1].batch_id)))
@@ -138,8 +138,8 @@ def _check_last_part(ledger: Ledger, to_do: recovery.Plan) -> None:
     last = ledger.last_manifest()
     if last is None or last in to_do.publish:
         return
-    own = parts.read_own(ledger.layout, last.batch_id, ledger.key)
-    if own is not None and own.token != last.token:
+    token = parts.own_token(ledger.layout, last.batch_id, ledger.key)
+    if token not in {None, last.token}:
         raise CheckpointCorrupt(
             ledger.layout.catalog,
             f"the catalog has lost its latest entries: {ledger.layout.part(last.batch_id).name} is of another "
@@ -148,14 +148,14 @@ def _check_last_part(ledger: Ledger, to_do: recovery.Plan) -> None:
         )
 
 
-def _set_aside(part: Path) -> str:
+def _set_aside(part: StoredPath) -> str:
     aside = part.with_name(part.name + ".set-aside")
-    if aside.exists():
+    if stored.exists(aside):
         aside = aside.with_name(f"{aside.name}-{new_token()}")
-    part.replace(aside)
+    stored.move([(part, aside)])
     return f"{part.name} is beyond the frontier and no part of this: renamed to {aside.name}"
 
 
-def _pipeline_of(part: Path) -> str | None:
+def _pipeline_of(part: StoredPath) -> str | None:
     """Return the description of the pipeline that made this part."""
-    return parts.read_metadata(part)[1].get("pipeline")
+    return parts.read_footer(part)[1].get("pipeline")

@@ -7,14 +7,13 @@ it counts.
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from engine import durable
-from engine.checkpoint import parts
+from engine import stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -47,15 +46,13 @@ def write(
     """
     if not files:
         return ()
-    durable.make_private_folder(layout.quarantine)
+    stored.make_folder(layout.quarantine)
     written = []
     for number, (about, frame) in enumerate(files):
         path = layout.quarantine_file(batch_id, token, number)
-        with durable.new_file(path) as file:
-            frame.write_parquet(file, compression="zstd", compression_level=1)
-        size = path.stat().st_size
-        written.append(replace(about, bytes_written=size, checksum=parts.checksum(path)))
-    durable.fsync_path(layout.quarantine)
+        size, checksum = stored.write(path, partial(frame.write_parquet, compression="zstd", compression_level=1))
+        written.append(replace(about, bytes_written=size, checksum=checksum))
+    stored.sync(layout.quarantine)
     return tuple(written)
 
 
@@ -70,42 +67,41 @@ def read(layout: Layout, manifest: Manifest) -> Iterator[tuple[QuarantineFile, p
         fault = fault_of(layout, manifest, number)
         if fault:
             raise ValueError(fault)
-        yield about, pl.read_parquet(path, glob=False)
+        with stored.local(path) as file:
+            yield about, pl.read_parquet(file, glob=False)
 
 
 def fault_of(layout: Layout, manifest: Manifest, number: int) -> str:
     """Return what is wrong with one file of a batch, empty when nothing is."""
     path = layout.quarantine_file(manifest.batch_id, manifest.token, number)
     about = manifest.quarantine[number]
-    if not path.exists():
+    try:
+        size = stored.size(path)
+    except FileNotFoundError:
         return f"{path.name} is missing"
-    size = path.stat().st_size
     if size != about.bytes_written:
         return f"{path.name} has {size:,} bytes instead of {about.bytes_written:,}"
-    if parts.checksum(path) != about.checksum:
+    if stored.checksum(path) != about.checksum:
         return f"{path.name} has been altered: its CRC-32 isn't {about.checksum}"
     return ""
 
 
 def leftovers(layout: Layout, catalog: Catalog, besides: Iterable[tuple[int, str]] = ()) -> list[str]:
     """Return the names of files in the quarantine that no committed batch names, nor an attempt of `besides`."""
-    if not layout.quarantine.is_dir():
+    found = {name: layout.parse_quarantine_file(name) for name in stored.names_in(layout.quarantine)}
+    if not found:
         return []
     counted = {*catalog.quarantined(), *besides}
-    with os.scandir(layout.quarantine) as entries:
-        found = {entry.name: layout.parse_quarantine_file(entry.name) for entry in entries}
     return sorted(name for name, owner in found.items() if owner is not None and owner not in counted)
 
 
-def drop(layout: Layout, batch_id: int, token: str) -> None:
-    """Delete the files of one attempt, which is committed no more."""
-    number = 0
-    while (path := layout.quarantine_file(batch_id, token, number)).exists():
-        path.unlink()
-        number += 1
+def drop(layout: Layout, manifest: Manifest) -> None:
+    """Delete the files of a batch that is committed otherwise now."""
+    stored.delete(
+        layout.quarantine_file(manifest.batch_id, manifest.token, number) for number in range(len(manifest.quarantine))
+    )
 
 
 def sweep(layout: Layout, catalog: Catalog) -> None:
     """Delete the files that no committed batch names: of attempts that died, and of batches rewound or replayed."""
-    for name in leftovers(layout, catalog):
-        (layout.quarantine / name).unlink(missing_ok=True)
+    stored.delete(layout.quarantine / name for name in leftovers(layout, catalog))

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from engine import durable
+from engine import durable, stored
 from engine.checkpoint import guard
 from engine.checkpoint.catalog import SOFTWARE, Catalog
 from engine.checkpoint.failures import translate
@@ -104,7 +104,7 @@ def _rebuild(layout: Layout, batches: int) -> list[str]:
             f"there is no part in {layout.results} to make the catalog from",
             hint="Nothing was touched. Bring back the parts or a copy of the catalog, or start in another folder.",
         )
-    durable.make_private_folder(layout.results)
+    stored.make_folder(layout.results)
     # The name is one that every opening sweeps away, should this be killed.
     workshop = Layout(layout.folder / f".checkpoint-{new_token()}.tmp")
     workshop.folder.mkdir(durable.PRIVATE_FOLDER)

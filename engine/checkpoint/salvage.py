@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from engine import stored
 from engine.checkpoint import parts
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from engine.checkpoint.layout import Layout
     from engine.checkpoint.manifest import Manifest
+    from engine.stored import StoredPath
 
 _KEY_CHARACTERS = 32
 
@@ -37,7 +37,7 @@ def salvage(layout: Layout, batch_id: int, previous: Salvaged | None) -> Salvage
         ValueError: there is no such part, it can't be read, or it doesn't follow; the message says which.
     """
     path = layout.part(batch_id)
-    if not path.exists():
+    if not stored.exists(path):
         raise ValueError(f"{path.name} is missing")
     manifest, checkpoint = parts.read_metadata(path)
     key, pipeline = checkpoint.get("key", ""), checkpoint.get("pipeline", "")
@@ -54,14 +54,14 @@ def salvage(layout: Layout, batch_id: int, previous: Salvaged | None) -> Salvage
     return Salvaged(manifest, key, pipeline)
 
 
-def read_whole(path: Path, manifest: Manifest) -> pl.Schema:
+def read_whole(path: StoredPath, manifest: Manifest) -> pl.Schema:
     """Decode every value of a part and return its columns and dtypes.
 
     Raises:
         ValueError: it can't be decoded, or hasn't the rows that `manifest` says.
     """
     try:
-        frame = pl.read_parquet(path, glob=False)
+        frame = parts.read(path)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         raise ValueError(f"{path.name} can't be read: {error}") from error
     if frame.height != manifest.rows_out:

@@ -7,15 +7,14 @@ this process alone holds the lock. All methods belong to one thread.
 
 from __future__ import annotations
 
-import uuid
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 import polars as pl
 
-from engine import durable
-from engine.checkpoint import guard, mending, mirror, opening, parts, quarantine, recovery
+from engine import durable, stored
+from engine.checkpoint import guard, location, mending, mirror, opening, parts, quarantine, recovery
 from engine.checkpoint.catalog import SOFTWARE
 from engine.checkpoint.failures import REPAIR_HINT, translated
 from engine.checkpoint.history import History
@@ -28,9 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from engine.checkpoint.catalog import Catalog
     from engine.checkpoint.head import Head
     from engine.checkpoint.manifest import Manifest
     from engine.frontier import Frontier
+    from engine.objects import ObjectPath
 
 
 class CheckpointStore:
@@ -40,12 +41,15 @@ class CheckpointStore:
     opening; the user should see them.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, remote: ObjectPath | None = None) -> None:
         """Open the checkpoint in `folder`, making it when there is none, and finish what a crash left.
+
+        `remote` is where its results are in object storage, None when that is known or they are in the folder.
 
         Raises:
             CheckpointLocked, CheckpointForeign, CheckpointNewer, CheckpointCorrupt,
-            CheckpointNotWritable, DiskFull: see errors.py. What is there is left as it is.
+            CheckpointNotWritable, DiskFull, StorageUnavailable: see errors.py. What is there is left as it is.
+            UsageError: its results are elsewhere.
         """
         self.folder = folder
         self.layout = Layout(folder.absolute())  # DuckDB takes a relative "md:x" for something else than a folder
@@ -54,11 +58,12 @@ class CheckpointStore:
         opening.check_name(self.layout.folder)
         with translated(self.layout.catalog):
             durable.make_private_folder(self.layout.folder)
-            durable.make_private_folder(self.layout.results)
             self._lock = CheckpointLock(self.layout.lock)
         try:
             with translated(self.layout.catalog):
-                self._open()
+                self.layout, key = location.settle(self.layout, remote)
+                stored.make_folder(self.layout.results)
+                self._open(key)
         except BaseException:
             self._lock.release()
             raise
@@ -79,18 +84,19 @@ class CheckpointStore:
         finally:
             self._lock.release()
 
-    def _open(self) -> None:
+    def _open(self, new_key: str) -> None:
         layout = self.layout
         self.notices += mending.mend_files(layout)
         if not layout.catalog.exists():
-            if layout.wal.exists() or any(layout.results.glob("part-*.parquet")):
+            if layout.wal.exists() or parts.any_published(layout):
                 raise CheckpointCorrupt(
                     layout.catalog, f"the catalog {layout.catalog} is missing, but results are there", hint=REPAIR_HINT
                 )
-            guard.create(layout, key=uuid.uuid4().hex, software=SOFTWARE)
+            guard.create(layout, key=new_key, software=SOFTWARE)
         opening.inspect(layout.catalog)
         self._ledger = Ledger(layout)
         try:
+            location.claim(layout, self._ledger.key)
             self.notices += mending.mend(self._ledger)
             self.history = History(self._ledger)
         except BaseException:
@@ -141,7 +147,7 @@ class CheckpointStore:
         if not self.next_batch_id:
             return None
         try:
-            return pl.scan_parquet(self.layout.part(0), glob=False).collect_schema()
+            return parts.read_schema(self.layout.part(0))
         except (pl.exceptions.PolarsError, OSError) as error:
             raise CheckpointCorrupt(self.layout.part(0), f"the first part can't be read: {error}") from error
 
@@ -183,7 +189,7 @@ class CheckpointStore:
         """
         with translated(self.layout.catalog):
             # The parts' contents are on disk; their directory entries are only now.
-            durable.fsync_path(self.layout.results)
+            stored.sync(self.layout.results)
             self._ledger.append(manifests, replaces_last=replaces_last)
             self._ledger.secure_log()
             parts.publish(self.layout, manifests)
@@ -191,22 +197,22 @@ class CheckpointStore:
             if guard.needs_compacting(self.layout):
                 self._ledger.compact()
 
-    def replace(self, manifest: Manifest, *, token: str) -> None:
-        """Put another result of a committed batch, the one with this token, in its place: results and quarantine.
+    def replace(self, before: Manifest, manifest: Manifest) -> None:
+        """Put another result of a committed batch in its place: results and quarantine. `before` is its manifest.
 
         The new part is durable under its temporary name, and so are the new files of the quarantine. The frontier
         stays.
 
         Raises:
-            CheckpointCorrupt: the batch isn't committed with this token; nothing is changed.
+            CheckpointCorrupt: the batch isn't committed as `before`; nothing is changed.
             DiskFull, CheckpointNotWritable: nothing is changed, and the store is still usable.
         """
         with translated(self.layout.catalog):
-            durable.fsync_path(self.layout.results)
-            self._ledger.replace(manifest, token=token)
+            stored.sync(self.layout.results)
+            self._ledger.replace(manifest, token=before.token)
             self._ledger.secure_log()
             parts.publish(self.layout, [manifest])
-            quarantine.drop(self.layout, manifest.batch_id, token)
+            quarantine.drop(self.layout, before)
             if guard.needs_compacting(self.layout):
                 self._ledger.compact()
 
@@ -223,10 +229,8 @@ class CheckpointStore:
         """
         with suppress(CheckpointError), self._ledger.reading() as catalog:
             self._ledger.look_again()
-            for batch_id, token in recovery.survey(parts.names(self.layout), self.next_batch_id).temporary:
-                manifest = catalog.batch(batch_id)
-                if manifest is None or manifest.token != token:
-                    self.layout.temporary_part(batch_id, token).unlink(missing_ok=True)
+            found = recovery.survey(parts.names(self.layout), self.next_batch_id).temporary
+            stored.delete(self.layout.temporary_part(*one) for one in found if not _is_committed(catalog, *one))
             quarantine.sweep(self.layout, catalog)
 
     # --- back ---------------------------------------------------------------------------------------
@@ -252,8 +256,12 @@ class CheckpointStore:
             self._ledger.rewind(next_batch_id=batch_id + 1, next_row=next_row)
             self._ledger.secure_log()
             # Committed: a crash from here on leaves parts of an older generation, which opening deletes.
-            for gone in range(batch_id + 1, batch_id + 1 + dropped):
-                self.layout.part(gone).unlink(missing_ok=True)
+            stored.delete(self.layout.part(gone) for gone in range(batch_id + 1, batch_id + 1 + dropped))
             quarantine.sweep(self.layout, catalog)
-            durable.fsync_path(self.layout.results)
+            stored.sync(self.layout.results)
         return dropped
+
+
+def _is_committed(catalog: Catalog, batch_id: int, token: str) -> bool:
+    manifest = catalog.batch(batch_id)
+    return manifest is not None and manifest.token == token

@@ -16,7 +16,7 @@ import duckdb
 from engine.checkpoint import guard, mending, opening, parts, quarantine, recovery
 from engine.checkpoint.catalog import Catalog
 from engine.checkpoint.failures import translate
-from engine.checkpoint.layout import Layout
+from engine.checkpoint.location import located
 from engine.checkpoint.lock import CheckpointLock
 from engine.checkpoint.loss import PAGE, Loss
 from engine.checkpoint.part_record import PartsAgainstRecord
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from engine.checkpoint.head import Head
+    from engine.checkpoint.layout import Layout
     from engine.checkpoint.manifest import Manifest
 
 
@@ -79,7 +80,7 @@ def held(folder: Path) -> Iterator[Layout]:
         CheckpointLocked: someone is at work on it.
         CheckpointNotWritable, DiskFull: also for what the disk says inside the block.
     """
-    layout = Layout(folder)
+    layout = located(folder)
     try:
         lock = CheckpointLock(layout.lock)
         try:

@@ -36,7 +36,7 @@ class Place:
     @property
     def folder(self) -> Path:
         """The checkpoint's folder."""
-        return self.checkpoint.layout.folder
+        return self.checkpoint.folder
 
     @property
     def steps(self) -> tuple[str, ...] | None:

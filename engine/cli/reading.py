@@ -84,6 +84,8 @@ def _status(where: Place, standing: "Standing") -> Iterator[str]:
         yield f"quarantine    {counted(standing.rows_quarantined, 'row')}; see {_quarantine_command(where)}"
     number, byte_count = where.checkpoint.parts_size()
     yield f"results       {counted(number, 'part')}, {size(byte_count)}{_result_rows(where, standing)}"
+    if remote := where.checkpoint.layout.remote:
+        yield f"              in {remote}"
     for run in standing.runs:
         took = duration((run.ended_at - run.started_at).total_seconds()) if run.ended_at else "an unknown time"
         yield f"last run      {run.run_id}: {run.outcome}, began {moment(run.started_at)}, took {took}"

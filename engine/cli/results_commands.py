@@ -90,7 +90,7 @@ def export(
     where = place(target, checkpoint_dir)
     with _readable(where):
         parts = where.checkpoint.committed_parts()
-        results.export(parts, file, table=table, overwrite=overwrite)
+        results.export(parts, file, folder=where.checkpoint.folder, table=table, overwrite=overwrite)
     say(f"the results of {counted(len(parts), 'batch', 'batches')} are in {safe(str(file))}")
 
 

@@ -111,10 +111,10 @@ def work_on(
         return _failed(error, batch_id, tuple(shop.events) if shop else ())
     if done is None:
         return Outcome(events=tuple(shop.events))
-    import polars as pl
+    from engine.checkpoint import parts
 
     part = shop.recipe.target.layout.temporary_part(done.batch_id, done.token)
-    schema = pinned or pl.scan_parquet(part, glob=False).collect_schema()
+    schema = pinned or parts.read_schema(part)
     return Outcome(done, schema, events=tuple(shop.events))
 
 

@@ -23,6 +23,7 @@ from engine.errors import (
     PipelineChanged,
     PipelineError,
     QuarantineFull,
+    ResultsTaken,
     RowsNotContiguous,
     RowsUnaccounted,
     SchemaDrift,
@@ -32,10 +33,12 @@ from engine.errors import (
     StepFailed,
     StepResultInvalid,
     StepSetupFailed,
+    StorageUnavailable,
     UsageError,
     WorkerFailed,
     describe,
 )
+from engine.objects import ObjectPath
 
 PATH = Path("/data/checkpoints/checkpoint.duckdb")
 
@@ -54,6 +57,8 @@ EACH = [
     CheckpointNewer(PATH, 2, 1),
     CheckpointCorrupt(PATH, "the catalog is cut short", hint="Repair it."),
     CheckpointNotWritable(PATH, PermissionError(13, "Permission denied")),
+    ResultsTaken(ObjectPath("s3://bucket/flights")),
+    StorageUnavailable(ObjectPath("s3://bucket/flights/results/a"), "there is no such bucket"),
     DiskFull(PATH, OSError(28, "No space left on device")),
     FrontierUnreadable(PATH, ValueError("no JSON")),
     QuarantineFull("speed", 3, "11 rows, where 10 may be in quarantine", "ValueError: 703 mph"),

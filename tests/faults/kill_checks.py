@@ -9,12 +9,18 @@ import json
 import shutil
 import tempfile
 import zlib
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 import polars as pl
 from kill_target import BATCH_SIZE, source
+from obstore.store import from_url
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @dataclass(frozen=True)
@@ -25,26 +31,47 @@ class Found:
     published: int
 
 
+@contextmanager
+def at_hand(folder: Path) -> Iterator[Path]:
+    """Give the folder itself, or a copy with the results in it when these are in object storage."""
+    location = folder / "checkpoint.location.json"
+    if not location.exists():
+        yield folder
+        return
+    url = json.loads(location.read_text())["results_url"]
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = Path(scratch) / "copy"
+        shutil.copytree(folder, copy)
+        (copy / "results").mkdir()
+        bucket = from_url(f"{url}/results")
+        for page in bucket.list():
+            for found in page:
+                (copy / "results" / found["path"]).write_bytes(bucket.get(found["path"]).bytes())
+        yield copy
+
+
 def check(folder: Path, expected: pl.DataFrame, *, rewinding: bool = False) -> Found:
     """Return what is there; raises AssertionError where a promise is broken.
 
     `rewinding` says that a rewind may have been under way: parts behind its frontier may be left then.
     """
     committed = _committed(folder)
-    by_name: dict[str, tuple[int, int, str]] = {}
+    names: set[str] = set()
     for batch_id, rows_out, token, checksum in committed:
         final = folder / "results" / f"part-{batch_id:012d}.parquet"
         temporary = folder / "results" / f".part-{batch_id:012d}-{token}.tmp"
         part = temporary if temporary.exists() else final
         assert part.exists(), f"batch {batch_id} is committed and has no part: the frontier is ahead of the parts"
         assert f"{zlib.crc32(part.read_bytes()):08x}" == checksum, f"the part of batch {batch_id} is not what was meant"
-        by_name[part.name] = (batch_id, rows_out, token)
+        names.add(part.name)
+        if part is temporary and final.exists() and final.read_bytes() == part.read_bytes():
+            names.add(final.name)  # object storage can't rename: it was copied, and the first isn't deleted yet
         rows = pl.read_parquet(part)
         assert rows.height == rows_out
         assert rows.equals(rows_of(expected, batch_id)), f"batch {batch_id} has other rows than it should"
     published = sorted((folder / "results").glob("*.parquet")) if (folder / "results").exists() else []
     for part in published:
-        assert rewinding or part.name in by_name, f"{part.name} is not committed and yet among the results"
+        assert rewinding or part.name in names, f"{part.name} is not committed and yet among the results"
     mirror = folder / "frontier.json"
     if mirror.exists():
         last = json.loads(mirror.read_text())["last_completed_batch_id"]

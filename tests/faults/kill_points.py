@@ -17,8 +17,20 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engine import durable, quarantine_view, results
-from engine.checkpoint import catalog, guard, history, ledger, lock, mirror, parts, quarantine, recovery, store
+from engine import durable, objects, quarantine_view, results, stored
+from engine.checkpoint import (
+    catalog,
+    guard,
+    history,
+    ledger,
+    location,
+    lock,
+    mirror,
+    parts,
+    quarantine,
+    recovery,
+    store,
+)
 from engine.delivery import Deliveries
 from engine.sinks import DuckDBSink, SqlSink, rows
 
@@ -237,7 +249,7 @@ _results = _named("results")
 RUN = {
     "part half written": _part_half_written,
     "part written, not fsynced": _part_written_not_fsynced,
-    "part fsynced": before(parts, "checksum"),
+    "part fsynced": before(stored, "checksum"),
     "before the commit": before(_Ledger, "append"),
     "in the transaction, frontier moved": after(_Catalog, "advance"),
     "in the transaction, batches added": after(_Catalog, "append_batches"),
@@ -396,6 +408,30 @@ EXPORT_QUARANTINE = {
 }
 """Reached by an export of the quarantine into a file called `out`."""
 
+OBJECTS = {
+    "before a part is put into the storage": before(objects, "put", _named(".part-")),
+    "part in the storage, not committed": after(objects, "put", _named(".part-")),
+    "committed, before the copies": before(objects, "move"),
+    "half of the copies made": _half_the_renames,
+    "copies made, the firsts not deleted": within(objects, "move", before(objects, "delete")),
+    "firsts deleted": after(objects, "move"),
+}
+"""Reached by every commit of a run whose results are in object storage, or by every part."""
+
+OBJECTS_BEGINNING = {
+    "place chosen, not written down": within(location, "settle", before(durable, "replace_text")),
+    "place written down": after(location, "settle"),
+    "catalog made, place not claimed": before(location, "claim"),
+    "place claimed": after(location, "claim"),
+}
+"""Reached once, by the first run of such a pipeline."""
+
+OBJECTS_REWINDING = {
+    "rewind committed, before objects are deleted": before(objects, "delete"),
+    "objects deleted": within(_Store, "rewind", after(objects, "delete")),
+}
+"""Reached by `rewind`, by `reset`, and by a fresh run over old results."""
+
 POINTS: dict[str, Callable[[Bomb], None]] = (
     RUN
     | DELIVERY
@@ -412,5 +448,8 @@ POINTS: dict[str, Callable[[Bomb], None]] = (
     | EXPORT
     | EXPORT_TABLE
     | EXPORT_QUARANTINE
+    | OBJECTS
+    | OBJECTS_BEGINNING
+    | OBJECTS_REWINDING
     | {"nowhere": lambda bomb: None}
 )

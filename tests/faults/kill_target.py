@@ -76,6 +76,7 @@ def pipeline(checkpoint_dir: str | os.PathLike[str] = "checkpoints") -> BatchPip
         batch_fetcher=SlowFetcher(source()),
         batch_size=BATCH_SIZE,
         checkpoint_dir=os.fspath(checkpoint_dir),
+        results_url=os.environ.get("KILL_TARGET_RESULTS_URL") or None,
         workers=3,
         sinks=sinks(os.environ.get("KILL_TARGET_SINK", "")),
     )

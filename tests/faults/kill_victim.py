@@ -28,16 +28,28 @@ KILLS: Counter[str] = Counter()
 class Victim:
     """A checkpoint folder on which commands are run and killed. After each kill the promises are checked."""
 
-    def __init__(self, folder: Path, expected: pl.DataFrame, *, fetch_seconds: float = 0.0, sink: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        expected: pl.DataFrame,
+        *,
+        fetch_seconds: float = 0.0,
+        sink: str = "",
+        results_url: str = "",
+    ) -> None:
         self.folder = folder
         self._expected = expected
-        self._environment = os.environ | {"KILL_TARGET_FETCH_SECONDS": str(fetch_seconds), "KILL_TARGET_SINK": sink}
+        self._environment = os.environ | {
+            "KILL_TARGET_FETCH_SECONDS": str(fetch_seconds),
+            "KILL_TARGET_SINK": sink,
+            "KILL_TARGET_RESULTS_URL": results_url,
+        }
         self._rewinding = False
 
     def kill_at(self, point: str, *command: str, call: int = 1) -> Found:
         """Run the command, which must die at the n-th time that it reaches the point; return what it leaves."""
         child = self._start(point, call, command)
-        _, talk = child.communicate(timeout=_PATIENCE_SECONDS)
+        talk, _ = child.communicate(timeout=_PATIENCE_SECONDS)
         assert child.returncode == -signal.SIGKILL, f"'{point}' was not reached {call} times\n{talk}"
         return self._killed(point)
 
@@ -48,7 +60,7 @@ class Victim:
         child.stdout.readline()
         time.sleep(seconds)
         child.kill()
-        _, talk = child.communicate(timeout=_PATIENCE_SECONDS)
+        talk, _ = child.communicate(timeout=_PATIENCE_SECONDS)
         if child.returncode != -signal.SIGKILL:
             assert child.returncode == 0, talk
             return None
@@ -60,7 +72,7 @@ class Victim:
         assert child.stdout is not None
         child.stdout.readline()
         began = time.perf_counter()
-        _, talk = child.communicate(timeout=_PATIENCE_SECONDS)
+        talk, _ = child.communicate(timeout=_PATIENCE_SECONDS)
         assert child.returncode == 0, talk
         self._rewinding = False
         return time.perf_counter() - began
@@ -68,15 +80,17 @@ class Victim:
     def finish(self) -> None:
         """Resume to the end; the results must be those of a run that was never interrupted."""
         self.run(*RUN)
-        found = kill_checks.check(self.folder, self._expected)
-        assert found == kill_checks.Found(kill_target.BATCHES, kill_target.BATCHES)
-        parts = sorted((self.folder / "results").iterdir())
-        assert len(parts) == kill_target.BATCHES, f"something is left behind: {parts}"
-        assert pl.concat(pl.read_parquet(part) for part in parts).equals(self._expected)
+        with kill_checks.at_hand(self.folder) as folder:
+            found = kill_checks.check(folder, self._expected)
+            assert found == kill_checks.Found(kill_target.BATCHES, kill_target.BATCHES)
+            parts = sorted((folder / "results").iterdir())
+            assert len(parts) == kill_target.BATCHES, f"something is left behind: {parts}"
+            assert pl.concat(pl.read_parquet(part) for part in parts).equals(self._expected)
 
     def _killed(self, point: str) -> Found:
         KILLS[point] += 1
-        return kill_checks.check(self.folder, self._expected, rewinding=self._rewinding)
+        with kill_checks.at_hand(self.folder) as folder:
+            return kill_checks.check(folder, self._expected, rewinding=self._rewinding)
 
     def _start(self, point: str, call: int, command: tuple[str, ...]) -> subprocess.Popen[str]:
         self._rewinding |= command != RUN

@@ -160,7 +160,7 @@ def test_without_a_catalog_a_missing_file_ends_what_can_be_used(folder, file):
 def test_a_batch_put_in_the_place_of_another_takes_its_files_with_it(folder, file, written):
     with CheckpointStore(folder) as store:
         before = store.batches(1, 1)[0]
-        store.replace(written(store, 1, token=new_token()), token=before.token)
+        store.replace(before, written(store, 1, token=new_token()))
         assert store.rows_quarantined() == 0
     assert not file.exists()
 
@@ -168,5 +168,5 @@ def test_a_batch_put_in_the_place_of_another_takes_its_files_with_it(folder, fil
 def test_the_files_of_one_attempt_are_dropped_together(folder, written):
     with CheckpointStore(folder) as store:
         manifest = put(store, written, 3, files=3)
-        quarantine.drop(store.layout, 3, manifest.token)
+        quarantine.drop(store.layout, manifest)
         assert len(list(store.layout.quarantine.iterdir())) == 1

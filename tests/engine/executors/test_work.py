@@ -7,6 +7,7 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
+from engine import stored
 from engine.checkpoint import parts
 from engine.checkpoint.layout import Layout
 from engine.checkpoint.parts import PartFormat
@@ -226,7 +227,7 @@ def test_rows_taken_out_are_durable_before_the_part_and_named_in_the_manifest(wo
     (about,) = manifest.quarantine
     assert (about.rows, about.step, about.error, about.from_step) == (2, "a", "ValueError: 3 is bad", "a")
     file = layout.quarantine_file(0, manifest.token, 0)
-    assert (file.stat().st_size, parts.checksum(file)) == (about.bytes_written, about.checksum)
+    assert (file.stat().st_size, stored.checksum(file)) == (about.bytes_written, about.checksum)
     assert log.of(RowsQuarantined) == [RowsQuarantined(0, "a", 2, "ValueError: 3 is bad")]
     temporary = layout.temporary_part(0, manifest.token)
     assert parts.read_metadata(temporary)[0].quarantine == manifest.quarantine

@@ -1,0 +1,220 @@
+"""Files in object storage, such as S3: written whole, read, copied, deleted and listed by URL.
+
+Owns the few requests that a checkpoint needs of it, and what their errors mean. Credentials, region and endpoint come
+from the environment (`AWS_…`), where Polars looks for them as well; nothing of them is kept anywhere. Every function
+raises `StorageUnavailable` when the storage can't be reached or refuses what is asked of it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import StorageUnavailable, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    import duckdb
+    from obstore.store import ObjectStore
+
+_URL = re.compile(r"s3://[a-z0-9][a-z0-9.-]+(/[A-Za-z0-9_=][A-Za-z0-9._=-]*)*")
+_AT_ONCE = 16
+"""Copies under way at the same time: the storage does each by itself, what costs time is to ask for it."""
+RETRIES, RETRY_SECONDS = 10, 180
+"""How often and how long a request is tried again that fails for the network's or the storage's sake."""
+_TAIL_BYTES = 1 << 16
+_LENGTH_BYTES = 8
+
+
+class ObjectPath(str):
+    """The URL of an object, or of what a folder would be.
+
+    A string, so that Polars and DuckDB take it as it is; with the names of `pathlib` for what both have.
+
+    >>> part = ObjectPath("s3://bucket/flights") / "results" / "part-0.parquet"
+    >>> part, part.name, part.parent.name
+    ('s3://bucket/flights/results/part-0.parquet', 'part-0.parquet', 'results')
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def parsed(cls, url: str) -> ObjectPath:
+        """Return the path. Raises ValueError for what is no URL of an object: the message says what one looks like."""
+        trimmed = url.rstrip("/")
+        if not _URL.fullmatch(trimmed):
+            raise ValueError("it must look like s3://bucket/folder, with letters, digits and - _ . = in the names")
+        return cls(trimmed)
+
+    def __truediv__(self, name: str) -> ObjectPath:
+        return ObjectPath(f"{self}/{name}")
+
+    @property
+    def name(self) -> str:
+        """What comes after the last slash."""
+        return self.rpartition("/")[2]
+
+    @property
+    def parent(self) -> ObjectPath:
+        """What comes before it."""
+        return ObjectPath(self.rpartition("/")[0])
+
+    def with_name(self, name: str) -> ObjectPath:
+        """Return the path beside this one."""
+        return self.parent / name
+
+    @property
+    def bucket(self) -> str:
+        """The URL's beginning, up to the bucket."""
+        return "/".join(self.split("/", 3)[:3])
+
+    @property
+    def key(self) -> str:
+        """What the object is called in its bucket."""
+        return self[len(self.bucket) + 1 :]
+
+
+@contextmanager
+def _asking(path: ObjectPath) -> Iterator[ObjectStore]:
+    """Give the store of a path; in place of what it raises come StorageUnavailable and FileNotFoundError."""
+    store = _store(path.bucket, os.environ.get("AWS_ENDPOINT_URL"), RETRIES)
+    from obstore.exceptions import BaseError
+
+    try:
+        yield store
+    except FileNotFoundError as error:
+        if "NoSuchBucket" in str(error):
+            raise StorageUnavailable(path, "there is no such bucket") from error
+        raise FileNotFoundError(errno.ENOENT, "No such object", path) from error
+    except BaseError as error:
+        raise StorageUnavailable(path, _in_short(error)) from error
+
+
+def _in_short(error: Exception) -> str:
+    """Return the first sentence of an error: what follows are the request and its answer, word by word."""
+    text = str(error)
+    if found := re.search(r"<Code>(\w+)</Code>.*?<Message>(.*?)</Message>", text, re.DOTALL):
+        return "there is no such bucket" if found[1] == "NoSuchBucket" else f"{found[2]} ({found[1]})"
+    return text.partition("\n\n")[0].replace("\n", " ")
+
+
+@lru_cache(maxsize=8)
+def _store(bucket: str, _endpoint: str | None, retries: int) -> ObjectStore:
+    try:
+        from obstore.store import from_url
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            "results in object storage need a library that is not installed", hint="pip install 'batchpipe-tui[s3]'"
+        ) from error
+    return from_url(bucket, retry_config={"max_retries": retries, "retry_timeout": timedelta(seconds=RETRY_SECONDS)})
+
+
+def exists(path: ObjectPath) -> bool:
+    """Say whether there is such an object."""
+    try:
+        size(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def size(path: ObjectPath) -> int:
+    """Return how many bytes it has. Raises FileNotFoundError."""
+    with _asking(path) as store:
+        return int(store.head(path.key)["size"])
+
+
+def put(path: ObjectPath, content: bytes | memoryview, *, new: bool = False) -> bool:
+    """Write an object, whole or not at all; with `new`, return False and leave it as it is if there is one."""
+    with _asking(path) as store:
+        from obstore.exceptions import AlreadyExistsError
+
+        try:
+            store.put(path.key, content, mode="create" if new else "overwrite")
+        except AlreadyExistsError:
+            return False
+    return True
+
+
+def get(path: ObjectPath) -> bytes:
+    """Return what a small object holds. Raises FileNotFoundError."""
+    with _asking(path) as store:
+        return store.get(path.key).bytes().to_bytes()
+
+
+def download(path: ObjectPath, target: Path) -> None:
+    """Copy an object into a new local file, piece by piece. Raises FileNotFoundError."""
+    with _asking(path) as store, target.open("xb") as file:
+        for piece in store.get(path.key).stream():
+            file.write(piece)
+
+
+def checksum(path: ObjectPath) -> str:
+    """Return the CRC-32 of its content as 8 hex digits. Raises FileNotFoundError."""
+    value = 0
+    with _asking(path) as store:
+        for piece in store.get(path.key).stream():
+            value = zlib.crc32(piece, value)
+    return f"{value:08x}"
+
+
+def parquet_footer(path: ObjectPath) -> bytes:
+    """Return the end of a Parquet file, with all of its footer in it and little else. Raises FileNotFoundError.
+
+    The footer's length stands before the last four bytes (Apache Parquet, File Format).
+    """
+    tail = _tail(path, _TAIL_BYTES)
+    needed = int.from_bytes(tail[-_LENGTH_BYTES:-4], "little") + _LENGTH_BYTES
+    return tail if needed <= len(tail) or not tail.endswith(b"PAR1") else _tail(path, needed)
+
+
+def _tail(path: ObjectPath, length: int) -> bytes:
+    with _asking(path) as store:
+        return store.get(path.key, options={"range": {"suffix": length}}).bytes().to_bytes()
+
+
+def sizes_in(folder: ObjectPath) -> Iterator[tuple[str, int]]:
+    """Give the name and size of each object right in a folder."""
+    with _asking(folder) as store:
+        for page in store.list(folder.key):
+            for found in page:
+                name = found["path"].rpartition("/")[2]
+                if found["path"] == f"{folder.key}/{name}":
+                    yield name, found["size"]
+
+
+def delete(paths: Sequence[ObjectPath]) -> None:
+    """Delete objects of one bucket, many with one request; those that aren't there are passed over."""
+    if paths:
+        with _asking(paths[0]) as store:
+            store.delete([path.key for path in paths])
+
+
+def move(pairs: Iterable[tuple[ObjectPath, ObjectPath]]) -> None:
+    """Copy each first to its second, inside the storage, then delete the firsts: nothing can be renamed there.
+
+    Killed in the middle, it can be repeated: no first is deleted before all are copied.
+    """
+    listed = list(pairs)
+    if not listed:
+        return
+    with _asking(listed[0][1]) as store, ThreadPoolExecutor(min(_AT_ONCE, len(listed))) as pool:
+        list(pool.map(lambda pair: store.copy(pair[0].key, pair[1].key), listed))
+    delete([source for source, _ in listed])
+
+
+def let_duckdb_read(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make `s3://` known to a DuckDB connection, which then needs no extension for it."""
+    from obstore.fsspec import FsspecStore
+
+    filesystem: Any = FsspecStore("s3")
+    connection.register_filesystem(filesystem)
