@@ -48,6 +48,19 @@ def new_file(path: Path) -> Iterator[FileIO]:
         os.fsync(descriptor)
 
 
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Give the name of a file to write; it takes the place of `path`, durably, when the block ends well."""
+    temporary = path.with_name(f".{path.name}-{secrets.token_hex(8)}.tmp")
+    try:
+        yield temporary
+        fsync_path(temporary)
+        temporary.replace(path)
+        fsync_path(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def replace_text(path: Path, text: str, *, durable: bool = True) -> None:
     """Put `text` in place of the file's content; a reader sees the old text or the new, never a mix.
 

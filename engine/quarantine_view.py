@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engine.checkpoint.layout import new_token
-from engine.durable import fsync_path
+from engine.durable import whole_file
 from engine.errors import CheckpointCorrupt, UsageError, describe
 
 if TYPE_CHECKING:
@@ -113,19 +112,14 @@ def export(store: CheckpointStore, path: Path, *, overwrite: bool = False) -> in
 
 def _write(frame: pl.DataFrame, path: Path) -> None:
     """Write the file, which appears whole or not at all."""
-    temporary = path.with_name(f".{path.name}-{new_token()}.tmp")
     try:
-        if path.suffix.lower() == ".csv":
-            frame.write_csv(temporary)
-        else:
-            frame.write_parquet(temporary)
-        fsync_path(temporary)
-        temporary.replace(path)
-        fsync_path(path.parent)
+        with whole_file(path) as temporary:
+            if path.suffix.lower() == ".csv":
+                frame.write_csv(temporary)
+            else:
+                frame.write_parquet(temporary)
     except OSError as error:
         raise UsageError(f"the quarantine can't be written to {path}: {describe(error)}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _files(store: CheckpointStore) -> Iterator[tuple[int, str, StoredPath]]:

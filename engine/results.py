@@ -13,8 +13,8 @@ import duckdb
 import polars as pl
 
 from engine import objects, stored
-from engine.checkpoint.layout import Layout, new_token
-from engine.durable import fsync_path
+from engine.checkpoint.layout import Layout
+from engine.durable import whole_file
 from engine.errors import CheckpointCorrupt, UsageError, describe
 
 if TYPE_CHECKING:
@@ -119,39 +119,31 @@ def export(
 def _export_file(parts: Sequence[StoredPath], path: Path, *, overwrite: bool) -> None:
     if path.exists() and not overwrite:
         raise UsageError(f"{path} exists already", hint="Choose another name, or say that it may be overwritten.")
-    temporary = path.with_name(f".{path.name}-{new_token()}.tmp")
     frame = scan(parts)
     try:
-        if path.suffix.lower() == ".csv":
-            frame.sink_csv(temporary)
-        else:
-            frame.sink_parquet(temporary)
-        fsync_path(temporary)
-        temporary.replace(path)
-        fsync_path(path.parent)
+        with whole_file(path) as temporary:
+            if path.suffix.lower() == ".csv":
+                frame.sink_csv(temporary)
+            else:
+                frame.sink_parquet(temporary)
     except pl.exceptions.PolarsError as error:
         raise UsageError(f"the results can't be written as {path.suffix}: {error}") from error
     except OSError as error:
         raise UsageError(f"the results can't be written to {path}: {describe(error)}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _export_table(parts: Sequence[StoredPath], path: Path, table: str, *, overwrite: bool) -> None:
     if path.exists():
         _write_table(parts, path, table, overwrite=overwrite)
         return
-    temporary = path.with_name(f".{path.name}-{new_token()}.tmp")
     try:
-        _write_table(parts, temporary, table, overwrite=overwrite)
-        fsync_path(temporary)
-        temporary.replace(path)
-        fsync_path(path.parent)
+        with whole_file(path) as temporary:
+            try:
+                _write_table(parts, temporary, table, overwrite=overwrite)
+            finally:
+                temporary.with_name(temporary.name + ".wal").unlink(missing_ok=True)
     except OSError as error:
         raise UsageError(f"the results can't be written to {path}: {describe(error)}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-        temporary.with_name(temporary.name + ".wal").unlink(missing_ok=True)
 
 
 def _write_table(parts: Sequence[StoredPath], path: Path, table: str, *, overwrite: bool) -> None:

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from engine import BatchPipeline
+from engine import BatchPipeline, durable
 from engine.batch import Batch
 from engine.errors import UsageError
 from engine.testing import FailingStep, NumberSource, numbers
@@ -192,11 +192,15 @@ def test_a_file_that_is_there_is_only_replaced_on_request(run, tmp_path, suffix)
 
 @pytest.mark.parametrize("suffix", [".parquet", ".csv"])
 def test_a_file_appears_whole_or_not_at_all(run, tmp_path, monkeypatch, suffix):
-    def fail(*_):
-        raise OSError(28, "No space left on device")
+    fsync_path = durable.fsync_path
+
+    def fail(path):
+        if path.name.startswith(".out"):
+            raise OSError(28, "No space left on device")
+        fsync_path(path)
 
     (tmp_path / f"out{suffix}").write_text("old")
-    monkeypatch.setattr("engine.results.fsync_path", fail)
+    monkeypatch.setattr(durable, "fsync_path", fail)
     with pytest.raises(UsageError, match="No space left"):
         run.export(tmp_path / f"out{suffix}", overwrite=True)
     assert left(tmp_path) == [f"out{suffix}"]

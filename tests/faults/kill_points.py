@@ -389,7 +389,7 @@ _out = _named(".out.")
 EXPORT = {
     "before an export": before(results, "export"),
     "export half written": _export_half_written(pl.LazyFrame, "sink_parquet", "sink_csv"),
-    "export written, not fsynced": before(results, "fsync_path", _out),
+    "export written, not fsynced": before(durable, "fsync_path", _out),
     "export fsynced, not in place": before(Path, "replace", _out),
     "export in place, folder not fsynced": after(Path, "replace", _out),
     "exported": after(results, "export"),
@@ -401,7 +401,7 @@ EXPORT_TABLE = {"while a table is written into a database": _while_a_table_is_wr
 EXPORT_QUARANTINE = {
     "before an export of the quarantine": before(quarantine_view, "export"),
     "quarantine half exported": _export_half_written(pl.DataFrame, "write_parquet", "write_csv"),
-    "quarantine exported, not fsynced": before(quarantine_view, "fsync_path", _out),
+    "quarantine exported, not fsynced": before(durable, "fsync_path", _out),
     "quarantine exported, not in place": before(Path, "replace", _out),
     "quarantine exported, folder not fsynced": after(Path, "replace", _out),
     "quarantine exported": after(quarantine_view, "export"),
