@@ -139,7 +139,8 @@ def put(path: ObjectPath, content: bytes | memoryview, *, new: bool = False) -> 
         from obstore.exceptions import AlreadyExistsError
 
         try:
-            store.put(path.key, content, mode="create" if new else "overwrite")
+            # In one request: what a killed upload of several leaves behind is in no listing, and is paid for.
+            store.put(path.key, content, mode="create" if new else "overwrite", use_multipart=False)
         except AlreadyExistsError:
             return False
     return True

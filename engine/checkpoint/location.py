@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from engine import durable, objects, stored
 from engine.checkpoint.layout import Layout
-from engine.errors import CheckpointCorrupt, ResultsTaken, UsageError
+from engine.errors import CheckpointCorrupt, ResultsTaken, StorageUnavailable, UsageError
 from engine.objects import ObjectPath
 
 if TYPE_CHECKING:
@@ -75,16 +75,22 @@ def settle(layout: Layout, remote: ObjectPath | None) -> tuple[Layout, str]:
     return replace(layout, remote=ObjectPath(found.results_url)), found.key
 
 
-def claim(layout: Layout, key: str) -> None:
+def claim(layout: Layout, key: str, *, empty: bool) -> None:
     """Make sure that what is under the URL belongs to the checkpoint with this key; nothing to do without a URL.
+
+    A place that is nobody's is taken if the checkpoint is `empty`.
 
     Raises:
         ResultsTaken: it belongs to another one.
-        StorageUnavailable: nobody can tell.
+        StorageUnavailable: nobody can tell, or it is another storage than the one that the results went to.
     """
-    if layout.remote is not None and not _refuse_another(layout.remote, key):
-        objects.put(layout.remote / _OWNER, key.encode(), new=True)
-        _refuse_another(layout.remote, key)  # two may have found nothing there at the same time
+    if layout.remote is None or _refuse_another(layout.remote, key):
+        return
+    if not empty:
+        # In another account or behind another endpoint all parts would seem to be missing.
+        raise StorageUnavailable(layout.remote, f"there is no object {_OWNER}, which this checkpoint has put there")
+    objects.put(layout.remote / _OWNER, key.encode(), new=True)
+    _refuse_another(layout.remote, key)  # two may have found nothing there at the same time
 
 
 def _refuse_another(remote: ObjectPath, key: str) -> bool:

@@ -96,7 +96,7 @@ class CheckpointStore:
         opening.inspect(layout.catalog)
         self._ledger = Ledger(layout)
         try:
-            location.claim(layout, self._ledger.key)
+            location.claim(layout, self._ledger.key, empty=not self.next_batch_id)
             self.notices += mending.mend(self._ledger)
             self.history = History(self._ledger)
         except BaseException:

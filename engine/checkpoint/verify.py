@@ -16,7 +16,7 @@ import duckdb
 from engine.checkpoint import guard, mending, opening, parts, quarantine, recovery
 from engine.checkpoint.catalog import Catalog
 from engine.checkpoint.failures import translate
-from engine.checkpoint.location import located
+from engine.checkpoint.location import claim, located
 from engine.checkpoint.lock import CheckpointLock
 from engine.checkpoint.loss import PAGE, Loss
 from engine.checkpoint.part_record import PartsAgainstRecord
@@ -133,6 +133,8 @@ def _opened(layout: Layout) -> Iterator[Catalog]:
 def _against_catalog(layout: Layout, catalog: Catalog, notes: tuple[str, ...]) -> Report:
     key = opening.check_identity(layout.catalog, catalog)
     head = catalog.head()
+    if head.next_batch_id:
+        claim(layout, key, empty=False)  # else everything would seem to be missing
     catalog.read_history()
     plan = mending.plan(layout, catalog, head, key)
     replayed = {own.batch_id: own for own, _ in mending.lost_replays(layout, catalog, plan, key)}

@@ -215,6 +215,18 @@ def test_a_checkpoint_that_was_copied_with_another_key_is_refused(make, url):
     assert len(names(url)) == BATCHES
 
 
+def test_another_storage_in_the_place_of_the_right_one_is_not_judged(make, url, tmp_path):
+    make().run()
+    place = ObjectPath.parsed(url)
+    everything = [place / "checkpoint-key", *(place / "results" / name for name in names(url))]
+    objects.delete(everything)  # as seen with the credentials of another account
+    folder = str(tmp_path / "checkpoint")
+    with pytest.raises(StorageUnavailable, match="no object checkpoint-key"):
+        make().run()
+    assert batch_pipeline(["verify", "--checkpoint-dir", folder, "--repair", "--yes"]) == 3
+    assert '"last_completed_batch_id": 9' in (tmp_path / "checkpoint" / "frontier.json").read_text()
+
+
 def test_results_dont_move(make, url, tmp_path):
     make().run()
     with pytest.raises(UsageError, match=f"keeps its results in {url}, not in {url}-2"):
