@@ -30,6 +30,7 @@ def main() -> None:
     options = commands.add_parser("cluster", help="what tasks of Ray cost, as a ratio to this process's threads")
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--batches", type=int, default=2_000)
+    options.add_argument("--kind", choices=cluster.KINDS, action="append", help="these batches alone")
     arguments = parser.parse_args()
     if arguments.command == "speed":
         speed.report(
@@ -43,7 +44,7 @@ def main() -> None:
     elif arguments.command == "dashboard":
         dashboard.report(rounds=arguments.rounds)
     elif arguments.command == "cluster":
-        cluster.report(rounds=arguments.rounds, batches=arguments.batches)
+        cluster.report(rounds=arguments.rounds, batches=arguments.batches, kinds=arguments.kind or cluster.KINDS)
     elif arguments.command == "sql":
         sql.report(url=arguments.url, rounds=arguments.rounds)
     elif arguments.command == "memory":

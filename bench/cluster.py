@@ -1,8 +1,9 @@
 """What a cluster costs: the same pipeline by tasks of Ray on this machine's cores, and in this process, taking turns.
 
-What is measured: wall time a batch, and the driver's own CPU and memory. Two kinds of batches: many small ones that
-cost next to nothing, which shows what a task and a commit take, and batches of 100,000 rows of lineitem, which shows
-what share of real work that is. Ray's start isn't in it. Each measurement is a fresh process.
+What is measured: wall time a batch, and the driver's own CPU and memory. Three kinds of batches: many small ones that
+cost next to nothing, which shows what a task and a commit take; batches of 100,000 rows of lineitem, which shows what
+share of real work that is; and the same with a step at the end that has a memory, for which all rows come back from the
+workers and are written by the driver. Ray's start isn't in it. Each measurement is a fresh process.
 """
 
 from __future__ import annotations
@@ -19,19 +20,23 @@ from typing import TYPE_CHECKING
 from bench import lineitem, machine, table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from engine import Batch, BatchPipeline
     from engine.events import Event
+    from engine.jsonable import Json
 
-KINDS = ("small", "lineitem")
+KINDS = ("small", "lineitem", "divided")
 EXECUTORS = ("threads", "ray")
 SMALL_ROWS = 1_000
 LARGE_ROWS = 100_000
 
 
-def report(*, rounds: int, batches: int) -> None:
+def report(*, rounds: int, batches: int, kinds: Sequence[str] = KINDS) -> None:
     """Measure, and print a table for each kind of batches."""
     print(machine.describe())
-    for kind, number in (("small", batches), ("lineitem", min(batches, 60))):
+    for kind in kinds:
+        number = batches if kind == "small" else min(batches, 60)
         answers: dict[str, list[dict[str, float]]] = {name: [] for name in EXECUTORS}
         for turn in range(rounds):
             for name in EXECUTORS if turn % 2 == 0 else reversed(EXECUTORS):
@@ -98,6 +103,30 @@ def _lineitem(batches: int) -> BatchPipeline:
     return BatchPipeline(steps, source, LARGE_ROWS)
 
 
+def _divided(batches: int) -> BatchPipeline:
+    import polars as pl
+
+    from engine import BatchPipeline, StatefulBatchStep
+
+    class Count(StatefulBatchStep):
+        """Numbers the rows that are left."""
+
+        rows = 0
+
+        def process(self, batch: Batch) -> Batch:
+            first, self.rows = self.rows, self.rows + batch.data.height
+            return batch.with_data(batch.data.with_columns(number=first + pl.int_range(pl.len(), dtype=pl.Int64)))
+
+        def snapshot(self) -> Json:
+            return self.rows
+
+        def restore(self, state: Json) -> None:
+            self.rows = state if isinstance(state, int) else 0
+
+    whole = _lineitem(batches)
+    return BatchPipeline([*whole.steps, Count("count")], whole.batch_fetcher, LARGE_ROWS)
+
+
 def _child(name: str, kind: str, batches: int) -> None:
     import shutil
 
@@ -105,7 +134,7 @@ def _child(name: str, kind: str, batches: int) -> None:
     from engine.events import BatchCommitted
     from engine.executors.threads import ThreadExecutor
 
-    made = {"small": _small, "lineitem": _lineitem}[kind](batches)
+    made = {"small": _small, "lineitem": _lineitem, "divided": _divided}[kind](batches)
     executor = RayExecutor() if name == "ray" else ThreadExecutor(len(os.sched_getaffinity(0)))
     folder = lineitem.cache_folder() / "cluster"
     peaks: list[float] = []

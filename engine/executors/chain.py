@@ -8,13 +8,13 @@ once, a turnstile lets batches through it one at a time, in order.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from engine.checkpoint.manifest import StepTiming
 from engine.errors import StepFailed
 from engine.events import StepFinished
 from engine.executors.link import Link, grouped, in_segments
+from engine.executors.passage import Halfway, Passage, SegmentStart
 from engine.executors.rescue import Place, Rescuer
 from engine.executors.signals import Abandoned
 from engine.policy import NEVER
@@ -26,27 +26,11 @@ if TYPE_CHECKING:
 
     from engine.batch import Batch
     from engine.events import Listener
-    from engine.executors.isolation import SetAside
+    from engine.executors.passage import Processed
     from engine.executors.signals import StopSignal
     from engine.jsonable import Json
     from engine.policy import Quarantine, RetryPolicy
     from engine.step import BatchStep
-
-
-@dataclass(frozen=True, slots=True)
-class Processed:
-    """What the whole chain made of a batch.
-
-    `frame` is None when every row was taken out before anybody could tell what columns come out. `dropped` counts the
-    rows that steps left out, less those that they added.
-    """
-
-    frame: pl.DataFrame | None
-    timings: tuple[StepTiming, ...]
-    states: dict[str, Json] | None
-    attempts: int
-    dropped: int = 0
-    set_aside: tuple[SetAside, ...] = ()
 
 
 class StepChain:
@@ -81,8 +65,30 @@ class StepChain:
         """Whether there is a step that takes batches one at a time."""
         return any(link.ordered for link in self._links)
 
-    def process(self, batch: Batch) -> Processed:
-        """Return the results of one batch.
+    def head(self, batch: Batch) -> Halfway:
+        """Take a batch through the leading links that may have any batch at any time; `process` goes on from there.
+
+        Where the segment goes on with a link that takes batches in order, rows that fail are left to the process that
+        has that link: it tries the whole segment, as if the chain had never been divided.
+
+        Raises: what `process` raises.
+        """
+        passage = Passage()
+        current: Batch | None = batch
+        done = 0
+        for segment in self._segments:
+            ahead = list(takewhile(lambda link: not link.ordered, segment))
+            if len(ahead) < len(segment):
+                if ahead and current is not None:
+                    return self._into(ahead, current, passage, done)
+                break
+            if current is not None:  # links that keep no order have no turns to be taken
+                current = self._through(segment, current, passage)
+            done += len(segment)
+        return passage.halfway(done, current, None)
+
+    def process(self, batch: Batch, before: Halfway | None = None) -> Processed:
+        """Return the results of one batch, or of one that has been through `head` elsewhere, `before`.
 
         Raises:
             StepFailed: a step raised; the first one that did.
@@ -90,31 +96,51 @@ class StepChain:
             StepResultInvalid: a step returned something that isn't its batch.
             Abandoned: the run is stopping, or an earlier batch failed.
         """
-        passage = _Passage()
-        current: Batch | None = batch
+        before = before or Halfway(0, batch)
+        passage = Passage.behind(before)
+        current, done, start = before.batch, before.links, before.start
         for segment in self._segments:
+            if done >= len(segment):
+                done -= len(segment)
+                continue
             if current is None:
-                self._pass_by(batch, segment, passage)
+                self._pass_by(batch, segment[done:], passage)
             else:
-                current = self._through(segment, current, passage)
-        return Processed(
-            passage.results(current),
-            tuple(passage.timings),
-            passage.states or None,
-            passage.attempts,
-            passage.dropped,
-            tuple(passage.set_aside),
-        )
+                current = self._through(segment, current, passage, done, start)
+            done, start = 0, None
+        return passage.processed(current)
 
     def give_up(self, batch_id: int) -> None:
         """Let everyone go who waits for a turn behind this batch: it has failed."""
         for link in self._links:
             link.give_up(batch_id)
 
-    def _through(self, segment: Sequence[Link], batch: Batch, passage: _Passage) -> Batch | None:
-        start = batch if self._rescuer.active else None  # held only when it may be needed: it costs memory
-        dropped = passage.dropped
-        for number, link in enumerate(segment):
+    def _into(self, ahead: Sequence[Link], batch: Batch, passage: Passage, done: int) -> Halfway:
+        """Take a batch through the first links of a segment, up to one that fails for rows that may be taken out."""
+        start = self._start(batch, passage)
+        batch, through, _ = self._along(ahead, batch, passage, start)
+        return passage.halfway(done + through, batch, start)
+
+    def _through(
+        self, segment: Sequence[Link], batch: Batch, passage: Passage, done: int = 0, start: SegmentStart | None = None
+    ) -> Batch | None:
+        """Take a batch through a segment, of which `done` links are behind it since `start`."""
+        start = start or self._start(batch, passage)
+        batch, through, error = self._along(segment[done:], batch, passage, start)
+        if error is None or start is None:
+            return batch
+        passage.dropped = start.dropped
+        return self._rescued(segment, done + through, start.batch, error, passage)
+
+    def _start(self, batch: Batch, passage: Passage) -> SegmentStart | None:
+        """Return where a rescue begins; held only when there may be one, for it costs memory."""
+        return SegmentStart(batch, passage.dropped) if self._rescuer.active else None
+
+    def _along(
+        self, links: Sequence[Link], batch: Batch, passage: Passage, start: SegmentStart | None
+    ) -> tuple[Batch, int, StepFailed | None]:
+        """Return the batch behind so many of the links, and the failure of the next one if a rescue may begin."""
+        for number, link in enumerate(links):
             if self._stop.now:
                 raise Abandoned
             started = time.perf_counter()
@@ -125,15 +151,14 @@ class StepChain:
             except StepFailed as error:
                 if start is None or not self._rescuer.may_rescue(error):
                     raise
-                passage.dropped = dropped
-                return self._rescued(segment, number, start, error, passage)
+                return batch, number, error
             link.leave(batch, passage.states)
             passage.note(link, time.perf_counter() - started, rows_in, batch.data.height, tries)
             self._announce(link, batch, rows_in, time.perf_counter() - started)
-        return batch
+        return batch, len(links), None
 
     def _rescued(
-        self, segment: Sequence[Link], failed: int, start: Batch, error: StepFailed, passage: _Passage
+        self, segment: Sequence[Link], failed: int, start: Batch, error: StepFailed, passage: Passage
     ) -> Batch | None:
         """Go on without the rows that fail. The turn of the failed link is held, and those behind it are taken."""
         if not start.data.height and not passage.set_aside:
@@ -172,7 +197,7 @@ class StepChain:
         at = next(number for number, other in enumerate(self._segments) if other is segment)
         return [link for other in self._segments[at + 1 :] for link in other]
 
-    def _pass_by(self, batch: Batch, segment: Sequence[Link], passage: _Passage) -> None:
+    def _pass_by(self, batch: Batch, segment: Sequence[Link], passage: Passage) -> None:
         """Take the turns of a batch of which nothing is left."""
         for link in segment:
             link.enter(batch.batch_id)
@@ -185,32 +210,3 @@ class StepChain:
             rows_before = rows_in if position == 0 else None
             rows_after = batch.data.height if position == last else None
             self._emit(StepFinished(batch.batch_id, name, rows_before, rows_after, seconds / (last + 1)))
-
-
-@dataclass(slots=True)
-class _Passage:
-    """What is noted while one batch goes through."""
-
-    timings: list[StepTiming] = field(default_factory=list)
-    states: dict[str, Json] = field(default_factory=dict)
-    attempts: int = 1
-    dropped: int = 0
-    set_aside: list[SetAside] = field(default_factory=list)
-
-    def note(self, link: Link, seconds: float, rows_in: int | None, rows_out: int | None, attempts: int) -> None:
-        self.timings.append(StepTiming(link.names, seconds, rows_in, rows_out))
-        self.attempts = max(self.attempts, attempts)
-        if rows_in is not None and rows_out is not None:
-            self.dropped += rows_in - rows_out
-
-    def results(self, batch: Batch | None) -> pl.DataFrame | None:
-        """Return the batch's results, None when nobody could tell their columns.
-
-        A batch that was taken out whole has none, whatever steps behind make of no rows: its replay brings them all.
-        """
-        if batch is None:
-            return None
-        if any(aside.whole and not aside.obstacle for aside in self.set_aside):
-            self.dropped += batch.data.height
-            return batch.data.clear()
-        return batch.data

@@ -57,7 +57,7 @@ class Link:
         self._states = {
             step.name: stored(states.get(step.name)) for step in steps if isinstance(step, StatefulBatchStep)
         }
-        ordered = any(not step.concurrent or isinstance(step, StatefulBatchStep) for step in steps)
+        ordered = any(in_order(step) for step in steps)
         self._order = Turnstile(first_batch_id) if ordered else None
         # The turnstile lets one batch in at a time; one that looks for its bad rows comes back after its turn.
         self._alone: AbstractContextManager[object] = threading.Lock() if ordered else nullcontext()
@@ -139,6 +139,11 @@ class Link:
             step.restore(stored(self._states[step.name]))
 
 
+def in_order(step: BatchStep) -> bool:
+    """Say whether a step takes batches one at a time, in their order."""
+    return not step.concurrent or isinstance(step, StatefulBatchStep)
+
+
 def in_segments(links: Sequence[Link]) -> list[list[Link]]:
     """Put row-wise links that stand together into one segment; each of the others is one by itself."""
     segments: list[list[Link]] = []
@@ -174,7 +179,7 @@ def _can_fuse(step: BatchStep) -> bool:
     # A subclass that overrides process means something else by it than its plan says.
     return (
         isinstance(step, LazyBatchStep)
-        and step.concurrent
+        and not in_order(step)
         and step.retry is None
         and step.timeout_seconds is None
         and type(step).process is LazyBatchStep.process

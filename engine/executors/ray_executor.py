@@ -1,70 +1,49 @@
-"""Batches as tasks of a Ray cluster: rows stay on the workers, only manifests come back.
-
-The driver keeps as many tasks with Ray as the cluster has room for and holds back the rest, so that a stop finds
-little that has begun. A task that is lost with its worker or node is given out again; its part bears a token of its
-own, so a worker that comes back to life harms nothing.
-"""
+"""Batches as tasks of a Ray cluster: whole, so that only manifests come back, or up to a step that keeps the order."""
 
 from __future__ import annotations
 
-import logging
-import os
-import queue
-import socket
-import threading
 import uuid
-from collections import deque
-from concurrent.futures import Future
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import FetchFailed, PipelineError, SourceError, UsageError
-from engine.events import AttemptFailed, BatchStarted, ClusterSeen, Warned
-from engine.executors import ray_task, retrying
-from engine.executors.signals import Abandoned
+from engine.errors import UsageError
+from engine.events import ClusterSeen, Warned
+from engine.executors import ray_task
+from engine.executors.ahead import done_ahead
+from engine.executors.divided import Divided
+from engine.executors.ray_cluster import connected, node_count
+from engine.executors.ray_jobs import Errand, RayJobs
+from engine.executors.stand_in import head_length, with_stand_ins
 from engine.executors.threads import ThreadExecutor
-from engine.fetcher import SeekableFetcher
-from engine.policy import NEVER
+from engine.executors.wire import packed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
+
+    import polars as pl
 
     from engine.checkpoint.manifest import Manifest
-    from engine.executors.remote import Outcome
-    from engine.executors.source import Fetched
+    from engine.executors.ray_jobs import Job
+    from engine.executors.recipe import Recipe
     from engine.executors.work import BatchWork
     from engine.fetcher import BatchFetcher
-    from engine.jsonable import Json
     from engine.step import BatchStep
 
-_LOST_AT_MOST = 10
-"""How often one batch may be lost with its worker before the run ends."""
-_AHEAD = 2
-"""Tasks given to Ray beyond those that can run at once, so that no worker waits for the driver."""
-_LOOK_SECONDS = 0.1
-_KNOCK_SECONDS = 5.0
-_OWN_CLUSTER: dict[str, Any] = {"address": "local", "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
-
-
-@dataclass(slots=True)
-class _Job:
-    """A batch on its way: `given` is what the driver read or planned, `lost` counts the workers it was lost with."""
-
-    batch_id: int
-    future: Future[Manifest | None]
-    given: Fetched | Mapping[str, Json] | None = None
-    lost: int = 0
+_THREADS_HERE = 4
 
 
 class RayExecutor:
     """Runs batches on a Ray cluster; `pip install 'batchpipe-tui[ray]'` brings Ray.
 
     Each batch is one task: fetch, steps and the part's write happen on a worker. The checkpoint folder must be at the
-    same path on all nodes, and `batchpipe-tui` installed there; the pipeline's own file is sent along. Sources that can
+    same path on all nodes, unless the pipeline has a `results_url`, and `batchpipe-tui` installed there; the pipeline's
+    own file is sent along. Sources that can
     begin anywhere are read by the workers: Parquet, frames, functions, and tables, whose key ranges are planned here. A
-    source that is read in order, such as CSV, is read here and its batches are sent. When a step isn't `concurrent`,
-    all steps run here in order, as without a cluster.
+    source that is read in order, such as CSV, is read here and its batches are sent.
+
+    From the first step on that isn't `concurrent`, or has a memory, the steps run here: the rows come back for them,
+    and the parts are written here. When that is the very first step, everything runs here, as without a cluster.
 
     Args:
         address: of the cluster, such as `ray://host:10001` or `auto`; None starts one on this machine.
@@ -79,8 +58,9 @@ class RayExecutor:
         self.workers = 1
         self.window = 4
         self._ray: Any = None
-        self._here: ThreadExecutor | None = None
-        self._thread: threading.Thread | None = None
+        self._parts = b""
+        self._way: RayJobs | Divided | ThreadExecutor | None = None
+        self._threads: ThreadExecutor | None = None  # kept, for it knows of a thread that an earlier run left behind
 
     def prepare(self, steps: Sequence[BatchStep], fetcher: BatchFetcher) -> None:
         """Connect to the cluster, or start one, and make up what is sent to the workers.
@@ -88,225 +68,90 @@ class RayExecutor:
         Raises:
             UsageError: Ray isn't installed, the cluster can't be reached, or something can't be sent.
         """
-        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-        try:
-            import ray
-        except ModuleNotFoundError as error:
-            raise UsageError("Ray is not installed", hint="pip install 'batchpipe-tui[ray]'") from error
-        self._ray = ray
-        self._connect()
-        self._parts = b"" if _kept_here(steps) else ray_task.pickled(ray.cloudpickle, (tuple(steps), fetcher))
+        self._ray = connected(self.address)
+        sent = with_stand_ins(steps)
+        self._parts = b"" if _all_here(steps) else ray_task.pickled(self._ray.cloudpickle, (sent, fetcher))
         self.workers = max(1, int(self._ray.cluster_resources().get("CPU", 1)) // self.cpus_per_batch)
         self.window = 4 * self.workers
-
-    def _connect(self) -> None:
-        ray = self._ray
-        # Ray's own words go nowhere: on the dashboard they would land in the middle of the screen.
-        logging.getLogger("ray").setLevel(logging.CRITICAL + 1)
-        if not ray.is_initialized():
-            # A cluster of this machine's own is for this machine alone.
-            where = {"address": self.address} if self.address else _OWN_CLUSTER
-            try:
-                _knock(self.address)
-                ray.init(log_to_driver=False, configure_logging=False, logging_level=logging.ERROR, **where)
-            except (OSError, RuntimeError, ValueError) as error:
-                raise UsageError(
-                    f"the Ray cluster {self.address or ''} can't be reached: {error}",
-                    hint="Is it running (ray status), and of the same versions of Ray and Python?",
-                ) from error
 
     def start(self, work: BatchWork, on_done: Callable[[], None]) -> None:
         """Send what the workers need, and begin to hand out batches."""
         recipe = work.recipe
         assert recipe is not None  # noqa: S101 (a work without one is a worker's own)
-        on_driver = _kept_here(recipe.steps)
-        self._here = None
-        if on_driver:
-            work.emit(Warned(_why_here(on_driver)))
-            self._here = ThreadExecutor(min(self.workers, 4))
-            self._here.start(work, on_done)
-            return
-        self._work, self._on_done = work, on_done
-        self._name = uuid.uuid4().hex
-        rest = replace(recipe, steps=(), fetcher=ray_task.no_source)
-        self._recipe = self._ray.put((self._parts, self._ray.cloudpickle.dumps(rest)))
-        self._task = self._ray.remote(num_cpus=self.cpus_per_batch, max_retries=0)(ray_task.task)
-        self._pinned = recipe.pinned
-        self._first = recipe.position.next_batch_id
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._held: deque[_Job] = deque()
-        self._out: dict[Any, _Job] = {}
-        self._done = False
-        self._here_first = _what_is_done_here(work)
-        self._thread = threading.Thread(target=self._hand_out, name="ray-batches", daemon=True)
-        self._thread.start()
-        work.emit(ClusterSeen(len(_alive(self._ray)), self.workers))
+        length, self._way = head_length(recipe.steps), None
+        if length < len(recipe.steps):
+            work.emit(Warned(_why_here(recipe.steps)))
+            self._threads = self._threads or ThreadExecutor(min(self.workers, _THREADS_HERE))
+            if not length:
+                self._way = self._threads
+                self._threads.start(work, on_done)
+                return
+            jobs = self._jobs(work, _nothing, head=True)
+            self._way = Divided(jobs, self._threads)
+            self._way.start(recipe, stop=work.stop, emit=work.emit, on_done=on_done)
+        else:
+            self._way = self._jobs(work, on_done, head=False)
+            self._way.start()
+        work.emit(ClusterSeen(node_count(self._ray), self.workers))
 
     def submit(self, batch_id: int) -> Future[Manifest | None]:
         """Take up a batch."""
-        if self._here is not None:
-            return self._here.submit(batch_id)
-        future: Future[Manifest | None] = Future()
-        self._jobs.put(_Job(batch_id, future))
-        return future
+        assert self._way is not None  # noqa: S101 (it was started)
+        return self._way.submit(batch_id)
 
     def shutdown(self) -> None:
         """Give up what is out; the cluster stays as it is."""
-        if self._here is not None:
-            self._here.shutdown()
-            return
-        if self._thread is None:
-            return
-        self._done = True
-        self._jobs.put(None)
-        self._thread.join(5.0)
-        for reference in self._out:
-            with suppress(Exception):
-                self._ray.cancel(reference, force=False)
-        self._thread = None
+        if self._way is not None:
+            self._way.shutdown()
+        self._way = None
 
-    # --- handing out, in a thread of its own ------------------------------------------------------------
-
-    def _hand_out(self) -> None:
-        while not self._done:
-            self._take_in()
-            if self._work.stop.asked:
-                self._give_up_held()
-            while self._held and len(self._out) < self.workers + _AHEAD and self._may_begin(self._held[0]):
-                self._begin(self._held.popleft())
-            self._collect()
-        self._give_up_held()
-
-    def _take_in(self) -> None:
-        """Take what was submitted; wait for it when there is nothing else to do."""
-        idle = not self._out and not self._held
-        with suppress(queue.Empty):
-            while True:
-                job = self._jobs.get(block=idle, timeout=_LOOK_SECONDS if idle else None)
-                idle = False
-                if job is not None:
-                    self._held.append(job)
-
-    def _may_begin(self, job: _Job) -> bool:
-        """Say whether the columns of the results are known, or are this batch's to tell."""
-        return self._pinned is not None or job.batch_id == self._first
-
-    def _begin(self, job: _Job) -> None:
-        if job.given is None and self._here_first is not None:
-            try:
-                job.given = self._here_first(job.batch_id)
-            except BaseException as error:  # noqa: BLE001 (the runner raises it)
-                self._finish(job, error=error)
-                return
-            if job.given is None:
-                self._finish(job)
-                return
-        if not job.lost:
-            self._work.emit(BatchStarted(job.batch_id))
-        shipped = None if job.given is None else self._ray.put(job.given)
-        reference = self._task.remote(
-            self.cpus_per_batch, self._name, [self._recipe, shipped], job.batch_id, self._pinned and dict(self._pinned)
+    def _jobs(self, work: BatchWork, on_done: Callable[[], None], *, head: bool) -> RayJobs:
+        recipe = work.recipe
+        assert recipe is not None  # noqa: S101 (as above)
+        errand = Errand(
+            self._sender(recipe, head=head),
+            done_ahead(recipe, stop=work.stop, emit=work.emit),
+            comes_back=head,
+            pinned=recipe.pinned,
+            first_batch_id=recipe.position.next_batch_id,
         )
-        self._out[reference] = job
+        return RayJobs(self._ray, errand, self.workers, stop=work.stop, emit=work.emit, on_done=on_done)
 
-    def _collect(self) -> None:
-        """Take back what has come, waiting a moment for it."""
-        if not self._out:
-            return
-        ready, _ = self._ray.wait(list(self._out), num_returns=1, timeout=_LOOK_SECONDS)
-        for reference in ready:
-            job = self._out.pop(reference)
-            try:
-                outcome: Outcome = self._ray.get(reference)
-            except self._ray.exceptions.RayError as error:
-                self._lost(job, error)
-                continue
-            for event in outcome.events:
-                if not isinstance(event, BatchStarted):
-                    self._work.emit(event)
-            if self._pinned is None and outcome.schema is not None:
-                self._pinned = outcome.schema
-            failure: BaseException | None = Abandoned() if outcome.abandoned else outcome.raised()
-            if failure is not None and self._pinned is None:
-                self._give_up_held()
-            self._finish(job, outcome.manifest, failure)
+    def _sender(self, recipe: Recipe, *, head: bool) -> Callable[[Job, pl.Schema | None], Any]:
+        """Return what gives a batch to Ray; the recipe itself is sent once."""
+        ray = self._ray
+        name = uuid.uuid4().hex
+        rest = replace(recipe, steps=(), fetcher=ray_task.no_source)
+        shared = ray.put((self._parts, ray.cloudpickle.dumps(rest)))
+        task = ray.remote(num_cpus=self.cpus_per_batch, max_retries=0)(ray_task.task)
 
-    def _lost(self, job: _Job, error: Exception) -> None:
-        """The worker or node died; the batch goes to another one."""
-        job.lost += 1
-        text = f"a worker was lost: {type(error).__name__}"
-        if job.lost > _LOST_AT_MOST or self._done:
-            self._finish(job, error=SourceError(f"batch {job.batch_id}: {text}, {job.lost} times", hint=_LOST_HINT))
-            return
-        self._work.emit(AttemptFailed(job.batch_id, None, job.lost, _LOST_AT_MOST, text, 0.0))
-        self._work.emit(ClusterSeen(len(_alive(self._ray)), self.workers))
-        self._held.appendleft(job)
+        def send(job: Job, pinned: pl.Schema | None) -> Any:
+            shipped = None if job.given is None else ray.put(packed(ray.cloudpickle, job.given))
+            columns = None if pinned is None else dict(pinned)
+            return task.remote(self.cpus_per_batch, name, [shared, shipped], job.batch_id, pinned=columns, head=head)
 
-    def _finish(self, job: _Job, manifest: Manifest | None = None, error: BaseException | None = None) -> None:
-        if job.future.set_running_or_notify_cancel():
-            if error is not None:
-                job.future.set_exception(error)
-            else:
-                job.future.set_result(manifest)
-        self._on_done()
-
-    def _give_up_held(self) -> None:
-        while self._held:
-            self._finish(self._held.popleft(), error=Abandoned())
+        return send
 
 
-_LOST_HINT = "Look at the cluster's memory and logs (ray status); everything before this batch is committed."
+def _all_here(steps: Sequence[BatchStep]) -> bool:
+    """Say whether the very first step takes batches in order, so that a cluster can do nothing."""
+    return bool(steps) and head_length(steps) == 0
 
 
-def _knock(address: str | None) -> None:
-    """Raise OSError when nobody listens at `host:port`: Ray itself would go on trying for minutes."""
-    place = (address or "").removeprefix("ray://")
-    host, colon, port = place.rpartition(":")
-    if colon and port.isdecimal():
-        socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS).close()
-
-
-def _kept_here(steps: Sequence[BatchStep]) -> list[str]:
-    """Return the steps for whose sake all of them run on the driver."""
-    return [step.name for step in steps if not step.concurrent]
-
-
-def _what_is_done_here(work: BatchWork) -> Callable[[int], Fetched | Mapping[str, Json] | None] | None:
-    """Return what the driver does for a batch before a worker gets it: read it, plan it, or nothing (None)."""
-    recipe = work.recipe
-    assert recipe is not None  # noqa: S101
-    fetcher = recipe.fetcher
-    if not isinstance(fetcher, SeekableFetcher) or fetcher.concurrent:
-        return None
-    if not fetcher.plans:
-        return recipe.source(stop=work.stop, emit=work.emit).fetch
-
-    def plan(batch_id: int) -> Mapping[str, Json] | None:
-        policy = fetcher.retry or NEVER
-        try:
-            return retrying.call(
-                lambda: fetcher.plan(batch_id, recipe.batch_size),
-                policy,
-                work.stop,
-                work.emit,
-                batch_id=batch_id,
-                step=None,
-            )[0]
-        except retrying.GaveUp as gave_up:
-            if isinstance(gave_up.error, PipelineError):
-                raise gave_up.error from gave_up.error.__cause__
-            raise FetchFailed(batch_id, gave_up.error, attempts=gave_up.attempts) from gave_up.error
-
-    return plan
-
-
-def _alive(ray: Any) -> list[Any]:
-    return [node for node in ray.nodes() if node["Alive"]]
-
-
-def _why_here(names: list[str]) -> str:
-    steps = ", ".join(names)
+def _why_here(steps: Sequence[BatchStep]) -> str:
+    length = head_length(steps)
+    first = steps[length].name
+    if length:
+        here = ", ".join(step.name for step in steps[length:])
+        return (
+            f"on this machine, in order: {here}, since {first} takes one batch at a time; the steps before run on the "
+            "cluster, and the rows come back for this"
+        )
     return (
-        f"all steps run on this machine, since {steps} takes one batch at a time; with `concurrent = True`, if that is "
+        f"all steps run on this machine, since {first} takes one batch at a time; with `concurrent = True`, if that is "
         "safe, batches run on the cluster"
     )
+
+
+def _nothing() -> None:
+    """Nobody waits for a batch that is half done."""

@@ -12,30 +12,42 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import UsageError
-from engine.executors.remote import limit_threads, work_on
+from engine.executors.remote import failed, limit_threads, work_on
 
 if TYPE_CHECKING:
     from types import ModuleType
 
     from engine.executors.recipe import Recipe
-    from engine.executors.remote import Outcome
+    from engine.executors.wire import Packed
 
 
-def task(cpus: int, name: str, references: list[Any], batch_id: int, pinned: dict[str, Any] | None) -> Outcome:
-    """What runs on a worker. References come in a list, so that nothing is unpickled before the threads are limited."""
+def task(
+    cpus: int, name: str, references: list[Any], batch_id: int, *, pinned: dict[str, Any] | None, head: bool
+) -> Packed:
+    """What runs on a worker. References come in a list, so that nothing is unpickled before the threads are limited.
+
+    What comes back is an `Outcome`, packed.
+    """
     limit_threads(cpus)
     import ray
 
     recipe, shipped = references
     import polars as pl
 
-    return work_on(
+    from engine.executors.wire import packed, unpacked
+
+    outcome = work_on(
         name,
         lambda: together(*ray.get(recipe)),
         batch_id,
-        None if pinned is None else pl.Schema(pinned),
-        None if shipped is None else ray.get(shipped),
+        None if shipped is None else unpacked(ray.get(shipped)),
+        pinned=None if pinned is None else pl.Schema(pinned),
+        head=head,
     )
+    try:
+        return packed(ray.cloudpickle, outcome)
+    except BaseException as error:  # noqa: BLE001 (Polars panics too)
+        return packed(ray.cloudpickle, failed(error, batch_id, outcome.events))
 
 
 def together(parts: bytes, rest: bytes) -> Recipe:

@@ -1,17 +1,16 @@
 """One batch done in another process, and what comes back from there: values, never an exception of a user's class.
 
-A class from a pipeline's own file may not be known to whoever unpickles it, so an error's cause travels as its
-type's name, message and traceback. Importing this module is light; it is what a worker process loads first.
+An error's cause travels as a `Cause`. Importing this module is light; it is what a worker process loads first.
 """
 
 from __future__ import annotations
 
 import os
-import traceback
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import CheckFailed, PipelineError
+from engine.errors import PipelineError
+from engine.executors.cause import arrived, sent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,58 +18,49 @@ if TYPE_CHECKING:
     import polars as pl
 
     from engine.checkpoint.manifest import Manifest
+    from engine.errors import CheckFailed
     from engine.events import Event
+    from engine.executors.cause import Cause
     from engine.executors.recipe import Recipe
+    from engine.executors.signals import StopSignal
     from engine.executors.source import Fetched
+    from engine.executors.work import BatchWork
     from engine.jsonable import Json
-
-
-class RemoteError(Exception):
-    """Stands for an error of a class that stayed where it was raised; its subclasses bear that class's name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """What an error was chained from."""
-
-    type_name: str
-    message: str
-    traceback: str
-
-    @classmethod
-    def of(cls, error: BaseException) -> Cause:
-        """Return what can be said of an error anywhere."""
-        lines = traceback.format_exception(error)
-        return cls(type(error).__name__, str(error), "".join(lines))
-
-    def as_error(self) -> RemoteError:
-        """Return an error that shows itself as the one that it stands for."""
-        kind: type[RemoteError] = type(self.type_name, (RemoteError,), {})
-        error = kind(self.message)
-        error.add_note(f"on the worker:\n{self.traceback}")
-        return error
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a batch: a manifest with its results' schema, the end of the source, or an error."""
+    """What came of a batch: a manifest with its results' schema, a batch half-way, the source's end, or an error.
+
+    `causes` are those of the errors for which rows of `fetched` were set aside, in their order.
+    """
 
     manifest: Manifest | None = None
     schema: pl.Schema | None = None
+    fetched: Fetched | None = None
+    causes: tuple[Cause | CheckFailed | None, ...] = ()
     error: PipelineError | None = None
     cause: Cause | CheckFailed | None = None
     abandoned: bool = False
     events: tuple[Event, ...] = ()
 
-    def raised(self) -> PipelineError | None:
-        """Return the error, chained from its cause, ready to be raised; None when there is none."""
-        if self.error is None:
-            return None
-        if isinstance(self.cause, Cause):
-            self.error.__cause__ = self.cause.as_error()
-        elif self.cause is not None:
-            self.error.__cause__ = self.cause
-        return self.error
+    def result(self) -> Manifest | Fetched | None:
+        """Return what came of the batch, None behind the end of the source.
+
+        Raises:
+            Abandoned: the worker gave it up.
+            PipelineError: whatever it failed with, chained from its cause.
+        """
+        from engine.executors.signals import Abandoned
+
+        if self.abandoned:
+            raise Abandoned
+        if self.error is not None:
+            raise self.error from arrived(self.cause)
+        if self.fetched is not None and self.fetched.halfway is not None:
+            for aside, one in zip(self.fetched.halfway.set_aside, self.causes, strict=True):
+                aside.first_error.__cause__ = arrived(one)
+        return self.fetched or self.manifest
 
 
 @dataclass(slots=True)
@@ -90,9 +80,15 @@ def limit_threads(cpus: float) -> None:
 
 
 def work_on(
-    workshop: str, recipe: Any, batch_id: int, pinned: pl.Schema | None, given: Fetched | Mapping[str, Json] | None
+    workshop: str,
+    recipe: Any,
+    batch_id: int,
+    given: Fetched | Mapping[str, Json] | None,
+    *,
+    pinned: pl.Schema | None,
+    head: bool,
 ) -> Outcome:
-    """Do one batch.
+    """Do one batch, or only its `head`: fetch and the steps that may have any batch at any time.
 
     `recipe` is called for the recipe when this process hasn't got it yet; `given` is the batch if it was read
     elsewhere, or its plan.
@@ -103,24 +99,30 @@ def work_on(
     try:
         shop = _workshop(workshop, recipe)
         shop.events.clear()
-        stop = StopSignal()
-        done = _work(shop, pinned, given, stop)(batch_id)
+        work = _work(shop, pinned, given, StopSignal())
+        outcome = _half(work.head(batch_id)) if head else _whole(shop, work(batch_id), pinned)
     except Abandoned:
         return Outcome(abandoned=True)
     except BaseException as error:  # noqa: BLE001 (it goes back as a value)
-        return _failed(error, batch_id, tuple(shop.events) if shop else ())
+        return failed(error, batch_id, tuple(shop.events) if shop else ())
+    return replace(outcome, events=tuple(shop.events))
+
+
+def _whole(shop: _Workshop, done: Manifest | None, pinned: pl.Schema | None) -> Outcome:
     if done is None:
-        return Outcome(events=tuple(shop.events))
+        return Outcome()
     from engine.checkpoint import parts
 
     part = shop.recipe.target.layout.temporary_part(done.batch_id, done.token)
-    schema = pinned or parts.read_schema(part)
-    return Outcome(done, schema, events=tuple(shop.events))
+    return Outcome(done, pinned or parts.read_schema(part))
 
 
-def _work(shop: _Workshop, pinned: pl.Schema | None, given: Any, stop: Any) -> Any:
-    from dataclasses import replace
+def _half(fetched: Fetched | None) -> Outcome:
+    asides = fetched.halfway.set_aside if fetched and fetched.halfway else ()
+    return Outcome(fetched=fetched, causes=tuple(sent(aside.first_error.__cause__) for aside in asides))
 
+
+def _work(shop: _Workshop, pinned: pl.Schema | None, given: Any, stop: StopSignal) -> BatchWork:
     from engine.executors.planned import Planned
     from engine.executors.source import Fetched
 
@@ -158,15 +160,13 @@ def _leave(shop: _Workshop) -> None:
             step.teardown()
 
 
-def _failed(error: BaseException, batch_id: int, events: tuple[Event, ...]) -> Outcome:
+def failed(error: BaseException, batch_id: int, events: tuple[Event, ...]) -> Outcome:
+    """Return the outcome of a batch that ended in an error."""
     from engine.errors import WorkerFailed
 
     if not isinstance(error, PipelineError):
-        return Outcome(error=WorkerFailed(batch_id, error), cause=Cause.of(error), events=events)
-    cause = error.__cause__
-    if cause is None or isinstance(cause, CheckFailed):
-        return Outcome(error=error, cause=cause, events=events)
-    return Outcome(error=error, cause=Cause.of(cause), events=events)
+        return Outcome(error=WorkerFailed(batch_id, error), cause=sent(error), events=events)
+    return Outcome(error=error, cause=sent(error.__cause__), events=events)
 
 
 @dataclass(slots=True)
@@ -178,6 +178,9 @@ class _Given:
     @property
     def ordered(self) -> bool:
         return False
+
+    def begun(self, batch_id: int) -> bool:  # noqa: ARG002
+        return True
 
     def fetch(self, batch_id: int) -> Fetched | None:  # noqa: ARG002
         return self.fetched

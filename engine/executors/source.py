@@ -17,6 +17,7 @@ from engine.policy import NEVER
 if TYPE_CHECKING:
     from engine.batch import Batch
     from engine.events import Listener
+    from engine.executors.passage import Halfway
     from engine.executors.signals import StopSignal
     from engine.fetcher import BatchFetcher
     from engine.jsonable import Json
@@ -25,12 +26,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A batch as the source gave it, with where the source stands after it."""
+    """A batch as the source gave it, with where the source stands after it.
+
+    `halfway` is there when steps have run elsewhere already; the rows of the source stayed there, and `batch` has none.
+    """
 
     batch: Batch
     cursor: Mapping[str, Json] | None
     attempts: int
     seconds: float
+    halfway: Halfway | None = None
 
 
 class Source:
@@ -80,6 +85,10 @@ class Source:
         self._ended = fetched is None
         self._order.leave()
         return fetched
+
+    def begun(self, batch_id: int) -> bool:  # noqa: ARG002
+        """Say whether the batch is on its way already: none is before it is fetched."""
+        return False
 
     def give_up(self, batch_id: int) -> None:
         """Let everyone go who waits for a turn behind this batch: it has failed."""

@@ -58,6 +58,9 @@ class Fetching(Protocol):
     def ordered(self) -> bool:
         """Whether batches are fetched one at a time."""
 
+    def begun(self, batch_id: int) -> bool:
+        """Say whether the batch is on its way already, so that it is finished although a stop was asked for."""
+
     def fetch(self, batch_id: int) -> Fetched | None:
         """Return the batch, as `Source.fetch`."""
 
@@ -106,7 +109,7 @@ class BatchWork:
             raise
 
     def _work(self, batch_id: int) -> Manifest | None:
-        if self.stop.asked or batch_id >= self._given_up_from:
+        if batch_id >= self._given_up_from or (self.stop.asked and not self._source.begun(batch_id)):
             raise Abandoned
         self.emit(BatchStarted(batch_id))
         results = self._results(batch_id)
@@ -115,21 +118,44 @@ class BatchWork:
             return None
         return self._written(*results)
 
+    def head(self, batch_id: int) -> Fetched | None:
+        """Return the batch behind the steps that may have any batch at any time, for a process that has the others.
+
+        Raises what `Source.fetch` and `StepChain.head` raise.
+        """
+        fetched = self._fetched(batch_id)
+        if fetched is None:
+            return None
+        batch = fetched.batch
+        try:
+            halfway = self._chain.head(batch)
+        except StepFailed as error:
+            error.source = batch
+            raise
+        return replace(fetched, batch=batch.with_data(batch.data.clear()), halfway=halfway)
+
+    def _fetched(self, batch_id: int) -> Fetched | None:
+        fetched = self._source.fetch(batch_id)
+        if fetched is None:
+            return None
+        batch = replace(fetched.batch, key=f"{self._target.run_key}:{batch_id}")
+        self.emit(BatchFetched(batch_id, batch.start_row, batch.end_row, fetched.seconds))
+        return replace(fetched, batch=batch)
+
     def _results(self, batch_id: int) -> tuple[pl.DataFrame, Manifest] | None:
         """Return what the steps make of the batch, and its manifest so far; None behind the end of the source.
 
         A function of its own, so that the source rows are let go before the part is written: together they
         would make the peak of a run's memory.
         """
-        fetched = self._source.fetch(batch_id)
+        fetched = self._fetched(batch_id)
         if fetched is None:
             return None
-        batch = replace(fetched.batch, key=f"{self._target.run_key}:{batch_id}")
-        self.emit(BatchFetched(batch_id, batch.start_row, batch.end_row, fetched.seconds))
+        batch = fetched.batch
         try:
-            processed = self._chain.process(batch)
+            processed = self._chain.process(batch, fetched.halfway)
         except StepFailed as error:
-            error.source = batch
+            error.source = batch if fetched.halfway is None else None
             raise
         results = processed.frame
         if results is None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from typing import TYPE_CHECKING
 
 import polars as pl
 from cluster_words import shout
 
-from engine import Batch, BatchPipeline, BatchStep, FrameFetcher
+from engine import Batch, BatchPipeline, BatchStep, FrameFetcher, StatefulBatchStep
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,8 +24,9 @@ def source() -> pl.DataFrame:
     return pl.DataFrame({"id": range(ROWS), "word": [f"w{number % 17}" for number in range(ROWS)]})
 
 
-def expected() -> pl.DataFrame:
-    return source().with_columns(loud=pl.col("word").str.to_uppercase(), double=pl.col("id") * 2)
+def expected(*, total: bool = False) -> pl.DataFrame:
+    frame = source().with_columns(loud=pl.col("word").str.to_uppercase(), double=pl.col("id") * 2)
+    return frame.with_columns(total=pl.col("double").cum_sum()) if total else frame
 
 
 class Shout(BatchStep):
@@ -56,12 +58,42 @@ class Double(BatchStep):
         return batch.with_data(batch.data.with_columns(double=pl.col("id") * 2))
 
 
-def pipeline(folder: Path, executor=None, *, dies_at: tuple[int, ...] = (), seconds: float = 0.0, **more):
+class Total(StatefulBatchStep):
+    """Keeps a running total, and a lock, which can't be sent anywhere."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.lock = threading.Lock()
+        self.total = 0
+
+    def process(self, batch: Batch) -> Batch:
+        with self.lock:
+            data = batch.data.with_columns(total=pl.col("double").cum_sum() + self.total)
+            self.total += batch.data["double"].sum()
+        return batch.with_data(data)
+
+    def snapshot(self) -> int:
+        return self.total
+
+    def restore(self, state: int | None) -> None:
+        self.total = state or 0
+
+
+def pipeline(
+    folder: Path,
+    executor=None,
+    *,
+    dies_at: tuple[int, ...] = (),
+    seconds: float = 0.0,
+    total: bool = False,
+    **more,
+):
+    steps = [Shout("shout"), Double("double", folder, dies_at=dies_at, seconds=seconds)]
     return BatchPipeline(
-        [Shout("shout"), Double("double", folder, dies_at=dies_at, seconds=seconds)],
+        [*steps, Total("total")] if total else steps,
         FrameFetcher(source()),
         BATCH_SIZE,
         folder / "checkpoint",
         executor=executor,
-        **more,
+        **({"results_url": os.environ.get("CLUSTER_TARGET_RESULTS_URL")} | more),
     )

@@ -6,33 +6,15 @@ import os
 import random
 import subprocess
 import sys
-import threading
-from pathlib import Path
 
 import cluster_target
 import polars as pl
 import pytest
-from polars.testing import assert_frame_equal
+from cluster_checks import DEATHS, Listened, finished, kill_the_driver, lose_a_node
 
 from engine import BatchPipeline, BatchStep, CsvFetcher, FunctionBatchStep, Quarantine, RunState, SqlFetcher
 from engine.errors import StepFailed
 from engine.events import AttemptFailed, BatchCommitted, ClusterSeen
-
-DEATHS = int(os.environ.get("CLUSTER_DEATHS", "20"))
-
-
-class Listened(list):
-    def __call__(self, event):
-        self.append(event)
-
-    def of(self, kind):
-        return [event for event in self if isinstance(event, kind)]
-
-
-def finished(run):
-    assert_frame_equal(run.collect_results(), cluster_target.expected())
-    leftovers = [path.name for path in (run.checkpoint_dir / "results").iterdir() if path.name.endswith(".tmp")]
-    assert leftovers == []
 
 
 def test_the_results_are_those_of_a_run_in_this_process(tmp_path, executor):
@@ -46,11 +28,12 @@ def test_the_results_are_those_of_a_run_in_this_process(tmp_path, executor):
     assert [event.batch_id for event in log.of(BatchCommitted)] == list(range(40))
 
 
-def test_a_worker_that_dies_costs_a_retry_and_no_row(tmp_path, executor):
+@pytest.mark.parametrize("total", [False, True], ids=["whole", "divided"])
+def test_a_worker_that_dies_costs_a_retry_and_no_row(tmp_path, executor, total):
     log = Listened()
-    run = cluster_target.pipeline(tmp_path, executor, dies_at=(0, 7, 20), listeners=[log])
+    run = cluster_target.pipeline(tmp_path, executor, dies_at=(0, 7, 20), total=total, listeners=[log])
     run.run()
-    finished(run)
+    finished(run, total=total)
     assert {event.batch_id for event in log.of(AttemptFailed)} >= {0, 7, 20}
     assert all("a worker was lost" in event.error for event in log.of(AttemptFailed))
 
@@ -63,27 +46,9 @@ def test_many_workers_die(tmp_path, executor):
     finished(run)
 
 
-def lose_a_node(cluster, tmp_path, executor):
-    """Add a node, and take it away without notice when batches have begun to come back."""
-    node = cluster.add_node(num_cpus=2)
-    cluster.wait_for_nodes()
-    log = Listened()
-    run = cluster_target.pipeline(tmp_path, executor, seconds=0.05, listeners=[log])
-    gone = threading.Event()
-
-    def watch(event):
-        if isinstance(event, BatchCommitted) and event.batch_id >= 5 and not gone.is_set():
-            gone.set()
-            threading.Thread(target=lambda: cluster.remove_node(node, allow_graceful=False)).start()
-
-    run.add_listener(watch)
-    run.run()
-    assert gone.is_set()
-    finished(run)
-
-
-def test_a_node_that_dies_costs_retries_and_no_row(cluster, tmp_path, executor):
-    lose_a_node(cluster, tmp_path, executor)
+@pytest.mark.parametrize("total", [False, True], ids=["whole", "divided"])
+def test_a_node_that_dies_costs_retries_and_no_row(cluster, tmp_path, executor, total):
+    lose_a_node(cluster, tmp_path, executor, total=total)
 
 
 @pytest.mark.long
@@ -91,7 +56,7 @@ def test_many_nodes_die(cluster, tmp_path, executor):
     for number in range(DEATHS):
         folder = tmp_path / str(number)
         folder.mkdir()
-        lose_a_node(cluster, folder, executor)
+        lose_a_node(cluster, folder, executor, total=number % 2 == 1)
 
 
 def test_an_error_of_a_step_arrives_as_it_was_raised(tmp_path, executor):
@@ -156,35 +121,13 @@ def test_a_stop_commits_what_has_finished_and_the_next_run_goes_on(tmp_path, exe
     finished(run)
 
 
-def kill_the_driver(tmp_path, address, seconds):
-    """Run the pipeline in a process of its own and kill that; return whether it was still at work."""
-    code = (
-        "import sys, pathlib; sys.path.insert(0, sys.argv[1]); import cluster_target; from engine import RayExecutor\n"
-        "run = cluster_target.pipeline(pathlib.Path(sys.argv[2]), RayExecutor(sys.argv[3]), seconds=0.02)\n"
-        "run.add_listener(lambda event: print(type(event).__name__, flush=True)); run.run()"
-    )
-    driver = subprocess.Popen(
-        [sys.executable, "-c", code, str(Path(cluster_target.__file__).parent), str(tmp_path), address],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    with driver:
-        for line in driver.stdout:
-            if line.strip() == "BatchCommitted":
-                break
-        try:
-            driver.wait(seconds)
-        except subprocess.TimeoutExpired:
-            driver.kill()
-            return True
-    return False
-
-
-def test_a_driver_that_is_killed_is_resumed(tmp_path, cluster):
-    kill_the_driver(tmp_path, cluster.address, 0.1)
-    cluster_target.pipeline(tmp_path).run()
-    finished(cluster_target.pipeline(tmp_path))
+@pytest.mark.parametrize("total", [False, True], ids=["whole", "divided"])
+def test_a_driver_that_is_killed_is_resumed(tmp_path, cluster, executor, total):
+    assert kill_the_driver(tmp_path, cluster.address, 0.1, total=total)
+    run = cluster_target.pipeline(tmp_path, executor, total=total)
+    assert 0 <= run.get_frontier().last_completed_batch_id < 39
+    run.run()
+    finished(run, total=total)
 
 
 @pytest.mark.long
@@ -194,9 +137,10 @@ def test_many_drivers_are_killed(tmp_path, cluster):
         folder = tmp_path / str(round_number)
         folder.mkdir()
         round_number += 1
-        while kill_the_driver(folder, cluster.address, chance.uniform(0, 0.3)):
+        total = round_number % 2 == 1
+        while kill_the_driver(folder, cluster.address, chance.uniform(0, 0.3), total=total):
             killed += 1
-        finished(cluster_target.pipeline(folder))
+        finished(cluster_target.pipeline(folder, total=total), total=total)
 
 
 def test_nothing_of_the_default_install_loads_ray():

@@ -85,10 +85,10 @@ def _load(view: RunView, memory_bytes: int | None, width: int, ellipsis: str) ->
     live = view.state in LIVE
     in_flight: Line = (("in flight ", "muted"), (f"{view.batches_in_flight}/{view.window}" if live else NONE, ""))
     memory: Line = NO_LINE if memory_bytes is None else (("memory ", "muted"), (size(memory_bytes), ""))
-    nodes = "node" if view.nodes == 1 else "nodes"
-    cluster: Line = NO_LINE if view.nodes is None else (("cluster ", "muted"), (f"{view.nodes} {nodes}", ""))
-    tried_again: Line = NO_LINE
-    if view.nodes is not None and view.retry_count:
-        tried_again = (("retries ", "muted"), (f"{view.retry_count:,}", "warn"))
-    parts = [part for part in (in_flight, cluster, tried_again, memory) if part]
-    return as_many(parts, _WIDE_GAP, width, ellipsis)
+    if view.nodes is None:
+        return as_many([part for part in (in_flight, memory) if part], _WIDE_GAP, width, ellipsis)
+    cluster: Line = ((f"{view.nodes:,}", ""), (" node" if view.nodes == 1 else " nodes", "muted"))
+    retries = view.retry_count
+    tried_again: Line = ((f"{retries:,}", "warn"), (" retry" if retries == 1 else " retries", "muted"))
+    parts = [in_flight, cluster, *([tried_again] if retries else []), *([memory] if memory else [])]
+    return as_many(parts, _GAP, width, ellipsis)

@@ -1,175 +1,22 @@
 """What every executor must do, wherever it runs the steps. A new one joins by one more entry in `EXECUTORS`.
 
-An executor may run steps in other processes, so nothing here looks into a step: what a step was called for it
-writes into a file, and where it must wait, it waits for a lock on a file that the test holds.
+An executor may run steps in other processes, so nothing here looks into a step.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import threading
-from contextlib import contextmanager
 
 import polars as pl
 import pytest
+from contract_target import QUICK, Noted, Refuses, Total, ids, in_background, leftovers, pipeline
 
-from engine import BatchPipeline, Frontier, Quarantine, RayExecutor, RetryPolicy, RunState
+from engine import BatchPipeline, Frontier, Quarantine, RetryPolicy, RunState
 from engine.errors import FetchFailed, QuarantineFull, RowsNotContiguous, SourceContractBroken, StepFailed
 from engine.events import AttemptFailed, BatchCommitted, BatchStarted, RunEnded, StopWasRequested
-from engine.executors.threads import ThreadExecutor
-from engine.step import BatchStep, StatefulBatchStep
-from engine.testing import (
-    TIMEOUT_SECONDS,
-    EventLog,
-    InlineExecutor,
-    NumberSource,
-    SeekableNumbers,
-    TransientError,
-    numbers,
-)
-
-EXECUTORS = {
-    "inline": InlineExecutor,
-    "inline with a window of 3": lambda: InlineExecutor(window=3),
-    "one thread": lambda: ThreadExecutor(1),
-    "three threads": lambda: ThreadExecutor(3),
-    "a Ray cluster": RayExecutor,
-}
-
-
-@pytest.fixture(params=EXECUTORS)
-def executor(request):
-    return EXECUTORS[request.param]()
-
-
-@pytest.fixture(params=[name for name in EXECUTORS if "inline" not in name])
-def side_by_side(request):
-    """An executor that doesn't do the work inside `submit`, so that a test can act meanwhile."""
-    return EXECUTORS[request.param]()
-
-
-class Noted(BatchStep):
-    """Writes each call into a file, waits where it is told to, and fails where it is told to.
-
-    `fails` says how often it fails at a batch, -1 for always; the file remembers across processes.
-    """
-
-    def __init__(self, name, folder, *, fails=None, waits_at=(), concurrent=False, transient=True):
-        super().__init__(name)
-        self.path = folder / f"{name}.calls"
-        self.gate = folder / f"{name}.gate"
-        self.gate.touch()
-        self.fails = fails or {}
-        self.waits_at = waits_at
-        self.concurrent = concurrent
-        self.transient = transient
-
-    def process(self, batch):
-        with self.path.open("a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            file.write(f"{batch.batch_id} ")
-        if batch.batch_id in self.waits_at:
-            with self.gate.open() as gate:
-                fcntl.flock(gate, fcntl.LOCK_SH)
-        allowed = self.fails.get(batch.batch_id, 0)
-        if allowed < 0 or self.calls().count(batch.batch_id) <= allowed:
-            raise TransientError("try again") if self.transient else ValueError("a bad row")
-        return batch.with_data(batch.data.with_columns(double=pl.col("id") * 2))
-
-    def calls(self):
-        return [int(word) for word in self.path.read_text().split()] if self.path.exists() else []
-
-    @contextmanager
-    def closed(self):
-        """Keep the gate closed."""
-        with self.gate.open() as gate:
-            fcntl.flock(gate, fcntl.LOCK_EX)
-            yield
-
-
-class Total(StatefulBatchStep):
-    def __init__(self, name, *, fails_once_at=None, folder=None):
-        super().__init__(name)
-        self.total = None
-        self.fails_once_at = fails_once_at
-        self.folder = folder
-
-    def process(self, batch):
-        self.total += batch.data.height
-        marker = self.folder / f"{self.name}.failed" if self.folder else None
-        if batch.batch_id == self.fails_once_at and not marker.exists():
-            marker.touch()
-            raise TransientError("after the state has changed")
-        return batch.with_data(batch.data.with_columns(total=pl.lit(self.total, dtype=pl.Int64)))
-
-    def snapshot(self):
-        return {"total": self.total}
-
-    def restore(self, state):
-        self.total = state["total"] if state else 0
-
-
-class Refuses(BatchStep):
-    """Raises for frames with one of the bad ids."""
-
-    def __init__(self, name, bad, *, concurrent):
-        super().__init__(name)
-        self.bad = set(bad)
-        self.concurrent = concurrent
-
-    def process(self, batch):
-        if self.bad & set(batch.data["id"]):
-            raise ValueError("a bad row")
-        return batch
-
-
-QUICK = RetryPolicy(transient=(TransientError,), max_attempts=3, base_seconds=0)
-
-
-def pipeline(folder, executor, *steps, source=None, log=None, retry=None, batch_size=10):
-    return BatchPipeline(
-        steps,
-        source or NumberSource(100),
-        batch_size,
-        folder,
-        executor=executor,
-        retry=retry,
-        listeners=[log] if log else [],
-    )
-
-
-def ids(run):
-    return run.collect_results()["id"].to_list()
-
-
-def leftovers(folder):
-    return [path.name for path in (folder / "results").iterdir() if path.name.endswith(".tmp")]
-
-
-@contextmanager
-def in_background(run):
-    """Run the pipeline in a thread; the block gets a function that waits for what it returned or raised."""
-    outcome = []
-
-    def target():
-        try:
-            outcome.append(run.run())
-        except BaseException as error:  # noqa: BLE001 (handed on)
-            outcome.append(error)
-
-    thread = threading.Thread(target=target, daemon=True)
-    thread.start()
-
-    def result():
-        thread.join(TIMEOUT_SECONDS)
-        assert outcome, "the run hangs"
-        return outcome[0]
-
-    yield result
-    result()
-
+from engine.testing import EventLog, NumberSource, SeekableNumbers, TransientError, numbers
 
 # --- order ----------------------------------------------------------------------------------------------
 

@@ -214,7 +214,7 @@ def test_it_knows_whether_it_takes_one_batch_at_a_time(work):
 
 def test_rows_that_go_missing_inside_are_seen(work, layout, monkeypatch):
     process = StepChain.process
-    monkeypatch.setattr(StepChain, "process", lambda chain, batch: replace(process(chain, batch), dropped=1))
+    monkeypatch.setattr(StepChain, "process", lambda *given: replace(process(*given), dropped=1))
     with pytest.raises(RowsUnaccounted, match="10 came in, 10 came out, steps left out 1, and 0 are in quarantine"):
         work()(0)
     assert files(layout) == []

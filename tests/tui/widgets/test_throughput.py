@@ -93,4 +93,4 @@ def test_looks_small_in_the_light(snap_compare, host):
 def test_a_cluster_shows_its_nodes_and_what_was_tried_again(drawn):
     view = replace(views.running(), nodes=3, retry_count=2)
     *_, load = drawn(ThroughputPane(), showing(view), size=(70, 9)).shown_text.splitlines()
-    assert load == "in flight 3/4   cluster 3 nodes   retries 2   memory 412 MB"
+    assert load == "in flight 3/4  3 nodes  2 retries  memory 412 MB"
