@@ -19,6 +19,7 @@ from engine.state import RunState
 from tui.app import BatchPipeApp
 from tui.screens.changed import ChangedScreen
 from tui.settings import Settings
+from tui.target import Overrides
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +29,40 @@ if TYPE_CHECKING:
 WIDE = (120, 36)
 SMALL = (80, 24)
 PATIENCE_SECONDS = 60.0
+_TWO_THIRDS = 45
+
+_DELAYS = """
+import os
+import signal
+import time
+from pathlib import Path
+
+import polars as pl
+
+from engine import BatchPipeline, FunctionBatchStep, ParquetFetcher, WithColumnsBatchStep
+from sample_data.flights import FLIGHTS
+
+KILLED = Path("killed").absolute()
+
+
+def score(frame):
+    time.sleep(0.15)  # a model would take its time
+    if frame["month"][0] == 3 and not KILLED.exists():
+        KILLED.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return frame.with_columns(late=pl.col("arr_delay") > 15)
+
+
+pipeline = BatchPipeline(
+    [
+        WithColumnsBatchStep("add_speed", mph=pl.col("distance") / pl.col("air_time") * 60),
+        FunctionBatchStep("score", score, concurrent=True),
+    ],
+    ParquetFetcher(FLIGHTS),
+    batch_size=5_000,
+    checkpoint_dir="delays",
+)
+"""
 
 
 def main() -> None:
@@ -42,6 +77,8 @@ def main() -> None:
     for size, suffix in ((WIDE, ""), (SMALL, "-80x24")):
         with tempfile.TemporaryDirectory() as scratch, chdir(scratch):
             asyncio.run(_quarantine(folder, Path(scratch), size, suffix))
+        with tempfile.TemporaryDirectory() as scratch, chdir(scratch):
+            asyncio.run(_cluster(folder, Path(scratch), size, suffix))
 
 
 async def _opening(folder: Path) -> None:
@@ -88,6 +125,19 @@ async def _quarantine(folder: Path, scratch: Path, size: tuple[int, int], suffix
         await pilot.press("6")
         await _until(pilot, lambda: "216,447" in getattr(app.screen.query_one("#quarantine"), "shown_text", ""))
         _save(app, folder / f"quarantine{suffix}.svg")
+
+
+async def _cluster(folder: Path, scratch: Path, size: tuple[int, int], suffix: str) -> None:
+    """Run the sample's source on a cluster of this machine, on which a worker is killed."""
+    file = scratch / "delays.py"
+    file.write_text(_DELAYS, encoding="utf-8")
+    app = BatchPipeApp(str(file), overrides=Overrides(executor="ray"), settings=Settings())
+    async with app.run_test(size=size) as pilot:
+        await _until(pilot, lambda: _rests(app) is RunState.IDLE)
+        await pilot.press("r")
+        await _until(pilot, lambda: (bridge := app.bridge) is not None and bridge.view().frontier >= _TWO_THIRDS)
+        _save(app, folder / f"cluster{suffix}.svg")
+        await _until(pilot, lambda: _rests(app) is RunState.FINISHED)
 
 
 def _copy_of_sample(scratch: Path) -> Path:
