@@ -1,9 +1,12 @@
 """`batch-pipeline quarantine`, and what the other commands tell of rows in quarantine."""
 
 import json
+import threading
 
 import polars as pl
 import pytest
+
+from engine import BatchPipeline
 
 PICKY = """
 from engine import BatchPipeline, Quarantine
@@ -257,23 +260,28 @@ def test_going_back_says_that_rows_in_quarantine_go_too(command, ran):
 
 
 STOPPING = """
-import os, signal, threading
+import os, signal
 from engine.events import RowsReplayed
-
-heard = threading.Event()
-request_stop = pipeline.request_stop
-pipeline.request_stop = lambda **how: (request_stop(**how), heard.set())
 
 def stop(event):
     if isinstance(event, RowsReplayed):
         os.kill(os.getpid(), signal.SIGTERM)
-        heard.wait(20)
+        assert BatchPipeline.heard.wait(20)
 
 pipeline.add_listener(stop)
 """
 
 
-def test_a_replay_that_is_stopped_says_so_by_its_exit_code(command, ran, write, workplace):
+def test_a_replay_that_is_stopped_says_so_by_its_exit_code(command, ran, write, workplace, monkeypatch):
+    heard = threading.Event()
+    request_stop = BatchPipeline.request_stop
+
+    def heard_request(self, **how):
+        request_stop(self, **how)
+        heard.set()
+
+    monkeypatch.setattr(BatchPipeline, "request_stop", heard_request)
+    monkeypatch.setattr(BatchPipeline, "heard", heard, raising=False)
     ran("set()")
     text = (workplace / "picky.py").read_text(encoding="utf-8")
     write("stopping.py", text + STOPPING)
