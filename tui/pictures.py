@@ -134,7 +134,7 @@ async def _cluster(folder: Path, scratch: Path, size: tuple[int, int], suffix: s
     app = BatchPipeApp(str(file), overrides=Overrides(executor="ray"), settings=Settings())
     async with app.run_test(size=size) as pilot:
         await _until(pilot, lambda: _rests(app) is RunState.IDLE)
-        await pilot.press("r")
+        await pilot.press("r", "2")
         await _until(pilot, lambda: (bridge := app.bridge) is not None and bridge.view().frontier >= _TWO_THIRDS)
         _save(app, folder / f"cluster{suffix}.svg")
         await _until(pilot, lambda: _rests(app) is RunState.FINISHED)
