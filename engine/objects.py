@@ -29,8 +29,12 @@ if TYPE_CHECKING:
 _URL = re.compile(r"s3://[a-z0-9][a-z0-9.-]+(/[A-Za-z0-9_=][A-Za-z0-9._=-]*)*")
 _AT_ONCE = 16
 """Copies under way at the same time: the storage does each by itself, what costs time is to ask for it."""
-RETRIES, RETRY_SECONDS = 10, 180
-"""How often and how long a request is tried again that fails for the network's or the storage's sake."""
+RETRIES = 30
+"""How often a request is tried again that fails for the network's or the storage's sake: for one to two minutes."""
+RETRIES_SOON = 4
+"""The same where somebody waits for the answer: a few seconds."""
+_FIRST_PAUSE, _LONGEST_PAUSE, _WHOLE_TIME = timedelta(seconds=0.2), timedelta(seconds=15), timedelta(seconds=180)
+_GROWTH = 3  # each pause is drawn between the first one and so many times the last one
 _TAIL_BYTES = 1 << 16
 _LENGTH_BYTES = 8
 
@@ -84,9 +88,9 @@ class ObjectPath(str):
 
 
 @contextmanager
-def _asking(path: ObjectPath) -> Iterator[ObjectStore]:
+def _asking(path: ObjectPath, retries: int | None = None) -> Iterator[ObjectStore]:
     """Give the store of a path; in place of what it raises come StorageUnavailable and FileNotFoundError."""
-    store = _store(path.bucket, os.environ.get("AWS_ENDPOINT_URL"), RETRIES)
+    store = _store(path.bucket, os.environ.get("AWS_ENDPOINT_URL"), RETRIES if retries is None else retries)
     from obstore.exceptions import BaseError
 
     try:
@@ -104,7 +108,9 @@ def _in_short(error: Exception) -> str:
     text = str(error)
     if found := re.search(r"<Code>(\w+)</Code>.*?<Message>(.*?)</Message>", text, re.DOTALL):
         return "there is no such bucket" if found[1] == "NoSuchBucket" else f"{found[2]} ({found[1]})"
-    return text.partition("\n\n")[0].replace("\n", " ")
+    first = text.partition("\n\n")[0].replace("\n", " ")
+    found = re.search(r"Error performing (\w+ \S+) in .*? - (.+)", first)
+    return f"{found[2]} ({found[1]})" if found else first
 
 
 @lru_cache(maxsize=8)
@@ -115,7 +121,14 @@ def _store(bucket: str, _endpoint: str | None, retries: int) -> ObjectStore:
         raise UsageError(
             "results in object storage need a library that is not installed", hint="pip install 'batchpipe-tui[s3]'"
         ) from error
-    return from_url(bucket, retry_config={"max_retries": retries, "retry_timeout": timedelta(seconds=RETRY_SECONDS)})
+    return from_url(
+        bucket,
+        retry_config={
+            "max_retries": retries,
+            "retry_timeout": _WHOLE_TIME,
+            "backoff": {"init_backoff": _FIRST_PAUSE, "max_backoff": _LONGEST_PAUSE, "base": _GROWTH},
+        },
+    )
 
 
 def exists(path: ObjectPath) -> bool:
@@ -146,9 +159,9 @@ def put(path: ObjectPath, content: bytes | memoryview, *, new: bool = False) -> 
     return True
 
 
-def get(path: ObjectPath) -> bytes:
-    """Return what a small object holds. Raises FileNotFoundError."""
-    with _asking(path) as store:
+def get(path: ObjectPath, *, soon: bool = False) -> bytes:
+    """Return what a small object holds; `soon` gives up after a few seconds. Raises FileNotFoundError."""
+    with _asking(path, min(RETRIES, RETRIES_SOON) if soon else None) as store:
         return store.get(path.key).bytes().to_bytes()
 
 

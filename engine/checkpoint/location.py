@@ -96,7 +96,7 @@ def claim(layout: Layout, key: str, *, empty: bool) -> None:
 def _refuse_another(remote: ObjectPath, key: str) -> bool:
     """Say whether the place is this checkpoint's already; raise when it is another one's."""
     try:
-        owner = objects.get(remote / _OWNER).decode(errors="replace")
+        owner = objects.get(remote / _OWNER, soon=True).decode(errors="replace")
     except FileNotFoundError:
         return False
     if owner != key:
