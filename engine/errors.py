@@ -349,12 +349,17 @@ class CheckpointForeign(CheckpointError):
 class ResultsTaken(CheckpointError):
     """Another checkpoint keeps its results under this URL."""
 
-    def __init__(self, path: ObjectPath) -> None:
-        super().__init__(
-            path,
-            f"another checkpoint keeps its results in {path}",
-            hint="Nothing was touched. Choose another results_url, or delete what is there if that one is no more.",
-        )
+    def __init__(self, path: ObjectPath, *, by_a_copy: bool = False) -> None:
+        if by_a_copy:
+            message = f"a copy of this checkpoint folder has written to {path} since this one did"
+            hint = "Go on with that copy: there can be one only. Nothing was touched."
+        else:
+            message = f"another checkpoint keeps its results in {path}"
+            hint = (
+                "Nothing was touched. Choose another results_url. If that checkpoint's folder is lost, "
+                "docs/object-storage.md tells how to get it back from the results."
+            )
+        super().__init__(path, message, hint=hint)
 
 
 class CheckpointNewer(CheckpointError):
@@ -393,11 +398,12 @@ def _is_of_the_device(error: BaseException) -> bool:
 class StorageUnavailable(CheckpointError):
     """The object storage where the results are can't be reached, or refuses what is asked of it."""
 
-    def __init__(self, path: ObjectPath, reason: str) -> None:
+    def __init__(self, path: ObjectPath, reason: str, *, hint: str = "") -> None:
         super().__init__(
             path,
             f"the object storage at {path} can't be used: {reason}",
-            hint="Look at AWS_ENDPOINT_URL, AWS_REGION, and the credentials in AWS_ACCESS_KEY_ID and "
+            hint=hint
+            or "Look at AWS_ENDPOINT_URL, AWS_REGION, and the credentials in AWS_ACCESS_KEY_ID and "
             "AWS_SECRET_ACCESS_KEY, here and on the workers. What is committed is safe.",
         )
 

@@ -12,7 +12,7 @@ import os
 import re
 import zlib
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,8 @@ RETRIES = 30
 """How often a request is tried again that fails for the network's or the storage's sake: for one to two minutes."""
 RETRIES_SOON = 4
 """The same where somebody waits for the answer: a few seconds."""
+_PATIENCE, _PATIENCE_SOON = timedelta(minutes=5), timedelta(seconds=10)
+"""How long one request may take, with all that it sends and gets."""
 _FIRST_PAUSE, _LONGEST_PAUSE, _WHOLE_TIME = timedelta(seconds=0.2), timedelta(seconds=15), timedelta(seconds=180)
 _GROWTH = 3  # each pause is drawn between the first one and so many times the last one
 _TAIL_BYTES = 1 << 16
@@ -118,17 +120,32 @@ def _store(bucket: str, _endpoint: str | None, retries: int) -> ObjectStore:
     try:
         from obstore.store import from_url
     except ModuleNotFoundError as error:
-        raise UsageError(
-            "results in object storage need a library that is not installed", hint="pip install 'batchpipe-tui[s3]'"
-        ) from error
+        raise _library_missing() from error
     return from_url(
         bucket,
+        # These take the place of all client options, also of the one that the environment may give.
+        client_options={
+            "timeout": _PATIENCE_SOON if retries <= RETRIES_SOON else _PATIENCE,
+            "allow_http": os.environ.get("AWS_ALLOW_HTTP", "").lower() in {"1", "true"},
+        },
         retry_config={
             "max_retries": retries,
             "retry_timeout": _WHOLE_TIME,
             "backoff": {"init_backoff": _FIRST_PAUSE, "max_backoff": _LONGEST_PAUSE, "base": _GROWTH},
         },
     )
+
+
+def _library_missing() -> UsageError:
+    return UsageError(
+        "results in object storage need a library that is not installed", hint="pip install 'batchpipe-tui[s3]'"
+    )
+
+
+def require(path: ObjectPath) -> None:
+    """Return if the storage answers, whether there is such an object or not."""
+    with suppress(FileNotFoundError), _asking(path, min(RETRIES, RETRIES_SOON)) as store:
+        store.head(path.key)
 
 
 def exists(path: ObjectPath) -> bool:
@@ -221,14 +238,19 @@ def move(pairs: Iterable[tuple[ObjectPath, ObjectPath]]) -> None:
     listed = list(pairs)
     if not listed:
         return
-    with _asking(listed[0][1]) as store, ThreadPoolExecutor(min(_AT_ONCE, len(listed))) as pool:
-        list(pool.map(lambda pair: store.copy(pair[0].key, pair[1].key), listed))
+    try:
+        with _asking(listed[0][1]) as store, ThreadPoolExecutor(min(_AT_ONCE, len(listed))) as pool:
+            list(pool.map(lambda pair: store.copy(pair[0].key, pair[1].key), listed))
+    except FileNotFoundError as error:
+        raise StorageUnavailable(listed[0][1].parent, "an object that was to be copied there has gone") from error
     delete([source for source, _ in listed])
 
 
 def let_duckdb_read(connection: duckdb.DuckDBPyConnection) -> None:
     """Make `s3://` known to a DuckDB connection, which then needs no extension for it."""
-    from obstore.fsspec import FsspecStore
-
+    try:
+        from obstore.fsspec import FsspecStore
+    except ModuleNotFoundError as error:
+        raise _library_missing() from error
     filesystem: Any = FsspecStore("s3")
     connection.register_filesystem(filesystem)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from engine import stored
 from engine.durable import whole_file
 from engine.errors import CheckpointCorrupt, UsageError, describe
 
@@ -136,6 +137,7 @@ def _read(path: StoredPath, plan: pl.LazyFrame) -> pl.DataFrame:
     try:
         return plan.collect()
     except (pl.exceptions.PolarsError, OSError) as error:
+        stored.require(path)
         raise CheckpointCorrupt(
             path,
             f"the quarantine's file {path.name} can't be read: {describe(error)}",

@@ -44,7 +44,7 @@ def collect(parts: Sequence[StoredPath]) -> pl.DataFrame:
 def scan(parts: Sequence[StoredPath]) -> pl.LazyFrame:
     """Return the rows of all parts as a LazyFrame, in order; without columns when there are none."""
     sources: list[Any] = list(parts)  # either all local, or all in object storage
-    return pl.scan_parquet(sources, glob=False) if parts else pl.LazyFrame()
+    return pl.scan_parquet(sources, glob=False, hive_partitioning=False) if parts else pl.LazyFrame()
 
 
 def iterate(parts: Sequence[StoredPath]) -> Iterator[pl.DataFrame]:
@@ -75,12 +75,13 @@ def query(parts: Sequence[StoredPath], sql: str) -> pl.DataFrame:
     with duckdb.connect(":memory:", config={"autoinstall_known_extensions": "false"}) as connection:
         try:
             _reach(connection, parts)
-            connection.read_parquet(_patterns(parts)).create_view("results")
+            connection.read_parquet(_patterns(parts), hive_partitioning=False).create_view("results")
             answer = connection.sql(sql)
             if answer is None:
                 raise UsageError("the query can't be run: it has no answer", hint="Write a SELECT … FROM results.")
             return pl.DataFrame(answer)
         except (duckdb.Error, TypeError) as error:
+            stored.require(parts[0])
             raise UsageError(f"the query can't be run: {error}", hint="The results are the table `results`.") from error
 
 
@@ -127,8 +128,10 @@ def _export_file(parts: Sequence[StoredPath], path: Path, *, overwrite: bool) ->
             else:
                 frame.sink_parquet(temporary)
     except pl.exceptions.PolarsError as error:
+        stored.require(parts[0])
         raise UsageError(f"the results can't be written as {path.suffix}: {error}") from error
     except OSError as error:
+        stored.require(parts[0])
         raise UsageError(f"the results can't be written to {path}: {describe(error)}") from error
 
 
@@ -143,6 +146,7 @@ def _export_table(parts: Sequence[StoredPath], path: Path, table: str, *, overwr
             finally:
                 temporary.with_name(temporary.name + ".wal").unlink(missing_ok=True)
     except OSError as error:
+        stored.require(parts[0])
         raise UsageError(f"the results can't be written to {path}: {describe(error)}") from error
 
 
@@ -151,7 +155,7 @@ def _write_table(parts: Sequence[StoredPath], path: Path, table: str, *, overwri
     try:
         with duckdb.connect(str(path.absolute()), config={"autoinstall_known_extensions": "false"}) as connection:
             verb = "CREATE OR REPLACE TABLE" if overwrite else "CREATE TABLE"
-            statement = f"{verb} {name} AS SELECT * FROM read_parquet($files)"  # noqa: S608 (the name is quoted)
+            statement = f"{verb} {name} AS SELECT * FROM read_parquet($files, hive_partitioning = false)"  # noqa: S608 (the name is quoted)
             _reach(connection, parts)
             connection.execute(statement, {"files": _patterns(parts)})
     except duckdb.CatalogException as error:
@@ -160,6 +164,7 @@ def _write_table(parts: Sequence[StoredPath], path: Path, table: str, *, overwri
             hint="Choose another table name, or say that it may be overwritten.",
         ) from error
     except duckdb.Error as error:
+        stored.require(parts[0])
         raise UsageError(f"the results can't be written to {path}: {error}") from error
 
 

@@ -67,6 +67,12 @@ def exists(path: StoredPath) -> bool:
     return objects.exists(path) if isinstance(path, ObjectPath) else path.exists()
 
 
+def require(path: StoredPath) -> None:
+    """Raise StorageUnavailable if the storage of a file is away, so that nothing is judged by what can't be read."""
+    if isinstance(path, ObjectPath):
+        objects.require(path)
+
+
 def names_in(folder: StoredPath) -> Iterator[str]:
     """Give the names of what is in a folder, in no order; none when there is no folder."""
     if isinstance(folder, ObjectPath):

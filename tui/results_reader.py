@@ -44,6 +44,7 @@ class ResultsReader:
         """Return at most `row_count` rows from `first_row` on. `generation` is another value after a rewind."""
         import polars as pl
 
+        from engine import stored
         from engine.checkpoint import parts
         from engine.checkpoint.location import located
 
@@ -65,7 +66,12 @@ class ResultsReader:
         last = min(bisect_right(self._ends, first_row + row_count - 1), len(self._ends) - 1)
         shown: list[Any] = [layout.part(batch_id) for batch_id in range(first, last + 1)]
         before = self._ends[first - 1] if first else 0
-        frame = pl.scan_parquet(shown, glob=False).slice(first_row - before, row_count).collect()
+        try:
+            plan = pl.scan_parquet(shown, glob=False, hive_partitioning=False)
+            frame = plan.slice(first_row - before, row_count).collect()
+        except (pl.exceptions.PolarsError, OSError):
+            stored.require(shown[0])
+            raise
         columns = tuple((name, str(dtype).partition("(")[0]) for name, dtype in frame.schema.items())
         return ResultsPage(columns, tuple(map(_texts, frame.iter_rows())), first_row, total)
 

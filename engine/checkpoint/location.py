@@ -1,18 +1,19 @@
 """Where a checkpoint keeps its parts: in its folder, or under a URL that it alone may write to.
 
-That is decided when the checkpoint is made, and written down in its folder before anything else. Under the URL an
-object names the checkpoint that it belongs to, for two that write to the same place would delete each other's parts.
+Under the URL an object names the checkpoint that it belongs to, for two that write to the same place would delete each
+other's parts; and the last one that wrote there, for the folder may have been copied. The folder has the same on
+record, always before the object: so a kill in between leaves a folder that knows what it has begun.
 """
 
 from __future__ import annotations
 
 import json
-import uuid
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from engine import durable, objects, stored
-from engine.checkpoint.layout import Layout
+from engine.checkpoint.failures import translate
+from engine.checkpoint.layout import Layout, new_token
 from engine.errors import CheckpointCorrupt, ResultsTaken, StorageUnavailable, UsageError
 from engine.objects import ObjectPath
 
@@ -24,10 +25,19 @@ _OWNER = "checkpoint-key"
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where the parts are, and the key of the checkpoint."""
+    """Where the parts are, the key of the checkpoint, and who of it may have written there last."""
 
     results_url: str
     key: str
+    writers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Owner:
+    """What the object says: the key of the checkpoint, and who of it wrote last."""
+
+    key: str
+    writer: str
 
 
 def checked_url(url: object) -> ObjectPath | None:
@@ -51,70 +61,123 @@ def located(folder: Path) -> Layout:
     return replace(layout, remote=ObjectPath(found.results_url)) if found else layout
 
 
-def settle(layout: Layout, remote: ObjectPath | None) -> tuple[Layout, str]:
-    """Return the layout with where the parts are, and the key for a catalog that is still to be made.
+def settle(layout: Layout, remote: ObjectPath | None) -> Layout:
+    """Return the layout with where the parts are, or, if none were written yet, where they should be: `remote`.
 
-    `remote` is where they should be, None for where they are. The caller holds the lock.
+    The caller holds the lock, and claims the place once the catalog has told the checkpoint's key.
 
     Raises:
         UsageError: they are elsewhere.
-        ResultsTaken: another checkpoint has its parts there.
-        StorageUnavailable: nobody can tell.
     """
     found = _read(layout)
     if found is None:
-        if remote is None:
-            return layout, uuid.uuid4().hex
-        if layout.catalog.exists() or layout.guard.exists() or any(stored.names_in(layout.results)):
+        if remote is not None and any(stored.names_in(layout.results)):
             raise _elsewhere(layout, str(layout.results), remote)
-        found = Location(str(remote), uuid.uuid4().hex)
-        _refuse_another(remote, found.key)
-        durable.replace_text(layout.location, json.dumps(asdict(found)))
-    elif remote is not None and remote != found.results_url:
-        raise _elsewhere(layout, found.results_url, remote)
-    return replace(layout, remote=ObjectPath(found.results_url)), found.key
+        return replace(layout, remote=remote)
+    here = ObjectPath(found.results_url)
+    if remote is None or remote == here:
+        return replace(layout, remote=here)
+    owner = _owner(here)
+    if owner is not None and owner.key == found.key:
+        raise _elsewhere(layout, here, remote)
+    return replace(layout, remote=remote)  # nothing was ever written there
 
 
-def claim(layout: Layout, key: str, *, empty: bool) -> None:
-    """Make sure that what is under the URL belongs to the checkpoint with this key; nothing to do without a URL.
-
-    A place that is nobody's is taken if the checkpoint is `empty`.
+def check(layout: Layout) -> None:
+    """Make sure that the place is this checkpoint's, by the folder's own record: the catalog can't be asked.
 
     Raises:
         ResultsTaken: it belongs to another one.
         StorageUnavailable: nobody can tell, or it is another storage than the one that the results went to.
     """
-    if layout.remote is None or _refuse_another(layout.remote, key):
+    if layout.remote is None:
         return
-    if not empty:
+    found, owner = _read(layout), _owner(layout.remote)
+    if found is None or found.results_url != layout.remote:
+        if owner is not None or any(stored.names_in(layout.results)):
+            raise ResultsTaken(layout.remote)
+    else:
+        _require(layout.remote, owner, found.key)
+
+
+def claim(layout: Layout, key: str, *, empty: bool) -> None:
+    """Make sure that the place belongs to the checkpoint with this key; take it if the checkpoint is `empty`.
+
+    Raises:
+        ResultsTaken: it belongs to another one, or a copy of this checkpoint has written there.
+        StorageUnavailable: nobody can tell, or it is another storage than the one that the results went to.
+    """
+    if layout.remote is None:
+        return
+    found, owner = _read(layout), _owner(layout.remote)
+    if owner is None and empty:
+        if any(stored.names_in(layout.results)):
+            raise ResultsTaken(layout.remote)
+        writer = new_token()
+        _note(layout, Location(layout.remote, key, (writer,)))
+        objects.put(layout.remote / _OWNER, json.dumps(asdict(_Owner(key, writer))).encode(), new=True)
+        owner = _owner(layout.remote)  # two may have found nothing there at the same time
+        found = None
+    owner = _require(layout.remote, owner, key)
+    if found is None or found.results_url != layout.remote:
+        _note(layout, Location(layout.remote, key, (owner.writer,)))
+    elif owner.writer not in found.writers:
+        raise ResultsTaken(layout.remote, by_a_copy=True)
+
+
+def take_over(layout: Layout, key: str) -> None:
+    """Note, here and there, that from now on this folder writes there; a copy of it is refused after that."""
+    if layout.remote is None:
+        return
+    found, writer = _read(layout), new_token()
+    _note(layout, Location(layout.remote, key, (*(found.writers if found else ()), writer)))
+    objects.put(layout.remote / _OWNER, json.dumps(asdict(_Owner(key, writer))).encode())
+    _note(layout, Location(layout.remote, key, (writer,)))
+
+
+def _require(remote: ObjectPath, owner: _Owner | None, key: str) -> _Owner:
+    if owner is None:
         # In another account or behind another endpoint all parts would seem to be missing.
-        raise StorageUnavailable(layout.remote, f"there is no object {_OWNER}, which this checkpoint has put there")
-    objects.put(layout.remote / _OWNER, key.encode(), new=True)
-    _refuse_another(layout.remote, key)  # two may have found nothing there at the same time
-
-
-def _refuse_another(remote: ObjectPath, key: str) -> bool:
-    """Say whether the place is this checkpoint's already; raise when it is another one's."""
-    try:
-        owner = objects.get(remote / _OWNER, soon=True).decode(errors="replace")
-    except FileNotFoundError:
-        return False
-    if owner != key:
+        raise StorageUnavailable(
+            remote,
+            f"there is no object {_OWNER}, which this checkpoint has put there",
+            hint="Is it the right account and AWS_ENDPOINT_URL? If the object was deleted, put it back: "
+            f'{{"key": "{key}", "writer": "…"}}, with the writer of checkpoint.location.json.',
+        )
+    if owner.key != key:
         raise ResultsTaken(remote)
-    return True
+    return owner
+
+
+def _owner(remote: ObjectPath) -> _Owner | None:
+    try:
+        content = json.loads(objects.get(remote / _OWNER, soon=True))
+        return _Owner(str(content["key"]), str(content["writer"]))
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError, KeyError):
+        return _Owner("", "")  # nobody's that could be known
+
+
+def _note(layout: Layout, location: Location) -> None:
+    durable.replace_text(layout.location, json.dumps(asdict(location)))
 
 
 def _read(layout: Layout) -> Location | None:
     try:
         content = json.loads(layout.location.read_text(encoding="utf-8"))
-        return Location(str(ObjectPath.parsed(content["results_url"])), str(content["key"]))
+        url = ObjectPath.parsed(content["results_url"])
+        return Location(url, str(content["key"]), tuple(map(str, content["writers"])))
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise translate(layout.location, error) from error
     except (ValueError, TypeError, KeyError) as error:
         raise CheckpointCorrupt(
             layout.location,
             f"{layout.location} doesn't say where the results are: {error}",
-            hint='It should hold {"results_url": "s3://…", "key": "…"}; the key is in the object checkpoint-key there.',
+            hint='It should hold {"results_url": "s3://…", "key": "…", "writers": ["…"]}; key and writer are in the '
+            f"object {_OWNER} there.",
         ) from error
 
 

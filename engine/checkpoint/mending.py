@@ -62,7 +62,7 @@ def plan(layout: Layout, catalog: Catalog, head: Head, key: str) -> recovery.Pla
         generation=head.generation,
         committed=catalog.batch,
         published=lambda batch_id: stored.exists(layout.part(batch_id)),
-        read_part=lambda batch_id: parts.read_own(layout, batch_id, key),
+        read_part=lambda batch_id: parts.read_own(layout, batch_id, key, footer_only=True),
     )
 
 
@@ -83,8 +83,9 @@ def _mend_parts(ledger: Ledger) -> list[str]:
         raise CheckpointCorrupt(
             layout.results,
             f"{to_do.missing} of {ledger.head.next_batch_id} parts are missing from {layout.results}",
-            hint="Put them back, or run `batch-pipeline verify --repair` to go back to the batch before the "
-            "first missing one.",
+            hint="Put them back, or run `batch-pipeline verify --repair` to go back to the batch before the first "
+            "missing one."
+            + (" If they are in object storage, name its results_url." if not stored.exists(layout.location) else ""),
         )
     notices = _take_back_replays(ledger, to_do)
     _check_last_part(ledger, to_do)
@@ -93,7 +94,8 @@ def _mend_parts(ledger: Ledger) -> list[str]:
     stored.delete(layout.part(batch_id) for batch_id in to_do.delete_parts)
     parts.publish(layout, to_do.publish)
     if to_do.take_back:
-        ledger.append(to_do.take_back, pipeline=_pipeline_of(layout.part(to_do.take_back[-1].batch_id)))
+        lost = [parts.measured(layout, one) for one in to_do.take_back]
+        ledger.append(lost, pipeline=_pipeline_of(layout.part(lost[-1].batch_id)))
         notices.append(
             f"the catalog's log had lost {len(to_do.take_back)} committed batches; they were taken back in from "
             "their parts"

@@ -120,26 +120,29 @@ def read_token(path: StoredPath) -> str | None:
 
 def own_token(layout: Layout, batch_id: int, key: str) -> str | None:
     """Return the token in the part of a batch, None when it is unreadable or of another checkpoint."""
-    try:
-        manifest, checkpoint = read_footer(layout.part(batch_id))
-    except ValueError:
-        return None
-    return manifest.token if checkpoint.get("key") == key else None
+    own = read_own(layout, batch_id, key, footer_only=True)
+    return None if own is None else own.token
 
 
-def read_own(layout: Layout, batch_id: int, key: str) -> Manifest | None:
+def read_own(layout: Layout, batch_id: int, key: str, *, footer_only: bool = False) -> Manifest | None:
     """Return what the part of a batch says of itself, None when it is unreadable or of another checkpoint."""
     try:
-        manifest, checkpoint = read_metadata(layout.part(batch_id))
+        manifest, checkpoint = (read_footer if footer_only else read_metadata)(layout.part(batch_id))
     except ValueError:
         return None
     return manifest if checkpoint.get("key") == key else None
 
 
+def measured(layout: Layout, manifest: Manifest) -> Manifest:
+    """Return the manifest of a published part with size and checksum, for which all of it is read."""
+    path = layout.part(manifest.batch_id)
+    return manifest.with_part(bytes_written=stored.size(path), checksum=stored.checksum(path))
+
+
 def read(path: StoredPath) -> pl.DataFrame:
     """Return the rows of a part. Raises `PolarsError` or `OSError`."""
     with stored.local(path) as file:
-        return pl.read_parquet(file, glob=False)
+        return pl.read_parquet(file, glob=False, hive_partitioning=False)
 
 
 def read_schema(path: StoredPath) -> pl.Schema:

@@ -7,6 +7,7 @@ this process alone holds the lock. All methods belong to one thread.
 
 from __future__ import annotations
 
+import uuid
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
@@ -55,15 +56,16 @@ class CheckpointStore:
         self.layout = Layout(folder.absolute())  # DuckDB takes a relative "md:x" for something else than a folder
         self.notices: list[str] = []
         self._closed = False
+        self._writes = False
         opening.check_name(self.layout.folder)
         with translated(self.layout.catalog):
             durable.make_private_folder(self.layout.folder)
             self._lock = CheckpointLock(self.layout.lock)
         try:
             with translated(self.layout.catalog):
-                self.layout, key = location.settle(self.layout, remote)
+                self.layout = location.settle(self.layout, remote)
                 stored.make_folder(self.layout.results)
-                self._open(key)
+                self._open()
         except BaseException:
             self._lock.release()
             raise
@@ -84,15 +86,16 @@ class CheckpointStore:
         finally:
             self._lock.release()
 
-    def _open(self, new_key: str) -> None:
+    def _open(self) -> None:
         layout = self.layout
         self.notices += mending.mend_files(layout)
         if not layout.catalog.exists():
+            location.check(layout)
             if layout.wal.exists() or parts.any_published(layout):
                 raise CheckpointCorrupt(
                     layout.catalog, f"the catalog {layout.catalog} is missing, but results are there", hint=REPAIR_HINT
                 )
-            guard.create(layout, key=new_key, software=SOFTWARE)
+            guard.create(layout, key=uuid.uuid4().hex, software=SOFTWARE)
         opening.inspect(layout.catalog)
         self._ledger = Ledger(layout)
         try:
@@ -188,6 +191,7 @@ class CheckpointStore:
             DiskFull, CheckpointNotWritable: nothing is committed, and the store is still usable.
         """
         with translated(self.layout.catalog):
+            self._take_over()
             # The parts' contents are on disk; their directory entries are only now.
             stored.sync(self.layout.results)
             self._ledger.append(manifests, replaces_last=replaces_last)
@@ -208,6 +212,7 @@ class CheckpointStore:
             DiskFull, CheckpointNotWritable: nothing is changed, and the store is still usable.
         """
         with translated(self.layout.catalog):
+            self._take_over()
             stored.sync(self.layout.results)
             self._ledger.replace(manifest, token=before.token)
             self._ledger.secure_log()
@@ -233,6 +238,12 @@ class CheckpointStore:
             stored.delete(self.layout.temporary_part(*one) for one in found if not _is_committed(catalog, *one))
             quarantine.sweep(self.layout, catalog)
 
+    def _take_over(self) -> None:
+        """Before the first change, make sure that no copy of this folder goes on with the same results."""
+        if not self._writes:
+            location.take_over(self.layout, self.key)
+            self._writes = True
+
     # --- back ---------------------------------------------------------------------------------------
 
     def rewind(self, batch_id: int) -> int:
@@ -251,6 +262,7 @@ class CheckpointStore:
             )
         with self._ledger.reading() as catalog:
             next_row = row_after(catalog, self.layout, batch_id)
+            self._take_over()
             # The mirror goes back first: it may lag behind the catalog, but is never ahead of it.
             self._write_mirror(replace(before, next_batch_id=batch_id + 1, next_row=next_row))
             self._ledger.rewind(next_batch_id=batch_id + 1, next_row=next_row)

@@ -16,7 +16,7 @@ import duckdb
 from engine.checkpoint import guard, mending, opening, parts, quarantine, recovery
 from engine.checkpoint.catalog import Catalog
 from engine.checkpoint.failures import translate
-from engine.checkpoint.location import claim, located
+from engine.checkpoint.location import check, claim, located
 from engine.checkpoint.lock import CheckpointLock
 from engine.checkpoint.loss import PAGE, Loss
 from engine.checkpoint.part_record import PartsAgainstRecord
@@ -80,8 +80,8 @@ def held(folder: Path) -> Iterator[Layout]:
         CheckpointLocked: someone is at work on it.
         CheckpointNotWritable, DiskFull: also for what the disk says inside the block.
     """
-    layout = located(folder)
     try:
+        layout = located(folder)
         lock = CheckpointLock(layout.lock)
         try:
             yield layout
@@ -238,6 +238,7 @@ def _mirror(layout: Layout, head: Head, plan: recovery.Plan) -> Check:
 
 
 def _without_catalog(layout: Layout, error: CheckpointCorrupt | CheckpointForeign, notes: tuple[str, ...]) -> Report:
+    check(layout)
     batch_ids = recovery.survey(parts.names(layout), 0).beyond
     previous: Salvaged | None = None
     usable = 0

@@ -135,7 +135,7 @@ class RayJobs:
                 while self._held and self._may_begin(self._held[0]):
                     self._begin(self._held.popleft())
                 self._collect()
-        except Exception as error:  # noqa: BLE001 (whoever waits for a batch is told)
+        except BaseException as error:  # noqa: BLE001 (whoever waits for a batch is told)
             why = SourceError(f"the cluster can't be used any more: {describe(error)}", hint=_LOST_HINT)
         while not self._ended:
             self._take_in()
@@ -176,7 +176,7 @@ class RayJobs:
             self._emit(BatchStarted(job.batch_id))
         try:
             self._out[self._errand.send(job, self._pinned)] = job
-        except Exception as error:  # noqa: BLE001 (the same)
+        except BaseException as error:  # noqa: BLE001 (the same; Polars panics too)
             self._settle(job, error=WorkerFailed(job.batch_id, error))
 
     def _collect(self) -> None:
@@ -188,7 +188,7 @@ class RayJobs:
             job = self._out.pop(reference)
             try:
                 outcome: Outcome = unpacked(self._ray.get(reference))
-            except Exception as error:  # noqa: BLE001 (it is told apart)
+            except BaseException as error:  # noqa: BLE001 (it is told apart)
                 if self._is_loss(error):
                     self._lost(job, error)
                 else:  # what was made can't be sent
@@ -196,7 +196,7 @@ class RayJobs:
                 continue
             self._came_back(job, outcome)
 
-    def _is_loss(self, error: Exception) -> bool:
+    def _is_loss(self, error: BaseException) -> bool:
         """Say whether a worker or node is gone, and nobody is to blame."""
         kinds = self._ray.exceptions
         return isinstance(error, kinds.RayError) and (
@@ -218,7 +218,7 @@ class RayJobs:
         else:
             self._settle(job, result)
 
-    def _lost(self, job: Job, error: Exception) -> None:
+    def _lost(self, job: Job, error: BaseException) -> None:
         """The worker or node died, maybe with what it had made; the batch goes to another one."""
         job.lost += 1
         text = f"a worker was lost: {type(error).__name__}"

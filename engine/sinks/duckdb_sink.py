@@ -31,8 +31,9 @@ _STATEMENTS = {
     "greatest": "SELECT max(batch_id) FROM batchpipe_deliveries WHERE target = ?",
     "tokens": "SELECT batch_id, token FROM batchpipe_deliveries WHERE target = ? AND batch_id BETWEEN ? AND ?",
     "make_table": """CREATE TABLE IF NOT EXISTS {table} AS
-        SELECT *, 0::BIGINT AS {column} FROM read_parquet(?) LIMIT 0""",
-    "insert": "INSERT INTO {table} BY NAME SELECT *, ?::BIGINT AS {column} FROM read_parquet(?)",
+        SELECT *, 0::BIGINT AS {column} FROM read_parquet(?, hive_partitioning = false) LIMIT 0""",
+    "insert": """INSERT INTO {table} BY NAME
+        SELECT *, ?::BIGINT AS {column} FROM read_parquet(?, hive_partitioning = false)""",
     "insert_ledger": "INSERT INTO batchpipe_deliveries VALUES (?, ?, ?, ?)",
     "delete": """DELETE FROM {table} WHERE {column} IN
         (SELECT batch_id FROM batchpipe_deliveries WHERE target = ? AND batch_id BETWEEN ? AND ?)""",

@@ -419,10 +419,14 @@ OBJECTS = {
 """Reached by every commit of a run whose results are in object storage, or by every part."""
 
 OBJECTS_BEGINNING = {
-    "place chosen, not written down": within(location, "settle", before(durable, "replace_text")),
-    "place written down": after(location, "settle"),
     "catalog made, place not claimed": before(location, "claim"),
+    "place not written down": within(location, "claim", before(durable, "replace_text")),
+    "place written down, not claimed": before(objects, "put", _named("checkpoint-key")),
     "place claimed": after(location, "claim"),
+    "before the place is taken over": before(location, "take_over"),
+    "taking over, written down": within(location, "take_over", before(objects, "put")),
+    "taken over, both writers written down": within(location, "take_over", after(objects, "put")),
+    "taken over": after(location, "take_over"),
 }
 """Reached once, by the first run of such a pipeline."""
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+
 import duckdb
 import polars as pl
 import pytest
@@ -17,12 +20,13 @@ from engine import (
     FunctionBatchStep,
     RunState,
     objects,
+    results,
     stored,
 )
 from engine.checkpoint.location import located
 from engine.checkpoint_view import CheckpointView
 from engine.cli import main as batch_pipeline
-from engine.errors import ResultsTaken, StorageUnavailable, UsageError
+from engine.errors import CheckpointCorrupt, ResultsTaken, StepFailed, StorageUnavailable, UsageError
 from engine.events import BatchCommitted, RowsReplayed
 from engine.objects import ObjectPath
 from tui.results_reader import ResultsReader
@@ -207,12 +211,112 @@ def test_two_checkpoints_cant_share_a_place(make, url, tmp_path):
     make(folder="another", results_url=f"{url}-2").run()
 
 
-def test_a_checkpoint_that_was_copied_with_another_key_is_refused(make, url):
+def test_a_place_that_became_somebody_elses_is_refused(make, url):
     make().run()
     objects.put(ObjectPath.parsed(url) / "checkpoint-key", b"of somebody else")
     with pytest.raises(ResultsTaken, match="another checkpoint"):
         make().run()
     assert len(names(url)) == BATCHES
+
+
+def test_a_repair_doesnt_take_somebody_elses_results(make, url, tmp_path):
+    make().run()
+    place = ObjectPath.parsed(url)
+    objects.delete([place / "checkpoint-key", *(place / "results" / name for name in names(url))])
+    make(folder="another").run()
+    for path in (tmp_path / "checkpoint").glob("checkpoint.duckdb*"):
+        path.unlink()
+    with pytest.raises(ResultsTaken):
+        make().run()
+    assert batch_pipeline(["verify", "--repair", "--yes", "--checkpoint-dir", str(tmp_path / "checkpoint")]) == 3
+    assert_frame_equal(make(folder="another").collect_results(), expected())
+
+
+def test_results_without_an_owner_are_not_taken(make, url):
+    make().run()
+    objects.delete([ObjectPath.parsed(url) / "checkpoint-key"])
+    with pytest.raises(ResultsTaken):
+        make(folder="another").run()
+    with pytest.raises(StorageUnavailable, match="no object checkpoint-key") as error:
+        make().run()
+    assert "put it back" in error.value.hint
+
+
+@pytest.mark.parametrize("first", ["checkpoint", "copy"])
+def test_of_a_folder_and_its_copy_one_goes_on(make, url, tmp_path, first):
+    run = make([breaks_at(5)])
+    with pytest.raises(StepFailed):
+        run.run()
+    shutil.copytree(tmp_path / "checkpoint", tmp_path / "copy")
+    make(folder=first).run(accept_changes=True)
+    with pytest.raises(ResultsTaken, match="a copy of this checkpoint folder"):
+        make(folder="copy" if first == "checkpoint" else "checkpoint").rewind(0)
+    assert_frame_equal(make(folder=first).collect_results(), expected())
+
+
+def test_a_folder_that_was_moved_goes_on(make, tmp_path):
+    with pytest.raises(StepFailed):
+        make([breaks_at(5)]).run()
+    (tmp_path / "checkpoint").rename(tmp_path / "moved")
+    make(folder="moved").run(accept_changes=True)
+    assert_frame_equal(make(folder="moved").collect_results(), expected())
+
+
+def test_a_lost_location_is_found_again_by_the_pipeline(make, url, tmp_path):
+    make().run()
+    location = tmp_path / "checkpoint" / "checkpoint.location.json"
+    location.unlink()
+    with pytest.raises(CheckpointCorrupt, match="10 of 10 parts are missing") as error:
+        make(results_url=None).run()
+    assert "results_url" in error.value.hint
+    make().run()
+    assert location.exists()
+    assert_frame_equal(make(results_url=None).collect_results(), expected())
+
+
+def test_a_lost_folder_is_made_again_as_the_documentation_says(make, url, tmp_path):
+    make().run()
+    shutil.rmtree(tmp_path / "checkpoint")
+    with pytest.raises(ResultsTaken, match="another checkpoint") as error:
+        make().run()
+    assert "docs/object-storage.md" in error.value.hint
+    owner = json.loads(objects.get(ObjectPath.parsed(url) / "checkpoint-key"))
+    location = {"results_url": url, "key": owner["key"], "writers": [owner["writer"]]}
+    (tmp_path / "checkpoint" / "checkpoint.location.json").write_text(json.dumps(location))
+    assert batch_pipeline(["verify", "--repair", "--yes", "--checkpoint-dir", str(tmp_path / "checkpoint")]) == 0
+    make().run()
+    assert_frame_equal(make().collect_results(), expected())
+
+
+def test_a_place_that_was_never_written_to_can_be_chosen_anew(make, url, monkeypatch):
+    def refuse(path, *_, **__):
+        raise StorageUnavailable(path, "Access Denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(objects, "put", refuse)
+        with pytest.raises(StorageUnavailable, match="Access Denied"):
+            make(results_url=f"{url}-readonly").run()
+    make().run()
+    assert_frame_equal(make(results_url=None).collect_results(), expected())
+
+
+def test_a_folder_called_like_a_partition_is_no_partition(tmp_path, bucket):
+    for place, more in (("id=3", {}), ("b", {"results_url": f"{bucket}/id=3"})):
+        run = BatchPipeline(
+            [DropNullsBatchStep("drop_nulls")],
+            FrameFetcher(source()),
+            BATCH_SIZE,
+            tmp_path / place / "checkpoint",
+            sinks=[DuckDBSink(tmp_path / f"{place}.duckdb", "target")],
+            **more,
+        )
+        run.run()
+        run.export(tmp_path / place / "out.duckdb")
+        for file, table in ((tmp_path / place / "out.duckdb", "results"), (tmp_path / f"{place}.duckdb", "target")):
+            with duckdb.connect(file, read_only=True) as database:
+                assert database.sql(f"SELECT sum(id) FROM {table}").fetchall() == [(source().drop_nulls()["id"].sum(),)]
+        assert run.query_results("SELECT sum(id) FROM results").item() == source().drop_nulls()["id"].sum()
+        assert run.collect_results()["id"].sum() == source().drop_nulls()["id"].sum()
 
 
 def test_another_storage_in_the_place_of_the_right_one_is_not_judged(make, url, tmp_path):
@@ -261,6 +365,29 @@ def line(s3_server, bucket, monkeypatch):
     for name, value in environment(line.port).items():
         monkeypatch.setenv(name, value)
     return line
+
+
+def test_reading_while_the_storage_is_away_is_told_as_that(make, line, monkeypatch, tmp_path):
+    monkeypatch.setattr(objects, "RETRIES", 1)
+    run = make([FunctionBatchStep("parse", _bad, row_wise=True)], on_error="quarantine")
+    run.run()
+    parts = CheckpointView(tmp_path / "checkpoint").committed_parts()
+    reader = ResultsReader()
+    reader.page(run, 0, 0, 2)
+    line.cut()
+    for read in (
+        lambda: results.query(parts, "SELECT * FROM results"),
+        lambda: results.export(parts, tmp_path / "o.parquet", folder=tmp_path / "checkpoint"),
+        lambda: reader.page(run, 0, 500, 2),
+    ):
+        with pytest.raises(StorageUnavailable):
+            read()
+
+
+def _bad(frame):
+    if (frame["id"] == 1).any():
+        raise ValueError("a bad row")
+    return frame
 
 
 def cut_at(line, batch_id, then=lambda: None):
