@@ -233,6 +233,7 @@ class CheckpointStore:
         catalog can tell. What can't be told or deleted now is sorted out on the next opening.
         """
         with suppress(CheckpointError), self._ledger.reading() as catalog:
+            stored.require(self.layout.results)  # else whoever waits for the run's end waits for a storage that is away
             self._ledger.look_again()
             found = recovery.survey(parts.names(self.layout), self.next_batch_id).temporary
             stored.delete(self.layout.temporary_part(*one) for one in found if not _is_committed(catalog, *one))
