@@ -94,7 +94,7 @@ def _mend_parts(ledger: Ledger) -> list[str]:
     stored.delete(layout.part(batch_id) for batch_id in to_do.delete_parts)
     parts.publish(layout, to_do.publish)
     if to_do.take_back:
-        lost = [parts.measured(layout, one) for one in to_do.take_back]
+        lost = [parts.measured(layout.part(one.batch_id), one) for one in to_do.take_back]
         ledger.append(lost, pipeline=_pipeline_of(layout.part(lost[-1].batch_id)))
         notices.append(
             f"the catalog's log had lost {len(to_do.take_back)} committed batches; they were taken back in from "

@@ -96,7 +96,7 @@ def read_metadata(path: StoredPath) -> tuple[Manifest, dict[str, str]]:
         ValueError: the file is damaged, or no part of ours.
     """
     manifest, checkpoint = read_footer(path)
-    return manifest.with_part(bytes_written=stored.size(path), checksum=stored.checksum(path)), checkpoint
+    return measured(path, manifest), checkpoint
 
 
 def read_footer(path: StoredPath) -> tuple[Manifest, dict[str, str]]:
@@ -133,9 +133,8 @@ def read_own(layout: Layout, batch_id: int, key: str, *, footer_only: bool = Fal
     return manifest if checkpoint.get("key") == key else None
 
 
-def measured(layout: Layout, manifest: Manifest) -> Manifest:
-    """Return the manifest of a published part with size and checksum, for which all of it is read."""
-    path = layout.part(manifest.batch_id)
+def measured(path: StoredPath, manifest: Manifest) -> Manifest:
+    """Return the manifest of a part with size and checksum, for which all of it is read."""
     return manifest.with_part(bytes_written=stored.size(path), checksum=stored.checksum(path))
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from shell import batch_pipeline
 
 TOP = Path(__file__).parents[2]
 PAGE = (TOP / "docs" / "databases.md").read_text(encoding="utf-8")
@@ -26,17 +24,6 @@ def workplace(tmp_path):
     return tmp_path
 
 
-def batch_pipeline(folder, *arguments, **environment):
-    return subprocess.run(
-        [Path(sys.executable).with_name("batch-pipeline"), *arguments],
-        cwd=folder,
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-
-
 def test_the_example_on_postgresql_loads_the_flights_and_finds_the_late_ones(workplace, postgres):
     url = postgres.new_database()
     batch_pipeline(workplace, "run", "load.py", DATABASE_URL=url)
@@ -46,7 +33,7 @@ def test_the_example_on_postgresql_loads_the_flights_and_finds_the_late_ones(wor
         batch_pipeline(workplace, "run", "late.py", DATABASE_URL=url)
         count = "SELECT count(*), count(DISTINCT id), min(arr_delay) FROM late_flights"
         assert connection.execute(count).fetchone() == (77_630, 77_630, 16)
-    shown = batch_pipeline(workplace, "status", "late.py", DATABASE_URL=url).stdout
+    shown = batch_pipeline(workplace, "status", "late.py", DATABASE_URL=url)
     assert "by COPY" in shown
     assert "state         finished" in shown
 
@@ -56,6 +43,6 @@ def test_the_sample_on_sqlite_makes_its_database_on_first_use(tmp_path):
     for _ in range(2):
         batch_pipeline(tmp_path, "run", sample, XDG_CACHE_HOME=str(tmp_path / "cache"))
     assert (tmp_path / "cache" / "batchpipe-tui" / "flights.sqlite").exists()
-    shown = batch_pipeline(tmp_path, "status", sample, XDG_CACHE_HOME=str(tmp_path / "cache")).stdout
+    shown = batch_pipeline(tmp_path, "status", sample, XDG_CACHE_HOME=str(tmp_path / "cache"))
     assert "336,776 rows done, 0 to go" in shown
     assert "77,630 rows" in shown

@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
+
+from shell import batch_pipeline
 
 TOP = Path(__file__).parents[2]
 PAGE = (TOP / "docs" / "object-storage.md").read_text(encoding="utf-8")
-
-
-def batch_pipeline(folder, *arguments, **environment):
-    return subprocess.run(
-        [Path(sys.executable).with_name("batch-pipeline"), *arguments],
-        cwd=folder,
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
 
 
 def test_the_example_puts_the_flights_into_a_bucket(tmp_path, bucket):
