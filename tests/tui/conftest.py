@@ -14,7 +14,7 @@ from tui.settings import Settings
 
 sys.path.insert(0, str(Path(__file__).parent))  # test folders are no packages: `import views`
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 120.0
 SIZES = {"wide": (120, 36), "small": (80, 24)}
 
 
@@ -63,7 +63,7 @@ from engine.testing import NumberSource
 GATE = threading.Semaphore(0)
 
 def wait(frame):
-    GATE.acquire(timeout=20)
+    GATE.acquire(timeout=300)
     return frame
 
 pipeline = BatchPipeline(

@@ -345,7 +345,7 @@ def test_replay_stops_when_it_is_asked_to(tmp_path, app_for, until):
 
     def step(frame):
         if mended.is_set():
-            gate.acquire(timeout=20)
+            gate.acquire(timeout=300)
             return frame
         return fail(frame)
 

@@ -213,7 +213,7 @@ def test_quit_while_running_asks_and_stops_first(gated, app_for, until):
             gated.gate.release(100)
             await until(lambda: app.return_code is not None)
         assert app.return_code == 4
-        assert app.bridge.close(5.0)
+        assert app.bridge.close(60.0)
 
     run(story())
 
@@ -259,7 +259,7 @@ def test_screen_that_is_closed_lets_the_run_commit(gated, app_for, until):
             await pilot.press("r")
             await until(lambda: app.bridge.view().frontier >= 0)
         gated.gate.release(100)
-        assert app.bridge.close(10.0)
+        assert app.bridge.close(60.0)
         assert app.bridge.view().state in {RunState.RESUMABLE, RunState.FINISHED}
         assert gated.get_frontier().last_completed_batch_id == app.bridge.view().frontier
 
@@ -290,7 +290,7 @@ def test_screen_that_raises_shows_no_locals_and_lets_the_run_commit(gated, app_f
         assert "broken" in said
         assert "hunter2" not in said
         gated.gate.release(100)
-        assert app.bridge.close(10.0)
+        assert app.bridge.close(60.0)
         assert app.bridge.view().frontier >= 0
 
     run(story())
