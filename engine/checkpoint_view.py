@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine import stored
 from engine.checkpoint import parts
 from engine.checkpoint.location import located
 from engine.checkpoint.lock import holder
@@ -19,14 +18,15 @@ from engine.checkpoint.store import CheckpointStore
 from engine.errors import CheckpointLocked, UsageError
 from engine.frontier import Frontier
 from engine.state import RunState
+from engine.storage import files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from engine.checkpoint.layout import Layout
     from engine.checkpoint.records import FailureRecord, RunRecord
-    from engine.objects import ObjectPath
-    from engine.stored import StoredPath
+    from engine.storage.files import StoredPath
+    from engine.storage.objects import ObjectPath
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ class CheckpointView:
     def parts_size(self) -> tuple[int, int]:
         """Return how many published parts there are and how many bytes they take."""
         layout = self.layout
-        sizes = [size for name, size in stored.sizes_in(layout.results) if layout.parse_part(name) is not None]
+        sizes = [size for name, size in files.sizes_in(layout.results) if layout.parse_part(name) is not None]
         return len(sizes), sum(sizes)
 
 

@@ -7,12 +7,12 @@ from contextlib import ExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from engine import stored
 from engine.errors import PipelineError, SinkFailed
 from engine.events import SinkDelivered
 from engine.executors import retrying
 from engine.policy import NEVER
 from engine.sink import Delivery
+from engine.storage import files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -82,7 +82,7 @@ class Deliveries:
         started = time.perf_counter()
         with ExitStack() as copies:
             deliveries = [
-                Delivery(one.batch_id, one.token, copies.enter_context(stored.local(layout.part(one.batch_id))))
+                Delivery(one.batch_id, one.token, copies.enter_context(files.local(layout.part(one.batch_id))))
                 for one in manifests
             ]
             self._call(sink, manifests[0].batch_id, lambda: sink.put(deliveries))

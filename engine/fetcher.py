@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from engine.batch import Batch
 
 if TYPE_CHECKING:
-    from engine.jsonable import Json
     from engine.policy import RetryPolicy
+    from engine.text.json_values import Json
 
 BatchFetcher = Callable[[int, int], "Batch | None"]
 """Any callable `(batch_id, batch_size) -> Batch | None`. It must give the same rows for the same two

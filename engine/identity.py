@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from engine.fetcher import BatchFetcher
-    from engine.jsonable import Json
     from engine.step import BatchStep
+    from engine.text.json_values import Json
 
 
 _DIGEST = re.compile(r" #[0-9a-f]{12}\b")

@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.errors import CheckFailed, StepFailed
-from engine.masking import mask_secrets
 from engine.step import LazyBatchStep
+from engine.text.masking import mask_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

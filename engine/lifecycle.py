@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 from engine.errors import PipelineError, StepSetupFailed, describe
 from engine.events import Warned
-from engine.jsonable import stored
 from engine.step import StatefulBatchStep
+from engine.text.json_values import stored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from engine.events import Listener
     from engine.fetcher import SeekableFetcher
-    from engine.jsonable import Json
     from engine.step import BatchStep
+    from engine.text.json_values import Json
 
 
 def set_up(step: BatchStep, states: Mapping[str, Json], batch_id: int) -> None:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.fetcher import SeekableFetcher
-from engine.masking import mask_secrets
 from engine.policy import Quarantine
+from engine.text.masking import mask_secrets
 
 if TYPE_CHECKING:
     from engine.checkpoint.parts import PartFormat

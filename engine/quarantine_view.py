@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engine import stored
-from engine.durable import whole_file
 from engine.errors import CheckpointCorrupt, UsageError, describe
+from engine.storage import files
+from engine.storage.durable import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from engine.checkpoint.store import CheckpointStore
-    from engine.stored import StoredPath
+    from engine.storage.files import StoredPath
 
 EXPORT_SUFFIXES = (".parquet", ".csv")
 
@@ -137,7 +137,7 @@ def _read(path: StoredPath, plan: pl.LazyFrame) -> pl.DataFrame:
     try:
         return plan.collect()
     except (pl.exceptions.PolarsError, OSError) as error:
-        stored.require(path)
+        files.require(path)
         raise CheckpointCorrupt(
             path,
             f"the quarantine's file {path.name} can't be read: {describe(error)}",

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import polars as pl
 
-from engine import objects, stored
 from engine.checkpoint.layout import Layout
-from engine.durable import whole_file
 from engine.errors import CheckpointCorrupt, UsageError, describe
+from engine.storage import files, objects
+from engine.storage.durable import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from engine.stored import StoredPath
+    from engine.storage.files import StoredPath
 
 _DAMAGED = "`batch-pipeline verify` looks at all parts; with --repair it goes back to the batch before a damaged one."
 EXPORT_SUFFIXES = (".parquet", ".csv", ".duckdb", ".db")
@@ -59,7 +59,7 @@ def iterate(parts: Sequence[StoredPath]) -> Iterator[pl.DataFrame]:
 
 def _read(part: StoredPath, columns: list[str] | None = None) -> pl.DataFrame:
     try:
-        with stored.local(part) as file:
+        with files.local(part) as file:
             return pl.read_parquet(file, columns=columns, glob=False)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise CheckpointCorrupt(part, f"{part.name} can't be read: {describe(error)}", hint=_DAMAGED) from error
@@ -81,7 +81,7 @@ def query(parts: Sequence[StoredPath], sql: str) -> pl.DataFrame:
                 raise UsageError("the query can't be run: it has no answer", hint="Write a SELECT … FROM results.")
             return pl.DataFrame(answer)
         except (duckdb.Error, TypeError) as error:
-            stored.require(parts[0])
+            files.require(parts[0])
             raise UsageError(f"the query can't be run: {error}", hint="The results are the table `results`.") from error
 
 
@@ -128,10 +128,10 @@ def _export_file(parts: Sequence[StoredPath], path: Path, *, overwrite: bool) ->
             else:
                 frame.sink_parquet(temporary)
     except pl.exceptions.PolarsError as error:
-        stored.require(parts[0])
+        files.require(parts[0])
         raise UsageError(f"the results can't be written as {path.suffix}: {error}") from error
     except OSError as error:
-        stored.require(parts[0])
+        files.require(parts[0])
         raise UsageError(f"the results can't be written to {path}: {describe(error)}") from error
 
 
@@ -146,7 +146,7 @@ def _export_table(parts: Sequence[StoredPath], path: Path, table: str, *, overwr
             finally:
                 temporary.with_name(temporary.name + ".wal").unlink(missing_ok=True)
     except OSError as error:
-        stored.require(parts[0])
+        files.require(parts[0])
         raise UsageError(f"the results can't be written to {path}: {describe(error)}") from error
 
 
@@ -164,7 +164,7 @@ def _write_table(parts: Sequence[StoredPath], path: Path, table: str, *, overwri
             hint="Choose another table name, or say that it may be overwritten.",
         ) from error
     except duckdb.Error as error:
-        stored.require(parts[0])
+        files.require(parts[0])
         raise UsageError(f"the results can't be written to {path}: {error}") from error
 
 

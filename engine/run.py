@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from engine.executors.signals import StopSignal
     from engine.executors.work import BatchWork
     from engine.fetcher import BatchFetcher, SourceSize
-    from engine.jsonable import Json
     from engine.plan import Plan
     from engine.resume import ResumePoint
+    from engine.text.json_values import Json
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from engine.errors import (
 )
 from engine.events import AttemptFailed, BatchFailed, Warned
 from engine.isolate import named_rows
-from engine.masking import mask_secrets
+from engine.text.masking import mask_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

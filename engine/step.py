@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from engine.batch import Batch
-    from engine.jsonable import Json
     from engine.policy import OnError, RetryPolicy
+    from engine.text.json_values import Json
 
 
 class BatchStep(ABC):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from engine.events import Event
     from engine.executors.work import BatchWork
     from engine.fetcher import BatchFetcher, Position
-    from engine.jsonable import Json
+    from engine.text.json_values import Json
 
 TIMEOUT_SECONDS = 20.0
 """How long a stand-in waits for what should happen at once; then it raises `TimeoutError`."""

@@ -17,8 +17,8 @@ from textual.content import Content
 from textual.message import Message
 
 from engine.errors import describe
-from engine.safe_text import safe
 from engine.state import RunState
+from engine.text.terminal_safe import safe
 from tui import settings as stored
 from tui import themes
 from tui.actions import LIVE, Scope, Situation, bindings, possible

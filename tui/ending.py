@@ -13,7 +13,7 @@ import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from engine.safe_text import safe
+from engine.text.terminal_safe import safe
 from tui.standing import standing
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import PipelineChanged, PipelineError, describe
-from engine.masking import mask_secrets
+from engine.text.masking import mask_secrets
 
 if TYPE_CHECKING:
     from engine.checkpoint.loss import Loss

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.safe_text import safe, safe_lines
+from engine.text.terminal_safe import safe, safe_lines
 from tui import format as fmt
 
 if TYPE_CHECKING:

@@ -44,9 +44,9 @@ class ResultsReader:
         """Return at most `row_count` rows from `first_row` on. `generation` is another value after a rewind."""
         import polars as pl
 
-        from engine import stored
         from engine.checkpoint import parts
         from engine.checkpoint.location import located
+        from engine.storage import files
 
         if generation != self._of:
             self._ends.clear()
@@ -70,7 +70,7 @@ class ResultsReader:
             plan = pl.scan_parquet(shown, glob=False, hive_partitioning=False)
             frame = plan.slice(first_row - before, row_count).collect()
         except (pl.exceptions.PolarsError, OSError):
-            stored.require(shown[0])
+            files.require(shown[0])
             raise
         columns = tuple((name, str(dtype).partition("(")[0]) for name, dtype in frame.schema.items())
         return ResultsPage(columns, tuple(map(_texts, frame.iter_rows())), first_row, total)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from engine.stored import StoredPath
+    from engine.storage.files import StoredPath
 
 REPAIR_HINT = (
     "The results are in the parts beside it: `batch-pipeline verify --repair` makes the catalog anew from them."

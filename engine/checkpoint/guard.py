@@ -12,9 +12,9 @@ import shutil
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from engine import durable
 from engine.checkpoint import catalog
 from engine.checkpoint.layout import Layout, new_token
+from engine.storage import durable
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from engine import durable
 from engine.checkpoint import guard, opening
 from engine.checkpoint.catalog import Catalog
 from engine.checkpoint.failures import REPAIR_HINT, translated
 from engine.errors import CheckpointCorrupt
+from engine.storage import durable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from engine.jsonable import Json
+    from engine.text.json_values import Json
 
 
 @dataclass(frozen=True, slots=True)

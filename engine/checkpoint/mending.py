@@ -9,11 +9,11 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from engine import stored
 from engine.checkpoint import guard, parts, quarantine, recovery
 from engine.checkpoint.failures import REPAIR_HINT
 from engine.checkpoint.layout import new_token
 from engine.errors import CheckpointCorrupt
+from engine.storage import files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from engine.checkpoint.layout import Layout
     from engine.checkpoint.ledger import Ledger
     from engine.checkpoint.manifest import Manifest
-    from engine.stored import StoredPath
+    from engine.storage.files import StoredPath
 
 
 def mend_files(layout: Layout) -> list[str]:
@@ -61,7 +61,7 @@ def plan(layout: Layout, catalog: Catalog, head: Head, key: str) -> recovery.Pla
         next_row=head.next_row,
         generation=head.generation,
         committed=catalog.batch,
-        published=lambda batch_id: stored.exists(layout.part(batch_id)),
+        published=lambda batch_id: files.exists(layout.part(batch_id)),
         read_part=lambda batch_id: parts.read_own(layout, batch_id, key, footer_only=True),
     )
 
@@ -85,13 +85,13 @@ def _mend_parts(ledger: Ledger) -> list[str]:
             f"{to_do.missing} of {ledger.head.next_batch_id} parts are missing from {layout.results}",
             hint="Put them back, or run `batch-pipeline verify --repair` to go back to the batch before the first "
             "missing one."
-            + (" If they are in object storage, name its results_url." if not stored.exists(layout.location) else ""),
+            + (" If they are in object storage, name its results_url." if not files.exists(layout.location) else ""),
         )
     notices = _take_back_replays(ledger, to_do)
     _check_last_part(ledger, to_do)
     notices += [_set_aside(layout.part(batch_id)) for batch_id in to_do.set_aside]
-    stored.delete(layout.temporary_part(batch_id, token) for batch_id, token in to_do.delete_temporary)
-    stored.delete(layout.part(batch_id) for batch_id in to_do.delete_parts)
+    files.delete(layout.temporary_part(batch_id, token) for batch_id, token in to_do.delete_temporary)
+    files.delete(layout.part(batch_id) for batch_id in to_do.delete_parts)
     parts.publish(layout, to_do.publish)
     if to_do.take_back:
         lost = [parts.measured(layout.part(one.batch_id), one) for one in to_do.take_back]
@@ -152,9 +152,9 @@ def _check_last_part(ledger: Ledger, to_do: recovery.Plan) -> None:
 
 def _set_aside(part: StoredPath) -> str:
     aside = part.with_name(part.name + ".set-aside")
-    if stored.exists(aside):
+    if files.exists(aside):
         aside = aside.with_name(f"{aside.name}-{new_token()}")
-    stored.move([(part, aside)])
+    files.move([(part, aside)])
     return f"{part.name} is beyond the frontier and no part of this: renamed to {aside.name}"
 
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine import durable
 from engine.errors import FrontierUnreadable
 from engine.frontier import Frontier
+from engine.storage import durable
 
 if TYPE_CHECKING:
     from engine.checkpoint.layout import Layout

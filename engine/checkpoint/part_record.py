@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine import stored
 from engine.checkpoint import parts
 from engine.checkpoint.salvage import read_whole
+from engine.storage import files
 
 if TYPE_CHECKING:
     import polars as pl
 
     from engine.checkpoint.layout import Layout
     from engine.checkpoint.manifest import Manifest
-    from engine.stored import StoredPath
+    from engine.storage.files import StoredPath
 
 _MOST_FAULTS = 20
 
@@ -33,7 +33,7 @@ class PartsAgainstRecord:
     def look_at(self, manifest: Manifest) -> bool:
         """Look at the part of the next batch, say whether it can be used; `manifest` is the catalog's record of it."""
         path = self._layout.temporary_part(manifest.batch_id, manifest.token)
-        if not stored.exists(path):  # else it is committed and waits for its name, whatever bears that name now
+        if not files.exists(path):  # else it is committed and waits for its name, whatever bears that name now
             path = self._layout.part(manifest.batch_id)
         self.count += 1
         fault = self._fault(path, manifest)
@@ -50,14 +50,14 @@ class PartsAgainstRecord:
 
     def _fault(self, path: StoredPath, manifest: Manifest) -> str:
         try:
-            size = stored.size(path)
+            size = files.size(path)
         except FileNotFoundError:
             return f"{path.name} is missing"
         self.bytes_found += size
         if size != manifest.bytes_written:
             return f"{path.name} has {size:,} bytes instead of {manifest.bytes_written:,}"
-        with stored.local(path) as file:
-            if stored.checksum(file) != manifest.checksum:
+        with files.local(path) as file:
+            if files.checksum(file) != manifest.checksum:
                 return f"{path.name} has been altered: its CRC-32 isn't {manifest.checksum}"
             try:
                 own, checkpoint = parts.read_footer(file)

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
-from engine import stored
 from engine.checkpoint.manifest import Manifest
+from engine.storage import files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from engine.checkpoint.layout import Layout
-    from engine.stored import StoredPath
+    from engine.storage.files import StoredPath
 
 PartCompression = Literal["zstd", "snappy", "lz4", "uncompressed"]
 
@@ -50,7 +50,7 @@ def write(
     """
     path = layout.temporary_part(manifest.batch_id, manifest.token)
     try:
-        size, checksum = stored.write(
+        size, checksum = files.write(
             path,
             lambda file: frame.write_parquet(
                 file,
@@ -75,13 +75,13 @@ def _disk_error(error: pl.exceptions.PolarsError, path: StoredPath) -> OSError |
 
 def publish(layout: Layout, manifests: Iterable[Manifest]) -> None:
     """Give committed parts their final names, durably."""
-    stored.move((layout.temporary_part(one.batch_id, one.token), layout.part(one.batch_id)) for one in manifests)
-    stored.sync(layout.results)
+    files.move((layout.temporary_part(one.batch_id, one.token), layout.part(one.batch_id)) for one in manifests)
+    files.sync(layout.results)
 
 
 def names(layout: Layout) -> Iterator[str]:
     """Give the names of all that is in the results folder, in no order; none when there is no folder."""
-    return stored.names_in(layout.results)
+    return files.names_in(layout.results)
 
 
 def any_published(layout: Layout) -> bool:
@@ -102,7 +102,7 @@ def read_metadata(path: StoredPath) -> tuple[Manifest, dict[str, str]]:
 def read_footer(path: StoredPath) -> tuple[Manifest, dict[str, str]]:
     """Return the same without size and checksum, for which all of the file must be read. Raises as `read_metadata`."""
     try:
-        metadata = pl.read_parquet_metadata(stored.parquet_footer(path))
+        metadata = pl.read_parquet_metadata(files.parquet_footer(path))
         manifest = Manifest.from_json(metadata[_MANIFEST_KEY])
         checkpoint = json.loads(metadata[_CHECKPOINT_KEY])
     except (pl.exceptions.PolarsError, OSError, KeyError, TypeError, ValueError) as error:
@@ -135,15 +135,15 @@ def read_own(layout: Layout, batch_id: int, key: str, *, footer_only: bool = Fal
 
 def measured(path: StoredPath, manifest: Manifest) -> Manifest:
     """Return the manifest of a part with size and checksum, for which all of it is read."""
-    return manifest.with_part(bytes_written=stored.size(path), checksum=stored.checksum(path))
+    return manifest.with_part(bytes_written=files.size(path), checksum=files.checksum(path))
 
 
 def read(path: StoredPath) -> pl.DataFrame:
     """Return the rows of a part. Raises `PolarsError` or `OSError`."""
-    with stored.local(path) as file:
+    with files.local(path) as file:
         return pl.read_parquet(file, glob=False, hive_partitioning=False)
 
 
 def read_schema(path: StoredPath) -> pl.Schema:
     """Return the columns and dtypes of a part. Raises `PolarsError` or `OSError`."""
-    return pl.scan_parquet(stored.parquet_footer(path), glob=False).collect_schema()
+    return pl.scan_parquet(files.parquet_footer(path), glob=False).collect_schema()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from engine import stored
+from engine.storage import files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -36,7 +36,7 @@ the row as the step saw it, as text."""
 
 
 def write(
-    layout: Layout, batch_id: int, token: str, files: Sequence[tuple[QuarantineFile, pl.DataFrame]]
+    layout: Layout, batch_id: int, token: str, frames: Sequence[tuple[QuarantineFile, pl.DataFrame]]
 ) -> tuple[QuarantineFile, ...]:
     """Write the rows of one batch, one file for each frame, durably; return what there is to know of the files.
 
@@ -44,15 +44,15 @@ def write(
         OSError: the disk can't take them.
         PolarsError: there are values in them that Parquet can't hold.
     """
-    if not files:
+    if not frames:
         return ()
-    stored.make_folder(layout.quarantine)
+    files.make_folder(layout.quarantine)
     written = []
-    for number, (about, frame) in enumerate(files):
+    for number, (about, frame) in enumerate(frames):
         path = layout.quarantine_file(batch_id, token, number)
-        size, checksum = stored.write(path, partial(frame.write_parquet, compression="zstd", compression_level=1))
+        size, checksum = files.write(path, partial(frame.write_parquet, compression="zstd", compression_level=1))
         written.append(replace(about, bytes_written=size, checksum=checksum))
-    stored.sync(layout.quarantine)
+    files.sync(layout.quarantine)
     return tuple(written)
 
 
@@ -67,7 +67,7 @@ def read(layout: Layout, manifest: Manifest) -> Iterator[tuple[QuarantineFile, p
         fault = fault_of(layout, manifest, number)
         if fault:
             raise ValueError(fault)
-        with stored.local(path) as file:
+        with files.local(path) as file:
             yield about, pl.read_parquet(file, glob=False)
 
 
@@ -76,19 +76,19 @@ def fault_of(layout: Layout, manifest: Manifest, number: int) -> str:
     path = layout.quarantine_file(manifest.batch_id, manifest.token, number)
     about = manifest.quarantine[number]
     try:
-        size = stored.size(path)
+        size = files.size(path)
     except FileNotFoundError:
         return f"{path.name} is missing"
     if size != about.bytes_written:
         return f"{path.name} has {size:,} bytes instead of {about.bytes_written:,}"
-    if stored.checksum(path) != about.checksum:
+    if files.checksum(path) != about.checksum:
         return f"{path.name} has been altered: its CRC-32 isn't {about.checksum}"
     return ""
 
 
 def leftovers(layout: Layout, catalog: Catalog, besides: Iterable[tuple[int, str]] = ()) -> list[str]:
     """Return the names of files in the quarantine that no committed batch names, nor an attempt of `besides`."""
-    found = {name: layout.parse_quarantine_file(name) for name in stored.names_in(layout.quarantine)}
+    found = {name: layout.parse_quarantine_file(name) for name in files.names_in(layout.quarantine)}
     if not found:
         return []
     counted = {*catalog.quarantined(), *besides}
@@ -97,11 +97,11 @@ def leftovers(layout: Layout, catalog: Catalog, besides: Iterable[tuple[int, str
 
 def drop(layout: Layout, manifest: Manifest) -> None:
     """Delete the files of a batch that is committed otherwise now."""
-    stored.delete(
+    files.delete(
         layout.quarantine_file(manifest.batch_id, manifest.token, number) for number in range(len(manifest.quarantine))
     )
 
 
 def sweep(layout: Layout, catalog: Catalog) -> None:
     """Delete the files that no committed batch names: of attempts that died, and of batches rewound or replayed."""
-    stored.delete(layout.quarantine / name for name in leftovers(layout, catalog))
+    files.delete(layout.quarantine / name for name in leftovers(layout, catalog))

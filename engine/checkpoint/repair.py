@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from engine import durable, stored
 from engine.checkpoint import guard
 from engine.checkpoint.catalog import SOFTWARE, Catalog
 from engine.checkpoint.failures import translate
@@ -29,6 +28,7 @@ from engine.checkpoint.ledger import row_after
 from engine.checkpoint.loss import PAGE, Loss
 from engine.checkpoint.salvage import Salvaged, salvage
 from engine.errors import CheckpointCorrupt
+from engine.storage import durable, files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,7 +104,7 @@ def _rebuild(layout: Layout, batches: int) -> list[str]:
             f"there is no part in {layout.results} to make the catalog from",
             hint="Nothing was touched. Bring back the parts or a copy of the catalog, or start in another folder.",
         )
-    stored.make_folder(layout.results)
+    files.make_folder(layout.results)
     # The name is one that every opening sweeps away, should this be killed.
     workshop = Layout(layout.folder / f".checkpoint-{new_token()}.tmp")
     workshop.folder.mkdir(durable.PRIVATE_FOLDER)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from engine import stored
 from engine.checkpoint import parts
+from engine.storage import files
 
 if TYPE_CHECKING:
     from engine.checkpoint.layout import Layout
     from engine.checkpoint.manifest import Manifest
-    from engine.stored import StoredPath
+    from engine.storage.files import StoredPath
 
 _KEY_CHARACTERS = 32
 
@@ -37,7 +37,7 @@ def salvage(layout: Layout, batch_id: int, previous: Salvaged | None) -> Salvage
         ValueError: there is no such part, it can't be read, or it doesn't follow; the message says which.
     """
     path = layout.part(batch_id)
-    if not stored.exists(path):
+    if not files.exists(path):
         raise ValueError(f"{path.name} is missing")
     manifest, checkpoint = parts.read_metadata(path)
     key, pipeline = checkpoint.get("key", ""), checkpoint.get("pipeline", "")

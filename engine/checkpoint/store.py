@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Self
 
 import polars as pl
 
-from engine import durable, stored
 from engine.checkpoint import guard, location, mending, mirror, opening, parts, quarantine, recovery
 from engine.checkpoint.catalog import SOFTWARE
 from engine.checkpoint.failures import REPAIR_HINT, translated
@@ -23,6 +22,7 @@ from engine.checkpoint.layout import Layout
 from engine.checkpoint.ledger import Ledger, row_after
 from engine.checkpoint.lock import CheckpointLock
 from engine.errors import CheckpointCorrupt, CheckpointError, NothingToRewind
+from engine.storage import durable, files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from engine.checkpoint.head import Head
     from engine.checkpoint.manifest import Manifest
     from engine.frontier import Frontier
-    from engine.objects import ObjectPath
+    from engine.storage.objects import ObjectPath
 
 
 class CheckpointStore:
@@ -64,7 +64,7 @@ class CheckpointStore:
         try:
             with translated(self.layout.catalog):
                 self.layout = location.settle(self.layout, remote)
-                stored.make_folder(self.layout.results)
+                files.make_folder(self.layout.results)
                 self._open()
         except BaseException:
             self._lock.release()
@@ -193,7 +193,7 @@ class CheckpointStore:
         with translated(self.layout.catalog):
             self._take_over()
             # The parts' contents are on disk; their directory entries are only now.
-            stored.sync(self.layout.results)
+            files.sync(self.layout.results)
             self._ledger.append(manifests, replaces_last=replaces_last)
             self._ledger.secure_log()
             parts.publish(self.layout, manifests)
@@ -213,7 +213,7 @@ class CheckpointStore:
         """
         with translated(self.layout.catalog):
             self._take_over()
-            stored.sync(self.layout.results)
+            files.sync(self.layout.results)
             self._ledger.replace(manifest, token=before.token)
             self._ledger.secure_log()
             parts.publish(self.layout, [manifest])
@@ -233,10 +233,10 @@ class CheckpointStore:
         catalog can tell. What can't be told or deleted now is sorted out on the next opening.
         """
         with suppress(CheckpointError), self._ledger.reading() as catalog:
-            stored.require(self.layout.results)  # else whoever waits for the run's end waits for a storage that is away
+            files.require(self.layout.results)  # else whoever waits for the run's end waits for a storage that is away
             self._ledger.look_again()
             found = recovery.survey(parts.names(self.layout), self.next_batch_id).temporary
-            stored.delete(self.layout.temporary_part(*one) for one in found if not _is_committed(catalog, *one))
+            files.delete(self.layout.temporary_part(*one) for one in found if not _is_committed(catalog, *one))
             quarantine.sweep(self.layout, catalog)
 
     def _take_over(self) -> None:
@@ -269,9 +269,9 @@ class CheckpointStore:
             self._ledger.rewind(next_batch_id=batch_id + 1, next_row=next_row)
             self._ledger.secure_log()
             # Committed: a crash from here on leaves parts of an older generation, which opening deletes.
-            stored.delete(self.layout.part(gone) for gone in range(batch_id + 1, batch_id + 1 + dropped))
+            files.delete(self.layout.part(gone) for gone in range(batch_id + 1, batch_id + 1 + dropped))
             quarantine.sweep(self.layout, catalog)
-            stored.sync(self.layout.results)
+            files.sync(self.layout.results)
         return dropped
 
 

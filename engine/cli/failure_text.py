@@ -6,7 +6,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from engine.cli.wording import moment
-from engine.safe_text import safe, safe_lines
+from engine.text.terminal_safe import safe, safe_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

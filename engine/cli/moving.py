@@ -8,7 +8,7 @@ from engine.cli.agreement import require_agreement
 from engine.cli.places import CheckpointDir, OptionalTarget, Place, Yes, place
 from engine.cli.streams import say
 from engine.cli.wording import counted, frontier_in_words, loss_in_words
-from engine.safe_text import safe
+from engine.text.terminal_safe import safe
 
 if TYPE_CHECKING:
     from engine.checkpoint.store import CheckpointStore

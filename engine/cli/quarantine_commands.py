@@ -11,7 +11,7 @@ import typer
 from engine.cli.places import CheckpointDir, OptionalTarget, Place, place
 from engine.cli.streams import out, say
 from engine.cli.wording import counted, table
-from engine.safe_text import safe
+from engine.text.terminal_safe import safe
 
 if TYPE_CHECKING:
     from engine.checkpoint.store import CheckpointStore

@@ -6,7 +6,7 @@ import typer
 
 from engine.cli.places import CheckpointDir
 from engine.cli.streams import say
-from engine.safe_text import safe
+from engine.text.terminal_safe import safe
 
 
 def recompute(

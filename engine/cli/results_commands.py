@@ -12,7 +12,7 @@ from engine.cli.places import CheckpointDir, OptionalTarget, Place, place
 from engine.cli.streams import out, say
 from engine.cli.wording import counted
 from engine.errors import CheckpointCorrupt, PipelineError, describe
-from engine.safe_text import safe
+from engine.text.terminal_safe import safe
 
 app = typer.Typer(
     rich_markup_mode=None,

@@ -14,7 +14,7 @@ from engine.cli.streams import say
 from engine.cli.wording import loss_in_words
 from engine.errors import UsageError
 from engine.executors.choice import ExecutorChoice, chosen
-from engine.safe_text import safe
+from engine.text.terminal_safe import safe
 
 if TYPE_CHECKING:
     from engine.pipeline import BatchPipeline

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from engine.executors.recipe import Recipe
     from engine.executors.signals import StopSignal
     from engine.executors.source import Fetched
-    from engine.jsonable import Json
+    from engine.text.json_values import Json
 
 
 def done_ahead(

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from engine.events import Listener
     from engine.executors.passage import Processed
     from engine.executors.signals import StopSignal
-    from engine.jsonable import Json
     from engine.policy import Quarantine, RetryPolicy
     from engine.step import BatchStep
+    from engine.text.json_values import Json
 
 
 class StepChain:

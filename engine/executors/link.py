@@ -17,8 +17,8 @@ from engine.batch import Batch
 from engine.errors import StepFailed, StepResultInvalid
 from engine.executors import retrying, time_limit
 from engine.executors.signals import Turnstile
-from engine.jsonable import stored
 from engine.step import LazyBatchStep, StatefulBatchStep
+from engine.text.json_values import stored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from engine.events import Listener
     from engine.executors.signals import StopSignal
-    from engine.jsonable import Json
     from engine.policy import RetryPolicy
     from engine.step import BatchStep
+    from engine.text.json_values import Json
 
 # A filter or selection pushed ahead of an earlier step would skip rows and columns on which that step raises
 # when it runs by itself, and a bad value would pass without a word.

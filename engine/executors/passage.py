@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from engine.batch import Batch
     from engine.executors.isolation import SetAside
     from engine.executors.link import Link
-    from engine.jsonable import Json
+    from engine.text.json_values import Json
 
 
 @dataclass(frozen=True, slots=True)

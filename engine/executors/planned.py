@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from engine.batch import Batch
     from engine.fetcher import BatchFetcher
-    from engine.jsonable import Json
+    from engine.text.json_values import Json
 
 
 class Planned(SeekableFetcher):

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from engine.executors.remote import Outcome
     from engine.executors.signals import StopSignal
     from engine.executors.source import Fetched
-    from engine.jsonable import Json
+    from engine.text.json_values import Json
 
 _LOST_AT_MOST = 10
 """How often one batch may be lost with its worker before the run ends."""

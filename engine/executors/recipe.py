@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from engine.executors.signals import StopSignal
     from engine.executors.work import Fetching, PartTarget
     from engine.fetcher import BatchFetcher, Position
-    from engine.jsonable import Json
     from engine.policy import Quarantine, RetryPolicy
     from engine.step import BatchStep
+    from engine.text.json_values import Json
 
 
 @dataclass(frozen=True, slots=True)

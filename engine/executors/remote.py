@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from engine.executors.signals import StopSignal
     from engine.executors.source import Fetched
     from engine.executors.work import BatchWork
-    from engine.jsonable import Json
+    from engine.text.json_values import Json
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from engine.errors import FetchFailed, PipelineError, SourceContractBroken
 from engine.executors import retrying
 from engine.executors.signals import Turnstile
 from engine.fetcher import SeekableFetcher, problem
-from engine.jsonable import stored
 from engine.policy import NEVER
+from engine.text.json_values import stored
 
 if TYPE_CHECKING:
     from engine.batch import Batch
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from engine.executors.passage import Halfway
     from engine.executors.signals import StopSignal
     from engine.fetcher import BatchFetcher
-    from engine.jsonable import Json
     from engine.policy import RetryPolicy
+    from engine.text.json_values import Json
 
 
 @dataclass(frozen=True, slots=True)

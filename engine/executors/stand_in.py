@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from engine.batch import Batch
-    from engine.jsonable import Json
+    from engine.text.json_values import Json
 
 
 def head_length(steps: Sequence[BatchStep]) -> int:

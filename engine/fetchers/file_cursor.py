@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from engine.fetchers.source_files import SourceFiles
-    from engine.jsonable import Json
+    from engine.text.json_values import Json
 
 
 def naming(files: SourceFiles, file: int) -> dict[str, Json]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from engine.fetcher import Position
-    from engine.jsonable import Json
+    from engine.text.json_values import Json
 
 SPOOL_ROW_GROUP = 100_000
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from engine.fetcher import Position
     from engine.fetchers.parquet_files import RowGroup
     from engine.fetchers.source_files import FileSource
-    from engine.jsonable import Json
+    from engine.text.json_values import Json
 
 
 class ParquetFetcher(SeekableFetcher):

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from engine.errors import SourceNotFound, describe
-from engine.masking import mask_secrets
+from engine.text.masking import mask_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from engine.jsonable import Json
+    from engine.text.json_values import Json
 
 FilePath: TypeAlias = "str | os.PathLike[str]"
 FileSource: TypeAlias = "FilePath | Sequence[FilePath]"

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     import polars as pl
     import sqlalchemy as sa
 
-    from engine.jsonable import Json
     from engine.sql.page import Page
     from engine.sql.selection import Selection
+    from engine.text.json_values import Json
 
 _COUNT_SECONDS = 0.5
 _PATIENCE_SECONDS = 5.0

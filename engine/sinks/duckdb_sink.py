@@ -134,7 +134,7 @@ class DuckDBSink(Sink):
         """Make the file whole under another name: a kill while DuckDB makes one leaves something unopenable."""
         import duckdb
 
-        from engine import durable
+        from engine.storage import durable
 
         temporary = self._path.with_name(f".{self._path.name}.tmp")
         temporary.unlink(missing_ok=True)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import polars as pl
     from polars._typing import PolarsDataType, PythonDataType
 
-    from engine.jsonable import Json
+    from engine.text.json_values import Json
 
 _PYTHON_TYPES = frozenset({bool, int, float, str, bytes, date, datetime, time, timedelta, Decimal})
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from engine.jsonable import Json
+    from engine.text.json_values import Json
 
 Keep: TypeAlias = Literal["first", "last", "none"]
 

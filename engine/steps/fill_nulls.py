@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from engine.jsonable import Json
+    from engine.text.json_values import Json
 
 Strategy: TypeAlias = Literal["forward", "backward", "min", "max", "mean", "zero", "one"]
 _ROW_WISE = ("zero", "one")

@@ -12,7 +12,7 @@ from engine.steps.arguments import column_name
 if TYPE_CHECKING:
     import polars as pl
 
-    from engine.jsonable import Json
+    from engine.text.json_values import Json
 
 
 class RenameBatchStep(LazyBatchStep):

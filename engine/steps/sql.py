@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from engine.batch import Batch
-    from engine.jsonable import Json
+    from engine.text.json_values import Json
 
 _MENTIONS_BATCH = re.compile(r"\bbatch\b", re.IGNORECASE)
 

@@ -11,9 +11,10 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from engine import BatchPipeline, durable
+from engine import BatchPipeline
 from engine.batch import Batch
 from engine.errors import UsageError
+from engine.storage import durable
 from engine.testing import FailingStep, NumberSource, numbers
 
 FORTY_FIVE = numbers(0, 45)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engine import durable, objects, quarantine_view, results, stored
+from engine import quarantine_view, results
 from engine.checkpoint import (
     catalog,
     guard,
@@ -33,6 +33,7 @@ from engine.checkpoint import (
 )
 from engine.delivery import Deliveries
 from engine.sinks import DuckDBSink, SqlSink, rows
+from engine.storage import durable, files, objects
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -249,7 +250,7 @@ _results = _named("results")
 RUN = {
     "part half written": _part_half_written,
     "part written, not fsynced": _part_written_not_fsynced,
-    "part fsynced": before(stored, "checksum"),
+    "part fsynced": before(files, "checksum"),
     "before the commit": before(_Ledger, "append"),
     "in the transaction, frontier moved": after(_Catalog, "advance"),
     "in the transaction, batches added": after(_Catalog, "append_batches"),

@@ -19,16 +19,15 @@ from engine import (
     FrameFetcher,
     FunctionBatchStep,
     RunState,
-    objects,
     results,
-    stored,
 )
 from engine.checkpoint.location import located
 from engine.checkpoint_view import CheckpointView
 from engine.cli import main as batch_pipeline
 from engine.errors import CheckpointCorrupt, ResultsTaken, StepFailed, StorageUnavailable, UsageError
 from engine.events import BatchCommitted, RowsReplayed
-from engine.objects import ObjectPath
+from engine.storage import files, objects
+from engine.storage.objects import ObjectPath
 from tui.results_reader import ResultsReader
 
 ROWS, BATCH_SIZE, BATCHES = 1_000, 100, 10
@@ -65,7 +64,7 @@ def make(tmp_path, url):
 
 
 def names(url, folder="results"):
-    return sorted(stored.names_in(ObjectPath.parsed(url) / folder))
+    return sorted(files.names_in(ObjectPath.parsed(url) / folder))
 
 
 def breaks_at(batch_id):

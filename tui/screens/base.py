@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from textual.screen import Screen
 
-from engine.safe_text import safe
 from engine.state import RunState
+from engine.text.terminal_safe import safe
 from tui.actions import LIVE, Situation, possible
 from tui.glyphs import UNICODE
 from tui.isolable import why_not

@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
-from engine.safe_text import safe
+from engine.text.terminal_safe import safe
 from tui.glyphs import UNICODE
 from tui.plain_text import in_glyphs
 

@@ -20,7 +20,7 @@ from textual.widgets.option_list import Option
 
 from engine.errors import FrontierUnreadable
 from engine.frontier import Frontier
-from engine.safe_text import safe
+from engine.text.terminal_safe import safe
 from tui.key_line import KeyLine
 
 if TYPE_CHECKING:

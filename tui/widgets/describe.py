@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.safe_text import safe
+from engine.text.terminal_safe import safe
 from tui.format import EN_DASH, count, counted, duration, instant, size, span, spans
 from tui.widgets.failure_rows import reason
 from tui.widgets.line import Line, last_lines, text_of, wrapped

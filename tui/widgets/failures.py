@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding
 from textual.message import Message
 
-from engine.safe_text import safe
+from engine.text.terminal_safe import safe
 from tui.format import counted
 from tui.widgets.failure_rows import Kind, KindKey, columns, header, kinds, matches, rows
 from tui.widgets.line import NO_LINE, Line, cut

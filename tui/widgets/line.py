@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 
-from engine.safe_text import safe
+from engine.text.terminal_safe import safe
 from tui.format import counted
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from engine.safe_text import safe
+from engine.text.terminal_safe import safe
 from tui.format import counted
 from tui.widgets.line import NO_LINE, Line, centred, wrapped
 from tui.widgets.pane import Pane

@@ -17,7 +17,7 @@ from textual.scroll_view import ScrollView
 from textual.scrollbar import ScrollBarRender
 from textual.strip import Strip
 
-from engine.safe_text import safe
+from engine.text.terminal_safe import safe
 from tui.glyphs import UNICODE, Glyphs
 from tui.widgets import styles
 from tui.widgets.line import NO_LINE, Line, centred, cropped, text_of, width_of

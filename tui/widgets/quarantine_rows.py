@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 
-from engine.safe_text import safe
+from engine.text.terminal_safe import safe
 from tui.format import NONE, count
 from tui.widgets.line import Line, cut, fit
 from tui.widgets.rows_pane import Row

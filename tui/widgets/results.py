@@ -12,7 +12,7 @@ from rich.cells import cell_len
 from textual.binding import Binding
 from textual.message import Message
 
-from engine.safe_text import safe
+from engine.text.terminal_safe import safe
 from tui.format import count, span
 from tui.widgets.line import NO_LINE, Line, cropped, cut, fit
 from tui.widgets.rows_pane import Row, RowsPane

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
 
-from engine.safe_text import safe
 from engine.state import RunState
+from engine.text.terminal_safe import safe
 from tui.format import NONE, ago, clock, compact, count, eta, percent
 from tui.widgets.line import NO_LINE, Line, cut, cut_middle, joined, spread, width_of
 from tui.widgets.pane import Pane

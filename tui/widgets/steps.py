@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
 
-from engine.safe_text import safe
 from engine.state import RunState
+from engine.text.terminal_safe import safe
 from tui.format import NONE, compact, count, percent, rows_per_second
 from tui.widgets.bar import bar
 from tui.widgets.line import NO_LINE, Line, cropped, fit, restyled, spread

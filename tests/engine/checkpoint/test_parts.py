@@ -7,11 +7,11 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from engine import stored
 from engine.checkpoint import parts
 from engine.checkpoint.layout import Layout
 from engine.checkpoint.manifest import Manifest
 from engine.checkpoint.parts import PartFormat
+from engine.storage import files
 from engine.testing import numbers
 
 
@@ -51,7 +51,7 @@ def test_size_and_checksum_are_those_of_the_file(layout):
     content = layout.temporary_part(0, "ab12").read_bytes()
     assert done.bytes_written == len(content)
     assert done.checksum == f"{zlib.crc32(content):08x}"
-    assert stored.checksum(layout.temporary_part(0, "ab12")) == done.checksum
+    assert files.checksum(layout.temporary_part(0, "ab12")) == done.checksum
 
 
 def test_a_part_knows_its_manifest_and_its_checkpoint(layout):

@@ -8,13 +8,13 @@ import duckdb
 import polars as pl
 import pytest
 
-from engine import durable
 from engine.checkpoint import guard, parts
 from engine.checkpoint.catalog import Catalog
 from engine.checkpoint.head import Head
 from engine.checkpoint.store import CheckpointStore
 from engine.errors import CheckpointCorrupt, CheckpointError, DiskFull, NothingToRewind, RowsNotContiguous
 from engine.frontier import Frontier
+from engine.storage import durable
 
 
 def rows(store):

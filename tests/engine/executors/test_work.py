@@ -7,7 +7,6 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
-from engine import stored
 from engine.checkpoint import parts
 from engine.checkpoint.layout import Layout
 from engine.checkpoint.parts import PartFormat
@@ -27,6 +26,7 @@ from engine.executors.source import Source
 from engine.executors.work import BatchWork, PartTarget
 from engine.policy import Quarantine
 from engine.step import BatchStep
+from engine.storage import files
 from engine.testing import EventLog, FailingStep, NumberSource, PickyStep, RunningTotal
 
 
@@ -59,7 +59,7 @@ def work(layout, stop):
     return build
 
 
-def files(layout):
+def names_in(layout):
     return sorted(path.name for path in layout.results.iterdir())
 
 
@@ -69,7 +69,7 @@ def test_a_batch_becomes_a_part_and_its_manifest(work, layout):
     assert (manifest.run_id, manifest.generation, manifest.attempts) == (7, 3, 1)
     assert manifest.states == {"sum": {"total": 45}}
     part = layout.temporary_part(0, manifest.token)
-    assert files(layout) == [part.name]
+    assert names_in(layout) == [part.name]
     assert pl.read_parquet(part)["total"].to_list() == pl.Series(range(10)).cum_sum().to_list()
     assert manifest.bytes_written == part.stat().st_size
     assert manifest.write_seconds > 0
@@ -86,13 +86,13 @@ def test_the_part_says_what_the_catalog_will(work, layout):
 def test_the_end_of_the_source_is_none(work, layout):
     done = work()
     assert [done(batch_id) is None for batch_id in range(5)] == [False, False, False, True, True]
-    assert len(files(layout)) == 3
+    assert len(names_in(layout)) == 3
 
 
 def test_each_attempt_has_a_name_of_its_own(work, layout):
     first, second = work()(0), work()(0)
     assert first.token != second.token
-    assert len(files(layout)) == 2
+    assert len(names_in(layout)) == 2
 
 
 def test_it_tells_that_it_begins_and_what_it_has(work):
@@ -119,13 +119,13 @@ def test_a_failing_step_carries_the_rows_it_got(work, layout):
     with pytest.raises(StepFailed) as caught:
         work(FailingStep("a", {0: ValueError()}))(0)
     assert caught.value.source.data["id"].to_list() == list(range(10))
-    assert files(layout) == []
+    assert names_in(layout) == []
 
 
 def test_other_columns_than_the_pinned_ones_are_refused(work, layout):
     with pytest.raises(SchemaDrift):
         work(pinned=pl.Schema({"x": pl.Int64}))(0)
-    assert files(layout) == []
+    assert names_in(layout) == []
 
 
 def test_columns_that_cannot_be_stored_are_refused(work, layout):
@@ -135,7 +135,7 @@ def test_columns_that_cannot_be_stored_are_refused(work, layout):
 
     with pytest.raises(StepResultInvalid, match="step 'objects' returned columns that can't be stored"):
         work(Objects("objects"))(0)
-    assert [name for name in files(layout) if not name.endswith(".tmp")] == []
+    assert [name for name in names_in(layout) if not name.endswith(".tmp")] == []
 
 
 @pytest.mark.parametrize(("number", "kind"), [(28, DiskFull), (122, DiskFull), (13, CheckpointNotWritable)])
@@ -154,7 +154,7 @@ def test_after_a_stop_no_batch_is_begun(work, stop, layout):
     stop.ask()
     with pytest.raises(Abandoned):
         work(log=log)(0)
-    assert (log.all(), files(layout)) == ([], [])
+    assert (log.all(), names_in(layout)) == ([], [])
 
 
 def test_a_graceful_stop_finishes_the_batch_that_was_begun(work, stop):
@@ -174,7 +174,7 @@ def test_a_stop_now_writes_nothing_more(work, stop, layout):
 
     with pytest.raises(Abandoned):
         work(Stops("stops"))(0)
-    assert files(layout) == []
+    assert names_in(layout) == []
 
 
 def test_a_batch_that_was_given_up_writes_nothing_more(work, layout):
@@ -190,7 +190,7 @@ def test_a_batch_that_was_given_up_writes_nothing_more(work, layout):
     built.append(work(GivesUp("gives up")))
     with pytest.raises(Abandoned):
         built[0](0)
-    assert files(layout) == []
+    assert names_in(layout) == []
 
 
 def test_behind_a_batch_that_failed_none_is_begun(work):
@@ -217,7 +217,7 @@ def test_rows_that_go_missing_inside_are_seen(work, layout, monkeypatch):
     monkeypatch.setattr(StepChain, "process", lambda *given: replace(process(*given), dropped=1))
     with pytest.raises(RowsUnaccounted, match="10 came in, 10 came out, steps left out 1, and 0 are in quarantine"):
         work()(0)
-    assert files(layout) == []
+    assert names_in(layout) == []
 
 
 def test_rows_taken_out_are_durable_before_the_part_and_named_in_the_manifest(work, layout):
@@ -227,7 +227,7 @@ def test_rows_taken_out_are_durable_before_the_part_and_named_in_the_manifest(wo
     (about,) = manifest.quarantine
     assert (about.rows, about.step, about.error, about.from_step) == (2, "a", "ValueError: 3 is bad", "a")
     file = layout.quarantine_file(0, manifest.token, 0)
-    assert (file.stat().st_size, stored.checksum(file)) == (about.bytes_written, about.checksum)
+    assert (file.stat().st_size, files.checksum(file)) == (about.bytes_written, about.checksum)
     assert log.of(RowsQuarantined) == [RowsQuarantined(0, "a", 2, "ValueError: 3 is bad")]
     temporary = layout.temporary_part(0, manifest.token)
     assert parts.read_metadata(temporary)[0].quarantine == manifest.quarantine

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from engine.safe_text import safe
+from engine.text.terminal_safe import safe
 from tui.widgets.line import as_many, centred, cropped, cut, cut_middle, fit, spread, text_of, width_of, wrapped
 
 TEXTS = st.text(

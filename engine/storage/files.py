@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from engine import durable, objects
-from engine.objects import ObjectPath
+from engine.storage import durable, objects
+from engine.storage.objects import ObjectPath
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

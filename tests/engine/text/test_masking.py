@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.masking import mask_secrets
+from engine.text.masking import mask_secrets
 
 
 @pytest.mark.parametrize(

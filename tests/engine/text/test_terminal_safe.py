@@ -1,6 +1,6 @@
 import pytest
 
-from engine.safe_text import safe, safe_lines
+from engine.text.terminal_safe import safe, safe_lines
 
 
 def test_plain_text_passes_unchanged():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine import durable
+from engine.storage import durable
 
 
 def mode(path):
