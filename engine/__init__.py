@@ -14,18 +14,17 @@ if TYPE_CHECKING:
     from engine.checkpoint.records import FailureRecord, RunRecord
     from engine.errors import PipelineError
     from engine.executors.ray_executor import RayExecutor
-    from engine.fetcher import BatchFetcher, Position, SeekableFetcher, SourceSize
-    from engine.fetchers import CsvFetcher, FrameFetcher, ParquetFetcher, SqlFetcher
     from engine.frontier import Frontier
     from engine.pipeline import BatchPipeline
     from engine.policy import Quarantine, RetryPolicy
     from engine.progress import RunView
     from engine.quarantine_view import QuarantinedRow
     from engine.replay import Replayed
-    from engine.sink import Delivery, Sink
     from engine.sinks import DuckDBSink, SqlSink
+    from engine.sinks.base import Delivery, Sink
+    from engine.sources import CsvFetcher, FrameFetcher, ParquetFetcher, SqlFetcher
+    from engine.sources.base import BatchFetcher, Position, SeekableFetcher, SourceSize
     from engine.state import RunState
-    from engine.step import BatchStep, LazyBatchStep, StatefulBatchStep
     from engine.steps import (
         AddColumnBatchStep,
         CastBatchStep,
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
         SqlBatchStep,
         WithColumnsBatchStep,
     )
+    from engine.steps.base import BatchStep, LazyBatchStep, StatefulBatchStep
 
 _HOMES = {
     "engine.batch": ("Batch",),
@@ -47,18 +47,18 @@ _HOMES = {
     "engine.checkpoint.records": ("FailureRecord", "RunRecord"),
     "engine.errors": ("PipelineError",),
     "engine.executors.ray_executor": ("RayExecutor",),
-    "engine.fetcher": ("BatchFetcher", "Position", "SeekableFetcher", "SourceSize"),
-    "engine.fetchers": ("CsvFetcher", "FrameFetcher", "ParquetFetcher", "SqlFetcher"),
+    "engine.sources.base": ("BatchFetcher", "Position", "SeekableFetcher", "SourceSize"),
+    "engine.sources": ("CsvFetcher", "FrameFetcher", "ParquetFetcher", "SqlFetcher"),
     "engine.frontier": ("Frontier",),
     "engine.pipeline": ("BatchPipeline",),
     "engine.policy": ("Quarantine", "RetryPolicy"),
     "engine.progress": ("RunView",),
     "engine.quarantine_view": ("QuarantinedRow",),
     "engine.replay": ("Replayed",),
-    "engine.sink": ("Delivery", "Sink"),
+    "engine.sinks.base": ("Delivery", "Sink"),
     "engine.sinks": ("DuckDBSink", "SqlSink"),
     "engine.state": ("RunState",),
-    "engine.step": ("BatchStep", "LazyBatchStep", "StatefulBatchStep"),
+    "engine.steps.base": ("BatchStep", "LazyBatchStep", "StatefulBatchStep"),
     "engine.steps": (
         "AddColumnBatchStep",
         "CastBatchStep",

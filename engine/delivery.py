@@ -11,7 +11,7 @@ from engine.errors import PipelineError, SinkFailed
 from engine.events import SinkDelivered
 from engine.executors import retrying
 from engine.policy import NEVER
-from engine.sink import Delivery
+from engine.sinks.base import Delivery
 from engine.storage import files
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from engine.checkpoint.store import CheckpointStore
     from engine.events import Listener
     from engine.executors.signals import StopSignal
-    from engine.sink import Sink
+    from engine.sinks.base import Sink
 
 _LOOKED_AT = 1000
 """Batches compared at a time."""

@@ -7,13 +7,13 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import UsageError
-from engine.fetcher import SeekableFetcher
+from engine.sources.base import SeekableFetcher
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from engine.fetcher import BatchFetcher
-    from engine.step import BatchStep
+    from engine.sources.base import BatchFetcher
+    from engine.steps.base import BatchStep
     from engine.text.json_values import Json
 
 

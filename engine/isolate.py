@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.errors import CheckFailed, StepFailed
-from engine.step import LazyBatchStep
+from engine.steps.base import LazyBatchStep
 from engine.text.masking import mask_secrets
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from engine.batch import Batch
-    from engine.step import BatchStep
+    from engine.steps.base import BatchStep
 
 _EXAMPLES = 20
 _CELL_CHARACTERS = 200

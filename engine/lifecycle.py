@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 from engine.errors import PipelineError, StepSetupFailed, describe
 from engine.events import Warned
-from engine.step import StatefulBatchStep
+from engine.steps.base import StatefulBatchStep
 from engine.text.json_values import stored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from engine.events import Listener
-    from engine.fetcher import SeekableFetcher
-    from engine.step import BatchStep
+    from engine.sources.base import SeekableFetcher
+    from engine.steps.base import BatchStep
     from engine.text.json_values import Json
 
 

@@ -22,7 +22,6 @@ from engine.errors import CheckpointLocked, UsageError, describe
 from engine.events import RunEnded, StopWasRequested
 from engine.executors.signals import StopSignal
 from engine.executors.threads import ThreadExecutor
-from engine.fetcher import Position, SeekableFetcher, SourceSize
 from engine.frontier import Frontier
 from engine.pipeline_arguments import check_arguments, checked_sinks, checked_steps, limits
 from engine.plan import Plan, source_name
@@ -30,6 +29,7 @@ from engine.progress import Progress
 from engine.recompute import recompute
 from engine.replay import Replayed
 from engine.run_record import failed_event, now
+from engine.sources.base import Position, SeekableFetcher, SourceSize
 from engine.state import RunState
 
 if TYPE_CHECKING:
@@ -41,12 +41,12 @@ if TYPE_CHECKING:
     from engine.checkpoint.records import FailureRecord, RunRecord
     from engine.events import Listener
     from engine.executors.base import Executor
-    from engine.fetcher import BatchFetcher
     from engine.policy import OnError, Quarantine, RetryPolicy
     from engine.progress import RunView
     from engine.quarantine_view import QuarantinedRow
-    from engine.sink import Sink
-    from engine.step import BatchStep
+    from engine.sinks.base import Sink
+    from engine.sources.base import BatchFetcher
+    from engine.steps.base import BatchStep
 
 DEFAULT_BATCH_SIZE = 50_000
 

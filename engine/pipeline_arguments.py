@@ -8,8 +8,8 @@ from typing import get_args
 from engine.checkpoint import parts
 from engine.errors import UsageError
 from engine.policy import OnError, Quarantine
-from engine.sink import Sink
-from engine.step import BatchStep
+from engine.sinks.base import Sink
+from engine.steps.base import BatchStep
 
 
 def checked_steps(steps: Iterable[BatchStep]) -> tuple[BatchStep, ...]:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.fetcher import SeekableFetcher
 from engine.policy import Quarantine
+from engine.sources.base import SeekableFetcher
 from engine.text.masking import mask_secrets
 
 if TYPE_CHECKING:
     from engine.checkpoint.parts import PartFormat
     from engine.executors.base import Executor
-    from engine.fetcher import BatchFetcher
     from engine.policy import RetryPolicy
-    from engine.sink import Sink
-    from engine.step import BatchStep
+    from engine.sinks.base import Sink
+    from engine.sources.base import BatchFetcher
+    from engine.steps.base import BatchStep
 
 
 @dataclass(frozen=True, slots=True)

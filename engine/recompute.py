@@ -12,8 +12,8 @@ from engine.checkpoint import parts
 from engine.errors import CheckpointCorrupt, SourceChanged, UsageError
 from engine.executors.recipe import Recipe
 from engine.executors.work import PartTarget
-from engine.fetcher import Position, SeekableFetcher
 from engine.lifecycle import close, set_up, tear_down
+from engine.sources.base import Position, SeekableFetcher
 
 if TYPE_CHECKING:
     import polars as pl

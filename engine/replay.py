@@ -21,7 +21,7 @@ from engine.events import AttemptFailed, RowsReplayed
 from engine.executors.chain import StepChain
 from engine.executors.isolation import errors_as_columns
 from engine.executors.signals import Abandoned
-from engine.step import StatefulBatchStep
+from engine.steps.base import StatefulBatchStep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from engine.events import Event, Listener
     from engine.executors.signals import StopSignal
     from engine.policy import RetryPolicy
-    from engine.step import BatchStep
+    from engine.steps.base import BatchStep
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from engine import identity, resume
 from engine.delivery import Deliveries
 from engine.events import Warned
-from engine.fetcher import SeekableFetcher
 from engine.lifecycle import set_up, tear_down
 from engine.replay import Replay, Replayed
 from engine.run_record import RetryCount, note
+from engine.sources.base import SeekableFetcher
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.errors import FetchFailed, PipelineChanged, PipelineError, SourceChanged, SourceContractBroken
-from engine.fetcher import Position, SeekableFetcher, problem
 from engine.identity import differences
+from engine.sources.base import Position, SeekableFetcher, problem
 
 if TYPE_CHECKING:
     from engine.checkpoint.manifest import Manifest
-    from engine.fetcher import BatchFetcher
+    from engine.sources.base import BatchFetcher
 
 
 @dataclass(frozen=True, slots=True)

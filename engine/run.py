@@ -7,18 +7,19 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine import advice, identity, resume
+from engine import identity, resume
 from engine.delivery import Deliveries
 from engine.errors import FetchFailed, PipelineError
 from engine.events import RunStarted, StopWasRequested, Warned
 from engine.executors.recipe import Recipe
 from engine.executors.signals import Abandoned
 from engine.executors.work import PartTarget
-from engine.fetcher import SeekableFetcher
 from engine.lifecycle import close, set_up, tear_down
 from engine.plan import source_name
 from engine.run_record import RetryCount, failed_event, failure_record, note, now
 from engine.runner import Runner
+from engine.sources import advice
+from engine.sources.base import SeekableFetcher
 from engine.state import RunState
 
 if TYPE_CHECKING:
@@ -28,9 +29,9 @@ if TYPE_CHECKING:
     from engine.events import Listener
     from engine.executors.signals import StopSignal
     from engine.executors.work import BatchWork
-    from engine.fetcher import BatchFetcher, SourceSize
     from engine.plan import Plan
     from engine.resume import ResumePoint
+    from engine.sources.base import BatchFetcher, SourceSize
     from engine.text.json_values import Json
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from engine.checkpoint.records import RunOutcome
     from engine.checkpoint.store import CheckpointStore
     from engine.events import Event, Listener
-    from engine.step import BatchStep
+    from engine.steps.base import BatchStep
 
 
 def now() -> datetime:

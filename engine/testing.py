@@ -14,8 +14,8 @@ import polars as pl
 
 from engine.batch import Batch
 from engine.errors import SourceChanged
-from engine.fetcher import SeekableFetcher, SourceSize
-from engine.step import BatchStep, StatefulBatchStep
+from engine.sources.base import SeekableFetcher, SourceSize
+from engine.steps.base import BatchStep, StatefulBatchStep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from engine.checkpoint.manifest import Manifest
     from engine.events import Event
     from engine.executors.work import BatchWork
-    from engine.fetcher import BatchFetcher, Position
+    from engine.sources.base import BatchFetcher, Position
     from engine.text.json_values import Json
 
 TIMEOUT_SECONDS = 20.0

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from engine.errors import FetchFailed, PipelineError
 from engine.executors import retrying
-from engine.fetcher import SeekableFetcher
 from engine.policy import NEVER
+from engine.sources.base import SeekableFetcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

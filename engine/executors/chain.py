@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from engine.executors.passage import Processed
     from engine.executors.signals import StopSignal
     from engine.policy import Quarantine, RetryPolicy
-    from engine.step import BatchStep
+    from engine.steps.base import BatchStep
     from engine.text.json_values import Json
 
 

@@ -17,7 +17,7 @@ from engine.batch import Batch
 from engine.errors import StepFailed, StepResultInvalid
 from engine.executors import retrying, time_limit
 from engine.executors.signals import Turnstile
-from engine.step import LazyBatchStep, StatefulBatchStep
+from engine.steps.base import LazyBatchStep, StatefulBatchStep
 from engine.text.json_values import stored
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from engine.events import Listener
     from engine.executors.signals import StopSignal
     from engine.policy import RetryPolicy
-    from engine.step import BatchStep
+    from engine.steps.base import BatchStep
     from engine.text.json_values import Json
 
 # A filter or selection pushed ahead of an earlier step would skip rows and columns on which that step raises

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.fetcher import SeekableFetcher
+from engine.sources.base import SeekableFetcher
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from engine.batch import Batch
-    from engine.fetcher import BatchFetcher
+    from engine.sources.base import BatchFetcher
     from engine.text.json_values import Json
 
 

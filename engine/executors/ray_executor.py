@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from engine.executors.ray_jobs import Job
     from engine.executors.recipe import Recipe
     from engine.executors.work import BatchWork
-    from engine.fetcher import BatchFetcher
-    from engine.step import BatchStep
+    from engine.sources.base import BatchFetcher
+    from engine.steps.base import BatchStep
 
 _THREADS_HERE = 4
 

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from engine.events import Listener
     from engine.executors.signals import StopSignal
     from engine.executors.work import Fetching, PartTarget
-    from engine.fetcher import BatchFetcher, Position
     from engine.policy import Quarantine, RetryPolicy
-    from engine.step import BatchStep
+    from engine.sources.base import BatchFetcher, Position
+    from engine.steps.base import BatchStep
     from engine.text.json_values import Json
 
 

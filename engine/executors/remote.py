@@ -138,7 +138,7 @@ def _work(shop: _Workshop, pinned: pl.Schema | None, given: Any, stop: StopSigna
 
 def _workshop(name: str, recipe: Any) -> _Workshop:
     if name not in _workshops:
-        from engine.fetcher import SeekableFetcher
+        from engine.sources.base import SeekableFetcher
 
         for other in list(_workshops):
             _leave(_workshops.pop(other))

@@ -11,14 +11,14 @@ import polars as pl
 from engine.errors import QuarantineFull, StepError, StepFailed, StepTimedOut, describe
 from engine.executors.isolation import SetAside, TooManyBadRows, bad_rows, isolate, whole_batch
 from engine.policy import Quarantine
-from engine.step import StatefulBatchStep
+from engine.steps.base import StatefulBatchStep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from engine.batch import Batch
     from engine.policy import RetryPolicy
-    from engine.step import BatchStep
+    from engine.steps.base import BatchStep
 
 
 @dataclass(frozen=True, slots=True)

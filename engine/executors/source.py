@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from engine.errors import FetchFailed, PipelineError, SourceContractBroken
 from engine.executors import retrying
 from engine.executors.signals import Turnstile
-from engine.fetcher import SeekableFetcher, problem
 from engine.policy import NEVER
+from engine.sources.base import SeekableFetcher, problem
 from engine.text.json_values import stored
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from engine.events import Listener
     from engine.executors.passage import Halfway
     from engine.executors.signals import StopSignal
-    from engine.fetcher import BatchFetcher
     from engine.policy import RetryPolicy
+    from engine.sources.base import BatchFetcher
     from engine.text.json_values import Json
 
 

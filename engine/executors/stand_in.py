@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.executors.link import in_order
-from engine.step import BatchStep, StatefulBatchStep
+from engine.steps.base import BatchStep, StatefulBatchStep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from engine.checkpoint.manifest import Manifest
     from engine.executors.work import BatchWork
-    from engine.fetcher import BatchFetcher
-    from engine.step import BatchStep
+    from engine.sources.base import BatchFetcher
+    from engine.steps.base import BatchStep
 
 _GRACE_SECONDS = 5.0
 

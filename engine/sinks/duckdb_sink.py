@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from engine.errors import SinkNotUsable, UsageError
 from engine.policy import RetryPolicy
-from engine.sink import Sink
+from engine.sinks.base import Sink
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import duckdb
 
-    from engine.sink import Delivery
+    from engine.sinks.base import Delivery
 
 # Names can't be parameters: {table} and {column} are filled in quoted.
 _STATEMENTS = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.errors import CheckFailed, UsageError
-from engine.step import BatchStep
+from engine.steps.base import BatchStep
 from engine.steps.expression import calls_python, checked_expression, describe_expression, is_row_wise
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.step import LazyBatchStep
 from engine.steps.arguments import column_names
+from engine.steps.base import LazyBatchStep
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from engine.errors import UsageError
-from engine.step import LazyBatchStep
 from engine.steps.arguments import Value, column_name, column_names, value_as_json
+from engine.steps.base import LazyBatchStep
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import StepResultInvalid, UsageError
-from engine.step import BatchStep
+from engine.steps.base import BatchStep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from engine.errors import UsageError
-from engine.step import LazyBatchStep
 from engine.steps.arguments import column_name
+from engine.steps.base import LazyBatchStep
 
 if TYPE_CHECKING:
     import polars as pl

@@ -9,7 +9,7 @@ import pytest
 from engine import CheckBatchStep, DropNullsBatchStep, FillNullsBatchStep, FilterBatchStep
 from engine.errors import UsageError
 from engine.identity import description, differences
-from engine.step import BatchStep
+from engine.steps.base import BatchStep
 from engine.testing import NumberSource, SeekableNumbers
 
 

@@ -12,7 +12,7 @@ from engine.errors import CheckpointCorrupt, PipelineChanged, SchemaDrift, StepS
 from engine.events import RowsReplayed, Warned
 from engine.policy import RetryPolicy
 from engine.replay import Replayed
-from engine.step import BatchStep
+from engine.steps.base import BatchStep
 from engine.testing import EventLog, InlineExecutor, NumberSource, PickyStep, RunningTotal, TransientError
 
 UNLIMITED = Quarantine(max_rows=None, max_fraction=None)

@@ -4,9 +4,9 @@ import pytest
 
 from engine.checkpoint.manifest import Manifest
 from engine.errors import FetchFailed, PipelineChanged, SourceChanged, SourceContractBroken
-from engine.fetcher import Position
 from engine.identity import description
 from engine.resume import ResumePoint, refuse_changes, resume_point
+from engine.sources.base import Position
 from engine.testing import FailingStep, NumberSource, SeekableNumbers, numbers
 
 

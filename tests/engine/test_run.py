@@ -20,7 +20,7 @@ from engine.errors import (
     UsageError,
 )
 from engine.events import BatchFailed, RunEnded, RunStarted, Warned
-from engine.step import BatchStep
+from engine.steps.base import BatchStep
 from engine.testing import EventLog, FailingStep, NumberSource, RunningTotal, SeekableNumbers, numbers
 
 

@@ -18,7 +18,7 @@ from engine.testing import InlineExecutor, TransientError
 if TYPE_CHECKING:
     import os
 
-    from engine.fetcher import BatchFetcher
+    from engine.sources.base import BatchFetcher
     from engine.text.json_values import Json
 
 KEEP, DROP, DOUBLE, BAD, WORSE, BAD_FOR_TOTAL, BAD_FOR_COUNT = range(7)

@@ -12,7 +12,7 @@ import views
 from engine import BatchPipeline, FunctionBatchStep, Quarantine, RetryPolicy
 from engine.checkpoint.store import CheckpointStore
 from engine.progress import BatchState
-from engine.sink import Sink
+from engine.sinks.base import Sink
 from engine.state import RunState
 from engine.testing import NumberSource
 from tui.screens.ask import AskScreen

@@ -14,7 +14,7 @@ import polars as pl
 
 from engine import BatchPipeline, RayExecutor, RetryPolicy
 from engine.executors.threads import ThreadExecutor
-from engine.step import BatchStep, StatefulBatchStep
+from engine.steps.base import BatchStep, StatefulBatchStep
 from engine.testing import TIMEOUT_SECONDS, InlineExecutor, NumberSource, TransientError
 
 EXECUTORS = {

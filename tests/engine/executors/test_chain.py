@@ -14,7 +14,7 @@ from engine.events import AttemptFailed, StepFinished
 from engine.executors.chain import StepChain
 from engine.executors.signals import Abandoned, StopSignal
 from engine.policy import Quarantine, RetryPolicy
-from engine.step import BatchStep, LazyBatchStep, StatefulBatchStep
+from engine.steps.base import BatchStep, LazyBatchStep, StatefulBatchStep
 from engine.testing import (
     TIMEOUT_SECONDS,
     EventLog,

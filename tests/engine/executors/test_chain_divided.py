@@ -17,7 +17,7 @@ from engine.executors.chain import StepChain
 from engine.executors.signals import StopSignal
 from engine.executors.stand_in import with_stand_ins
 from engine.policy import Quarantine
-from engine.step import BatchStep
+from engine.steps.base import BatchStep
 from engine.testing import EventLog, numbers
 
 ROWS = 8

@@ -11,8 +11,8 @@ from engine.errors import FetchFailed, SourceContractBroken, SourceNotFound
 from engine.events import AttemptFailed
 from engine.executors.signals import Abandoned, StopSignal
 from engine.executors.source import Source
-from engine.fetcher import Position
 from engine.policy import RetryPolicy
+from engine.sources.base import Position
 from engine.testing import TIMEOUT_SECONDS, EventLog, NumberSource, SeekableNumbers, TransientError, numbers
 
 

@@ -5,7 +5,7 @@ from contract_target import Noted, Total
 
 from engine import Batch
 from engine.executors.stand_in import head_length, with_stand_ins
-from engine.step import StatefulBatchStep
+from engine.steps.base import StatefulBatchStep
 from engine.testing import numbers
 
 

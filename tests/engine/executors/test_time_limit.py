@@ -15,7 +15,7 @@ from engine.executors import time_limit
 from engine.executors.chain import StepChain
 from engine.executors.signals import StopSignal
 from engine.policy import RetryPolicy
-from engine.step import BatchStep
+from engine.steps.base import BatchStep
 from engine.testing import EventLog, numbers
 
 

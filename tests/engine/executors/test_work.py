@@ -25,7 +25,7 @@ from engine.executors.signals import Abandoned, StopSignal
 from engine.executors.source import Source
 from engine.executors.work import BatchWork, PartTarget
 from engine.policy import Quarantine
-from engine.step import BatchStep
+from engine.steps.base import BatchStep
 from engine.storage import files
 from engine.testing import EventLog, FailingStep, NumberSource, PickyStep, RunningTotal
 

@@ -3,9 +3,9 @@
 Invariant: importing this package loads neither polars nor duckdb nor sqlalchemy; a fetcher loads what it needs.
 """
 
-from engine.fetchers.csv_fetcher import CsvFetcher
-from engine.fetchers.frame_fetcher import FrameFetcher
-from engine.fetchers.parquet_fetcher import ParquetFetcher
-from engine.fetchers.sql_fetcher import SqlFetcher
+from engine.sources.csv.fetcher import CsvFetcher
+from engine.sources.frame import FrameFetcher
+from engine.sources.parquet.fetcher import ParquetFetcher
+from engine.sources.sql import SqlFetcher
 
 __all__ = ["CsvFetcher", "FrameFetcher", "ParquetFetcher", "SqlFetcher"]

@@ -13,7 +13,7 @@ from engine.errors import SourceChanged
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from engine.fetchers.source_files import SourceFiles
+    from engine.sources.files import SourceFiles
     from engine.text.json_values import Json
 
 

@@ -12,8 +12,8 @@ import zlib
 from typing import TYPE_CHECKING
 
 from engine.errors import SourceError, describe
-from engine.fetchers import csv_blocks
-from engine.fetchers.csv_blocks import RowTooLong, blocks, open_bytes, row_end_of
+from engine.sources.csv import blocks
+from engine.sources.csv.blocks import RowTooLong, open_bytes, row_end_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from engine.fetchers.csv_format import CsvFormat
+    from engine.sources.csv.format import CsvFormat
 
 MESSAGE_LENGTH_SHOWN = 300
 
@@ -52,7 +52,9 @@ class CsvFile:
         try:
             self._file_order = self._in_file_order()
             with open_bytes(self._path) as file:
-                yield from self._parsed(blocks(file, byte, self._row_end, csv_blocks.BLOCK_BYTES), row, first=byte == 0)
+                yield from self._parsed(
+                    blocks.blocks(file, byte, self._row_end, blocks.BLOCK_BYTES), row, first=byte == 0
+                )
         except RowTooLong as error:
             raise SourceError(
                 f"{self._path}: {error}",
@@ -99,7 +101,9 @@ class CsvFile:
     def _split(self, byte: int, block: bytes) -> list[tuple[int, bytes]]:
         """Return the block in several smaller ones, or itself when it is a single row."""
         for size in (len(block) // 8, 1):
-            pieces = [(byte + start, piece) for start, piece in blocks(io.BytesIO(block), 0, self._row_end, size or 1)]
+            pieces = [
+                (byte + start, piece) for start, piece in blocks.blocks(io.BytesIO(block), 0, self._row_end, size or 1)
+            ]
             if len(pieces) > 1:
                 break
         return pieces

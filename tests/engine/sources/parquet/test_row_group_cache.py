@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import polars as pl
 import pytest
 
-from engine.fetchers.parquet_files import RowGroup
-from engine.fetchers.row_group_cache import RowGroupCache
+from engine.sources.parquet.files import RowGroup
+from engine.sources.parquet.row_group_cache import RowGroupCache
 
 GROUPS = [RowGroup(start, start + 10, 0, start) for start in range(0, 100, 10)]
 

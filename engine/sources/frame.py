@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 
 from engine.batch import Batch
 from engine.errors import SourceChanged, SourceError, describe
-from engine.fetcher import SeekableFetcher, SourceSize
-from engine.fetchers.parquet_fetcher import ParquetFetcher
+from engine.sources.base import SeekableFetcher, SourceSize
+from engine.sources.parquet.fetcher import ParquetFetcher
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import polars as pl
 
-    from engine.fetcher import Position
+    from engine.sources.base import Position
     from engine.text.json_values import Json
 
 SPOOL_ROW_GROUP = 100_000

@@ -17,8 +17,9 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from engine.errors import SourceChanged
-from engine.fetcher import Position
-from engine.fetchers import CsvFetcher, FrameFetcher, ParquetFetcher, SqlFetcher, csv_blocks
+from engine.sources import CsvFetcher, FrameFetcher, ParquetFetcher, SqlFetcher
+from engine.sources.base import Position
+from engine.sources.csv import blocks
 
 ROWS = pl.DataFrame(
     {
@@ -113,7 +114,7 @@ SOURCES = [
 @pytest.fixture(params=SOURCES, ids=lambda source: source.__name__)
 def fetcher(request, tmp_path, monkeypatch):
     if request.param in (csv_in_many_blocks, csv_folder_in_many_blocks):
-        monkeypatch.setattr(csv_blocks, "BLOCK_BYTES", 50)
+        monkeypatch.setattr(blocks, "BLOCK_BYTES", 50)
     fetcher = request.param(tmp_path)
     yield fetcher
     fetcher.close()

@@ -4,8 +4,9 @@ import sqlite3
 
 import polars as pl
 
-from engine import Batch, BatchPipeline, FrameFetcher, advice
+from engine import Batch, BatchPipeline, FrameFetcher
 from engine.events import Warned
+from engine.sources import advice
 
 
 def sql_batch_fetcher(batch_id, batch_size):

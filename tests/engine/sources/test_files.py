@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import SourceNotFound
-from engine.fetchers.source_files import as_given, find
+from engine.sources.files import as_given, find
 
 
 @pytest.fixture

@@ -11,20 +11,21 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from engine.batch import Batch
 from engine.errors import SourceChanged, UsageError
-from engine.fetcher import SeekableFetcher
-from engine.fetchers import csv_columns, csv_size, file_cursor, source_files
-from engine.fetchers.csv_blocks import open_bytes
-from engine.fetchers.csv_file import CsvFile
-from engine.fetchers.csv_format import CsvFormat
-from engine.fetchers.row_stream import RowStream
+from engine.sources import file_cursor, files
+from engine.sources.base import SeekableFetcher
+from engine.sources.csv import columns, size
+from engine.sources.csv.blocks import open_bytes
+from engine.sources.csv.file import CsvFile
+from engine.sources.csv.format import CsvFormat
+from engine.sources.csv.row_stream import RowStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import polars as pl
 
-    from engine.fetcher import Position, SourceSize
-    from engine.fetchers.source_files import FileSource
+    from engine.sources.base import Position, SourceSize
+    from engine.sources.files import FileSource
     from engine.text.json_values import Json
 
 
@@ -92,8 +93,8 @@ class CsvFetcher(SeekableFetcher):
             UsageError: an override or a name that fits no column.
         """
         super().open(position)
-        self._found = source_files.find(self._source, ".csv")
-        self._schema = csv_columns.pin(
+        self._found = files.find(self._source, ".csv")
+        self._schema = columns.pin(
             self._found.paths,
             self._format,
             infer_rows=self._infer_rows,
@@ -131,11 +132,11 @@ class CsvFetcher(SeekableFetcher):
         Dtypes and null values are left out: they may be mended after a value that didn't fit, and a run
         goes on with the new ones as long as the results keep their columns.
         """
-        return {"kind": "csv", "source": source_files.as_given(self._source), **self._format.row_rules()}
+        return {"kind": "csv", "source": files.as_given(self._source), **self._format.row_rules()}
 
     def size(self) -> SourceSize | None:
         """Return an estimate from the bytes of the files, or None for packed ones."""
-        return csv_size.estimate(self._found.paths, self._format)
+        return size.estimate(self._found.paths, self._format)
 
     def close(self) -> None:
         """Close the file that is being read."""

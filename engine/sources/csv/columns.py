@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import SourceError, UsageError, describe
-from engine.fetchers.csv_blocks import open_bytes
+from engine.sources.csv.blocks import open_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from engine.fetchers.csv_format import CsvFormat
+    from engine.sources.csv.format import CsvFormat
 
 
 def pin(

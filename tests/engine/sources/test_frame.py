@@ -7,8 +7,8 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from engine.errors import SourceError
-from engine.fetcher import Position, SourceSize
-from engine.fetchers import FrameFetcher
+from engine.sources import FrameFetcher
+from engine.sources.base import Position, SourceSize
 
 FRAME = pl.DataFrame({"n": [0, 1, 2, 3, 4], "letter": ["a", "b", "c", "d", "e"]})
 

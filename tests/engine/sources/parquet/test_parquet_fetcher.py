@@ -7,9 +7,9 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from engine.errors import SourceChanged, SourceError, SourceNotFound, UsageError
-from engine.fetcher import Position
-from engine.fetchers import ParquetFetcher
-from engine.fetchers.parquet_files import ParquetFiles
+from engine.sources import ParquetFetcher
+from engine.sources.base import Position
+from engine.sources.parquet.files import ParquetFiles
 
 
 def numbers(start, stop):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from engine.fetchers.row_stream import RowStream
+from engine.sources.csv.row_stream import RowStream
 
 
 def frames(*heights):

@@ -9,8 +9,9 @@ import polars as pl
 import pytest
 
 from engine.errors import SourceChanged, SourceError, SourceNotFound, UsageError
-from engine.fetcher import Position, SourceSize
-from engine.fetchers import CsvFetcher, csv_blocks
+from engine.sources import CsvFetcher
+from engine.sources.base import Position, SourceSize
+from engine.sources.csv import blocks
 
 
 @pytest.fixture
@@ -116,8 +117,8 @@ def test_a_damaged_gzip_file_is_named(write):
 
 
 def test_a_quote_that_is_never_closed_is_told_apart_from_a_long_row(write, monkeypatch):
-    monkeypatch.setattr(csv_blocks, "BLOCK_BYTES", 100)
-    monkeypatch.setattr(csv_blocks, "LONGEST_ROW_BYTES", 1000)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 100)
+    monkeypatch.setattr(blocks, "LONGEST_ROW_BYTES", 1000)
     path = write("n.csv", "n,text\n1,x\n" + '2,"y\n' + "3,z\n" * 1000)
     fetcher = opened(path, infer_rows=1)
     with pytest.raises(SourceError, match="the row at byte 11 does not end within") as caught:
@@ -126,13 +127,13 @@ def test_a_quote_that_is_never_closed_is_told_apart_from_a_long_row(write, monke
 
 
 def test_comments_with_quotes_open_no_quoted_field(write, monkeypatch):
-    monkeypatch.setattr(csv_blocks, "BLOCK_BYTES", 10)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 10)
     path = write("n.csv", '\ufeff#say "\na,b\n1,"x\ny"\n#it"s\n2,z\n#"\n3,"#"\n')
     assert rows(path, comment_prefix="#") == [(1, "x\ny"), (2, "z"), (3, "#")]
 
 
 def test_a_resume_finds_the_header_behind_a_block_of_comments(write, monkeypatch):
-    monkeypatch.setattr(csv_blocks, "BLOCK_BYTES", 5)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 5)
     path = write("n.csv", "#one\nn\n1\n2\n3\n")
     fetcher = opened(path, comment_prefix="#")
     cursor = fetcher.cursor_after(fetcher(0, 1))
@@ -152,7 +153,7 @@ def test_bare_carriage_returns_are_refused_rather_than_read_as_one_long_header(w
 
 @pytest.mark.parametrize("block_bytes", [1, 4, 1000])
 def test_a_short_or_blank_line_is_filled_with_nulls_wherever_a_block_begins(write, monkeypatch, block_bytes):
-    monkeypatch.setattr(csv_blocks, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", block_bytes)
     assert rows(write("n.csv", "a,b\n1\n2,x\n\n3\n")) == [(1, None), (2, "x"), (None, None), (3, None)]
 
 
@@ -173,7 +174,7 @@ def test_a_file_name_is_read_literally_beside_others_that_it_would_match(write, 
 def test_a_quoted_field_may_hold_line_ends_also_in_the_rows_that_a_resume_skips(write):
     text = "".join(f'{n},"line\n\r\n{n}, ""quoted"""\n' if n % 3 else f"{n},plain\n" for n in range(400_000))
     path = write("n.csv", "n,text\n" + text)
-    assert path.stat().st_size > 2 * csv_blocks.BLOCK_BYTES
+    assert path.stat().st_size > 2 * blocks.BLOCK_BYTES
     fetcher = opened(path)
     for batch_id in range(4):
         batch = fetcher(batch_id, 100_000)
@@ -269,7 +270,7 @@ def test_the_cursor_of_one_named_file_has_no_name(folder):
 
 
 def test_the_byte_of_the_cursor_moves_on_with_the_blocks(write, monkeypatch):
-    monkeypatch.setattr(csv_blocks, "BLOCK_BYTES", 8)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 8)
     path = write("n.csv", "n\n1\n2\n3\n4\n5\n6\n7\n8\n")
     fetcher = opened(path)
     assert [fetcher.cursor_after(fetcher(batch_id, 2))["byte"] for batch_id in range(4)] == [0, 8, 8, 16]
@@ -279,7 +280,7 @@ def test_the_byte_of_the_cursor_moves_on_with_the_blocks(write, monkeypatch):
 
 
 def test_only_the_last_few_blocks_are_remembered(write, monkeypatch):
-    monkeypatch.setattr(csv_blocks, "BLOCK_BYTES", 10)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 10)
     fetcher = opened(write("n.csv", "n\n" + "1\n" * 1000))
     for batch_id in range(100):
         fetcher(batch_id, 10)
@@ -443,8 +444,8 @@ def test_a_process_can_end_while_a_file_is_half_read(write):
     path = write("n.csv", "n\n" + "123456789\n" * 500_000)
     code = (
         "import sys\n"
-        "from engine.fetcher import Position\n"
-        "from engine.fetchers import CsvFetcher\n"
+        "from engine.sources.base import Position\n"
+        "from engine.sources import CsvFetcher\n"
         "fetcher = CsvFetcher(sys.argv[1])\n"
         "fetcher.open(Position())\n"
         "print(fetcher(0, 10).size)\n"

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from engine.batch import Batch
 from engine.errors import SourceChanged, SourceContractBroken, UsageError
-from engine.fetcher import Position, SeekableFetcher, SourceSize
 from engine.policy import RetryPolicy
+from engine.sources.base import Position, SeekableFetcher, SourceSize
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.fetcher import SourceSize
-from engine.fetchers.csv_blocks import GZIP, row_end_of
+from engine.sources.base import SourceSize
+from engine.sources.csv.blocks import GZIP, row_end_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from engine.fetchers.csv_format import CsvFormat
+    from engine.sources.csv.format import CsvFormat
 
 SAMPLE_BYTES = 1 << 20
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from engine.fetchers.parquet_files import RowGroup
+    from engine.sources.parquet.files import RowGroup
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from engine.fetcher import BatchFetcher
+    from engine.sources.base import BatchFetcher
 
 
 def on(fetcher: BatchFetcher) -> list[str]:

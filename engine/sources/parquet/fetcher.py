@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING
 
 from engine.batch import Batch
 from engine.errors import SourceChanged, UsageError
-from engine.fetcher import SeekableFetcher, SourceSize
-from engine.fetchers import file_cursor, source_files
-from engine.fetchers.parquet_files import ParquetFiles
-from engine.fetchers.row_group_cache import RowGroupCache
+from engine.sources import file_cursor, files
+from engine.sources.base import SeekableFetcher, SourceSize
+from engine.sources.parquet.files import ParquetFiles
+from engine.sources.parquet.row_group_cache import RowGroupCache
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import polars as pl
 
-    from engine.fetcher import Position
-    from engine.fetchers.parquet_files import RowGroup
-    from engine.fetchers.source_files import FileSource
+    from engine.sources.base import Position
+    from engine.sources.files import FileSource
+    from engine.sources.parquet.files import RowGroup
     from engine.text.json_values import Json
 
 
@@ -53,7 +53,7 @@ class ParquetFetcher(SeekableFetcher):
             UsageError: a column in `columns` isn't there.
         """
         super().open(position)
-        self._found = source_files.find(self._source, ".parquet")
+        self._found = files.find(self._source, ".parquet")
         self._files = ParquetFiles(self._found.paths, self._columns)
         self._cache = RowGroupCache(self._files.decode, first_row=position.next_row)
         if self._files.rows < position.next_row:
@@ -89,7 +89,7 @@ class ParquetFetcher(SeekableFetcher):
 
     def identity(self) -> Mapping[str, Json]:
         """Return the source as it was given, so that a moved folder is still the same, and the columns."""
-        return {"kind": "parquet", "source": source_files.as_given(self._source), "columns": self._columns}
+        return {"kind": "parquet", "source": files.as_given(self._source), "columns": self._columns}
 
     def size(self) -> SourceSize:
         """Return the exact number of rows, from the footers."""

@@ -5,7 +5,7 @@ import pytest
 
 from engine.batch import Batch
 from engine.errors import UsageError
-from engine.step import BatchStep, LazyBatchStep, StatefulBatchStep
+from engine.steps.base import BatchStep, LazyBatchStep, StatefulBatchStep
 from engine.testing import RunningTotal
 
 
