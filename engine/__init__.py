@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from engine.batch import Batch
-    from engine.checkpoint.manifest import Manifest, StepTiming
-    from engine.checkpoint.records import FailureRecord, RunRecord
+    from engine.checkpoint.catalog.records import FailureRecord, RunRecord
+    from engine.checkpoint.parts.manifest import Manifest, StepTiming
     from engine.errors import PipelineError
     from engine.executors.ray_executor import RayExecutor
     from engine.frontier import Frontier
     from engine.pipeline import BatchPipeline
     from engine.policy import Quarantine, RetryPolicy
     from engine.progress import RunView
-    from engine.quarantine_view import QuarantinedRow
     from engine.replay import Replayed
+    from engine.results.quarantine import QuarantinedRow
     from engine.sinks import DuckDBSink, SqlSink
     from engine.sinks.base import Delivery, Sink
     from engine.sources import CsvFetcher, FrameFetcher, ParquetFetcher, SqlFetcher
@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "engine.batch": ("Batch",),
-    "engine.checkpoint.manifest": ("Manifest", "StepTiming"),
-    "engine.checkpoint.records": ("FailureRecord", "RunRecord"),
+    "engine.checkpoint.parts.manifest": ("Manifest", "StepTiming"),
+    "engine.checkpoint.catalog.records": ("FailureRecord", "RunRecord"),
     "engine.errors": ("PipelineError",),
     "engine.executors.ray_executor": ("RayExecutor",),
     "engine.sources.base": ("BatchFetcher", "Position", "SeekableFetcher", "SourceSize"),
@@ -53,7 +53,7 @@ _HOMES = {
     "engine.pipeline": ("BatchPipeline",),
     "engine.policy": ("Quarantine", "RetryPolicy"),
     "engine.progress": ("RunView",),
-    "engine.quarantine_view": ("QuarantinedRow",),
+    "engine.results.quarantine": ("QuarantinedRow",),
     "engine.replay": ("Replayed",),
     "engine.sinks.base": ("Delivery", "Sink"),
     "engine.sinks": ("DuckDBSink", "SqlSink"),

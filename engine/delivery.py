@@ -17,7 +17,7 @@ from engine.storage import files
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from engine.checkpoint.manifest import Manifest
+    from engine.checkpoint.parts.manifest import Manifest
     from engine.checkpoint.store import CheckpointStore
     from engine.events import Listener
     from engine.executors.signals import StopSignal

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import get_args
 
-from engine.checkpoint import parts
+from engine.checkpoint.parts import parts
 from engine.errors import UsageError
 from engine.policy import OnError, Quarantine
 from engine.sinks.base import Sink

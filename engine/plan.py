@@ -10,7 +10,7 @@ from engine.sources.base import SeekableFetcher
 from engine.text.masking import mask_secrets
 
 if TYPE_CHECKING:
-    from engine.checkpoint.parts import PartFormat
+    from engine.checkpoint.parts.parts import PartFormat
     from engine.executors.base import Executor
     from engine.policy import RetryPolicy
     from engine.sinks.base import Sink

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine import identity, resume
-from engine.checkpoint import parts
+from engine.checkpoint.parts import parts
 from engine.errors import CheckpointCorrupt, SourceChanged, UsageError
 from engine.executors.recipe import Recipe
 from engine.executors.work import PartTarget
@@ -18,7 +18,7 @@ from engine.sources.base import Position, SeekableFetcher
 if TYPE_CHECKING:
     import polars as pl
 
-    from engine.checkpoint.manifest import Manifest
+    from engine.checkpoint.parts.manifest import Manifest
     from engine.checkpoint.store import CheckpointStore
     from engine.events import Listener
     from engine.executors.signals import StopSignal

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from engine.batch import Batch
-from engine.checkpoint import parts, quarantine
-from engine.checkpoint.failures import translated
 from engine.checkpoint.layout import new_token
-from engine.checkpoint.schema_pin import SchemaPin
+from engine.checkpoint.parts import parts, quarantine
+from engine.checkpoint.parts.schema import SchemaPin
+from engine.checkpoint.translate_errors import translated
 from engine.errors import CheckpointCorrupt, StepFailed
 from engine.events import AttemptFailed, RowsReplayed
 from engine.executors.chain import StepChain
@@ -26,8 +26,8 @@ from engine.steps.base import StatefulBatchStep
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from engine.checkpoint.manifest import Manifest, QuarantineFile
-    from engine.checkpoint.parts import PartFormat
+    from engine.checkpoint.parts.manifest import Manifest, QuarantineFile
+    from engine.checkpoint.parts.parts import PartFormat
     from engine.checkpoint.store import CheckpointStore
     from engine.events import Event, Listener
     from engine.executors.signals import StopSignal

@@ -17,7 +17,7 @@ from engine.sources.base import SeekableFetcher
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from engine.checkpoint.records import RunOutcome, RunRecord
+    from engine.checkpoint.catalog.records import RunOutcome, RunRecord
     from engine.checkpoint.store import CheckpointStore
     from engine.events import Listener
     from engine.executors.signals import StopSignal

@@ -18,7 +18,7 @@ from engine.identity import differences
 from engine.sources.base import Position, SeekableFetcher, problem
 
 if TYPE_CHECKING:
-    from engine.checkpoint.manifest import Manifest
+    from engine.checkpoint.parts.manifest import Manifest
     from engine.sources.base import BatchFetcher
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from engine.checkpoint.records import FailureRecord
+from engine.checkpoint.catalog.records import FailureRecord
 from engine.errors import (
     CheckpointError,
     FetchFailed,
@@ -27,7 +27,7 @@ from engine.text.masking import mask_secrets
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from engine.checkpoint.records import RunOutcome
+    from engine.checkpoint.catalog.records import RunOutcome
     from engine.checkpoint.store import CheckpointStore
     from engine.events import Event, Listener
     from engine.steps.base import BatchStep

@@ -20,7 +20,7 @@ from engine.steps.base import BatchStep, StatefulBatchStep
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from engine.checkpoint.manifest import Manifest
+    from engine.checkpoint.parts.manifest import Manifest
     from engine.events import Event
     from engine.executors.work import BatchWork
     from engine.sources.base import BatchFetcher, Position

@@ -28,12 +28,12 @@ from tui.target import Overrides, Target
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from engine.checkpoint.records import RunRecord
+    from engine.checkpoint.catalog.records import RunRecord
     from engine.events import Event
     from engine.frontier import Frontier
     from engine.pipeline import BatchPipeline
-    from engine.quarantine_view import QuarantinedRow
     from engine.replay import Replayed
+    from engine.results.quarantine import QuarantinedRow
 
 HISTORY = 100
 STOPPABLE = frozenset({Job.RUN, Job.REPLAY})
@@ -306,8 +306,8 @@ class Bridge:
         return dropped
 
     def _loss(self, batch_id: int) -> Dropped:
-        from engine.checkpoint.loss import Loss, loss_of_rewind
-        from engine.checkpoint_view import CheckpointView
+        from engine.checkpoint.recovery.loss import Loss, loss_of_rewind
+        from engine.checkpoint.view import CheckpointView
 
         if self.pipeline is None:
             return Dropped(Loss())

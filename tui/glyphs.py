@@ -15,7 +15,7 @@ from engine.state import RunState
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from engine.checkpoint.records import RunOutcome
+    from engine.checkpoint.catalog.records import RunOutcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
     from datetime import datetime
 
-    from engine.checkpoint.records import RunRecord
+    from engine.checkpoint.catalog.records import RunRecord
     from engine.events import BatchFailed
     from engine.progress import RunView
 

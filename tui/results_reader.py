@@ -44,8 +44,8 @@ class ResultsReader:
         """Return at most `row_count` rows from `first_row` on. `generation` is another value after a rewind."""
         import polars as pl
 
-        from engine.checkpoint import parts
         from engine.checkpoint.location import located
+        from engine.checkpoint.parts import parts
         from engine.storage import files
 
         if generation != self._of:

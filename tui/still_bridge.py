@@ -12,7 +12,7 @@ from tui.bridge import Bridge
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from engine.checkpoint.records import RunRecord
+    from engine.checkpoint.catalog.records import RunRecord
     from engine.progress import RunView
     from tui.outcome import Done, Job, Trouble
 

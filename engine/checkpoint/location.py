@@ -11,8 +11,8 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
-from engine.checkpoint.failures import translate
 from engine.checkpoint.layout import Layout, new_token
+from engine.checkpoint.translate_errors import translate
 from engine.errors import CheckpointCorrupt, ResultsTaken, StorageUnavailable, UsageError
 from engine.storage import durable, files, objects
 from engine.storage.objects import ObjectPath

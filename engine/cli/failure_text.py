@@ -11,7 +11,7 @@ from engine.text.terminal_safe import safe, safe_lines
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from engine.checkpoint.records import FailureRecord
+    from engine.checkpoint.catalog.records import FailureRecord
     from engine.events import BatchFailed
 
 _MOST_ROWS = 3

@@ -45,7 +45,7 @@ def _go_back(where: Place, batch_id: int, *, yes: bool) -> None:
 
 
 def _lost(store: "CheckpointStore", batch_id: int, where: Place, *, yes: bool) -> bool:
-    from engine.checkpoint.loss import loss_of_rewind
+    from engine.checkpoint.recovery.loss import loss_of_rewind
 
     if batch_id >= store.next_batch_id:
         store.rewind(batch_id)  # raises: there is no such batch

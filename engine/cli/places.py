@@ -13,7 +13,7 @@ import typer
 from engine.errors import UsageError
 
 if TYPE_CHECKING:
-    from engine.checkpoint_view import CheckpointView
+    from engine.checkpoint.view import CheckpointView
     from engine.pipeline import BatchPipeline
 
 OptionalTarget = Annotated[
@@ -51,7 +51,7 @@ def place(target: str | None, checkpoint_dir: Path | None) -> Place:
         UsageError: neither is given, or there is no checkpoint in the folder.
         TargetNotFound: the target can't be loaded.
     """
-    from engine.checkpoint_view import CheckpointView
+    from engine.checkpoint.view import CheckpointView
 
     if target is None:
         if checkpoint_dir is None:

@@ -13,8 +13,8 @@ from engine.errors import PipelineError
 from engine.text.terminal_safe import safe
 
 if TYPE_CHECKING:
-    from engine.checkpoint.records import RunRecord
-    from engine.checkpoint_view import Standing
+    from engine.checkpoint.catalog.records import RunRecord
+    from engine.checkpoint.view import Standing
 
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, metavar="N", help="How many, the newest first.")]
 

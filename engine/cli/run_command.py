@@ -117,8 +117,8 @@ def _limits(
 
 
 def _agree_to_drop(pipeline: "BatchPipeline", *, yes: bool) -> None:
-    from engine.checkpoint.loss import loss_of_rewind
-    from engine.checkpoint_view import CheckpointView
+    from engine.checkpoint.recovery.loss import loss_of_rewind
+    from engine.checkpoint.view import CheckpointView
 
     with CheckpointView(pipeline.checkpoint_dir).open() as store:
         loss = loss_of_rewind(store, -1) if store else None

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from concurrent.futures import Future
 
-    from engine.checkpoint.manifest import Manifest
+    from engine.checkpoint.parts.manifest import Manifest
     from engine.executors.work import BatchWork
     from engine.sources.base import BatchFetcher
     from engine.steps.base import BatchStep

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
 
-    from engine.checkpoint.manifest import Manifest
+    from engine.checkpoint.parts.manifest import Manifest
     from engine.events import Event, Listener
     from engine.executors.ray_jobs import RayJobs
     from engine.executors.recipe import Recipe

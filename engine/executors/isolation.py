@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from engine.checkpoint.manifest import QuarantineFile
-from engine.checkpoint.quarantine import SCHEMA
+from engine.checkpoint.parts.manifest import QuarantineFile
+from engine.checkpoint.parts.quarantine import SCHEMA
 from engine.errors import StepFailed, describe
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from engine.checkpoint.manifest import StepTiming
+from engine.checkpoint.parts.manifest import StepTiming
 
 if TYPE_CHECKING:
     import polars as pl

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from engine.checkpoint.manifest import Manifest
+    from engine.checkpoint.parts.manifest import Manifest
     from engine.executors.ray_jobs import Job
     from engine.executors.recipe import Recipe
     from engine.executors.work import BatchWork

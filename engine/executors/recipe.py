@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.checkpoint.schema_pin import SchemaPin
+from engine.checkpoint.parts.schema import SchemaPin
 from engine.executors.chain import StepChain
 from engine.executors.source import Source
 from engine.executors.work import BatchWork

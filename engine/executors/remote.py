@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from engine.checkpoint.manifest import Manifest
+    from engine.checkpoint.parts.manifest import Manifest
     from engine.errors import CheckFailed
     from engine.events import Event
     from engine.executors.cause import Cause
@@ -111,7 +111,7 @@ def work_on(
 def _whole(shop: _Workshop, done: Manifest | None, pinned: pl.Schema | None) -> Outcome:
     if done is None:
         return Outcome()
-    from engine.checkpoint import parts
+    from engine.checkpoint.parts import parts
 
     part = shop.recipe.target.layout.temporary_part(done.batch_id, done.token)
     return Outcome(done, pinned or parts.read_schema(part))

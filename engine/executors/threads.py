@@ -18,7 +18,7 @@ from engine.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from engine.checkpoint.manifest import Manifest
+    from engine.checkpoint.parts.manifest import Manifest
     from engine.executors.work import BatchWork
     from engine.sources.base import BatchFetcher
     from engine.steps.base import BatchStep

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Protocol
 
 import polars as pl
 
-from engine.checkpoint import parts, quarantine
-from engine.checkpoint.failures import translate
 from engine.checkpoint.layout import Layout, new_token
-from engine.checkpoint.manifest import Manifest
+from engine.checkpoint.parts import parts, quarantine
+from engine.checkpoint.parts.manifest import Manifest
+from engine.checkpoint.translate_errors import translate
 from engine.errors import RowsUnaccounted, StepFailed, StepResultInvalid, describe
 from engine.events import BatchFetched, BatchStarted, RowsQuarantined
 from engine.executors.signals import Abandoned
@@ -24,9 +24,9 @@ from engine.executors.signals import Abandoned
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from engine.checkpoint.manifest import QuarantineFile
-    from engine.checkpoint.parts import PartFormat
-    from engine.checkpoint.schema_pin import SchemaPin
+    from engine.checkpoint.parts.manifest import QuarantineFile
+    from engine.checkpoint.parts.parts import PartFormat
+    from engine.checkpoint.parts.schema import SchemaPin
     from engine.events import Listener
     from engine.executors.chain import StepChain
     from engine.executors.isolation import SetAside

@@ -8,10 +8,10 @@ import polars as pl
 import pytest
 
 from engine import BatchPipeline, Quarantine, RunState
-from engine.checkpoint.catalog import Catalog
+from engine.checkpoint.catalog.catalog import Catalog
 from engine.checkpoint.layout import Layout
+from engine.checkpoint.recovery.verify import held, verify
 from engine.checkpoint.store import CheckpointStore
-from engine.checkpoint.verify import held, verify
 from engine.testing import InlineExecutor, NumberSource, PickyStep
 
 ROWS = 12

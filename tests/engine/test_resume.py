@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.checkpoint.manifest import Manifest
+from engine.checkpoint.parts.manifest import Manifest
 from engine.errors import FetchFailed, PipelineChanged, SourceChanged, SourceContractBroken
 from engine.identity import description
 from engine.resume import ResumePoint, refuse_changes, resume_point

@@ -347,7 +347,7 @@ def test_a_fetch_that_fails_is_recorded_without_a_step(pipeline):
 
 
 def test_a_failure_that_cannot_be_recorded_does_not_hide_itself(pipeline, log, monkeypatch):
-    from engine.checkpoint.catalog import Catalog
+    from engine.checkpoint.catalog.catalog import Catalog
 
     def full(*_, **__):
         raise OSError(28, "No space left on device")

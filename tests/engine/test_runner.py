@@ -7,7 +7,7 @@ from concurrent.futures import Future
 
 import pytest
 
-from engine.checkpoint.manifest import Manifest
+from engine.checkpoint.parts.manifest import Manifest
 from engine.errors import RowsNotContiguous, StepFailed
 from engine.events import BatchCommitted, GroupCommitted
 from engine.executors.signals import Abandoned, StopSignal

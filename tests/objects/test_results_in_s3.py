@@ -19,13 +19,13 @@ from engine import (
     FrameFetcher,
     FunctionBatchStep,
     RunState,
-    results,
 )
 from engine.checkpoint.location import located
-from engine.checkpoint_view import CheckpointView
+from engine.checkpoint.view import CheckpointView
 from engine.cli import main as batch_pipeline
 from engine.errors import CheckpointCorrupt, ResultsTaken, StepFailed, StorageUnavailable, UsageError
 from engine.events import BatchCommitted, RowsReplayed
+from engine.results import read
 from engine.storage import files, objects
 from engine.storage.objects import ObjectPath
 from tui.results_reader import ResultsReader
@@ -374,13 +374,13 @@ def test_reading_while_the_storage_is_away_is_told_as_that(make, line, monkeypat
     reader = ResultsReader()
     reader.page(run, 0, 0, 2)
     line.cut()
-    for read in (
-        lambda: results.query(parts, "SELECT * FROM results"),
-        lambda: results.export(parts, tmp_path / "o.parquet", folder=tmp_path / "checkpoint"),
+    for attempt in (
+        lambda: read.query(parts, "SELECT * FROM results"),
+        lambda: read.export(parts, tmp_path / "o.parquet", folder=tmp_path / "checkpoint"),
         lambda: reader.page(run, 0, 500, 2),
     ):
         with pytest.raises(StorageUnavailable):
-            read()
+            attempt()
 
 
 def _bad(frame):

@@ -7,7 +7,7 @@ import sys
 import pytest
 from terminal_process import TerminalProcess
 
-from engine.checkpoint_view import CheckpointView
+from engine.checkpoint.view import CheckpointView
 from engine.state import RunState
 
 # A batch takes long enough to be in flight when the signal comes.

@@ -23,7 +23,7 @@ from tui.widgets.steps import failure_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from engine.checkpoint.manifest import Manifest
+    from engine.checkpoint.parts.manifest import Manifest
     from engine.events import BatchFailed
     from tui.outcome import Done
 

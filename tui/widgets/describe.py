@@ -16,10 +16,10 @@ from tui.widgets.table import table_lines
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from engine.checkpoint.manifest import Manifest
-    from engine.checkpoint.records import RunOutcome, RunRecord
+    from engine.checkpoint.catalog.records import RunOutcome, RunRecord
+    from engine.checkpoint.parts.manifest import Manifest
     from engine.events import BatchFailed
-    from engine.quarantine_view import QuarantinedRow
+    from engine.results.quarantine import QuarantinedRow
 
 EXPORT_KEY = "E"
 _UNBOUNDED = 100_000

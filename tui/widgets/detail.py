@@ -18,10 +18,10 @@ from tui.widgets.line import NO_LINE, Line, centred, cut
 from tui.widgets.pane import Pane
 
 if TYPE_CHECKING:
-    from engine.checkpoint.manifest import Manifest
-    from engine.checkpoint.records import RunRecord
+    from engine.checkpoint.catalog.records import RunRecord
+    from engine.checkpoint.parts.manifest import Manifest
     from engine.events import BatchFailed
-    from engine.quarantine_view import QuarantinedRow
+    from engine.results.quarantine import QuarantinedRow
 
 _EMPTY = "enter on a failure, a batch or a run shows it here"
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
     from engine.progress.view import RunView
-    from engine.quarantine_view import QuarantinedRow
+    from engine.results.quarantine import QuarantinedRow
 
 MOST_ROWS = 500
 """So many are read and drawn; more would be neither quick nor looked at: they are exported."""

@@ -16,7 +16,7 @@ from tui.widgets.rows_pane import Row
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from engine.quarantine_view import QuarantinedRow
+    from engine.results.quarantine import QuarantinedRow
     from tui.glyphs import Glyphs
 
 _GAP = "  "
@@ -41,7 +41,7 @@ class Columns:
 def message_of(row: QuarantinedRow) -> str:
     """Return the error without its type, which stands beside it.
 
-    >>> from engine.quarantine_view import QuarantinedRow
+    >>> from engine.results.quarantine import QuarantinedRow
     >>> message_of(QuarantinedRow(21, 7, "parse", "ValueError", "ValueError: no number", None))
     'no number'
     """

@@ -16,7 +16,7 @@ from tui.widgets.status_bar import LIVE
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
-    from engine.checkpoint.records import RunOutcome, RunRecord
+    from engine.checkpoint.catalog.records import RunOutcome, RunRecord
     from engine.progress.view import RunView
     from tui.glyphs import Glyphs
 

@@ -8,7 +8,7 @@ from polars.testing import assert_frame_equal
 
 from engine import AddColumnBatchStep, CastBatchStep, DropNullsBatchStep, FilterBatchStep, SelectBatchStep
 from engine.batch import Batch
-from engine.checkpoint.manifest import StepTiming
+from engine.checkpoint.parts.manifest import StepTiming
 from engine.errors import StepFailed, StepResultInvalid
 from engine.events import AttemptFailed, StepFinished
 from engine.executors.chain import StepChain

@@ -7,10 +7,10 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
-from engine.checkpoint import parts
 from engine.checkpoint.layout import Layout
-from engine.checkpoint.parts import PartFormat
-from engine.checkpoint.schema_pin import SchemaPin
+from engine.checkpoint.parts import parts
+from engine.checkpoint.parts.parts import PartFormat
+from engine.checkpoint.parts.schema import SchemaPin
 from engine.errors import (
     CheckpointNotWritable,
     DiskFull,
@@ -143,7 +143,7 @@ def test_a_part_that_cannot_be_written_says_why(work, monkeypatch, number, kind)
     def fail(*_, **__):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr("engine.checkpoint.parts.write", fail)
+    monkeypatch.setattr("engine.checkpoint.parts.parts.write", fail)
     with pytest.raises(kind) as caught:
         work()(0)
     assert "part-000000000000.parquet" in str(caught.value)
@@ -238,6 +238,6 @@ def test_a_quarantine_that_cannot_be_written_says_why(work, monkeypatch, number,
     def fail(*_, **__):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr("engine.checkpoint.quarantine.write", fail)
+    monkeypatch.setattr("engine.checkpoint.parts.quarantine.write", fail)
     with pytest.raises(kind, match="quarantine"):
         work(PickyStep("a", {3}), quarantine=Quarantine(max_fraction=None))(0)
