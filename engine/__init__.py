@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from engine.checkpoint.catalog.records import FailureRecord, RunRecord
     from engine.checkpoint.parts.manifest import Manifest, StepTiming
     from engine.errors import PipelineError
-    from engine.executors.ray_executor import RayExecutor
+    from engine.executors.ray.executor import RayExecutor
     from engine.frontier import Frontier
     from engine.pipeline import BatchPipeline
     from engine.policy import Quarantine, RetryPolicy
     from engine.progress import RunView
-    from engine.replay import Replayed
     from engine.results.quarantine import QuarantinedRow
+    from engine.runs.replay import Replayed
     from engine.sinks import DuckDBSink, SqlSink
     from engine.sinks.base import Delivery, Sink
     from engine.sources import CsvFetcher, FrameFetcher, ParquetFetcher, SqlFetcher
@@ -46,7 +46,7 @@ _HOMES = {
     "engine.checkpoint.parts.manifest": ("Manifest", "StepTiming"),
     "engine.checkpoint.catalog.records": ("FailureRecord", "RunRecord"),
     "engine.errors": ("PipelineError",),
-    "engine.executors.ray_executor": ("RayExecutor",),
+    "engine.executors.ray.executor": ("RayExecutor",),
     "engine.sources.base": ("BatchFetcher", "Position", "SeekableFetcher", "SourceSize"),
     "engine.sources": ("CsvFetcher", "FrameFetcher", "ParquetFetcher", "SqlFetcher"),
     "engine.frontier": ("Frontier",),
@@ -54,7 +54,7 @@ _HOMES = {
     "engine.policy": ("Quarantine", "RetryPolicy"),
     "engine.progress": ("RunView",),
     "engine.results.quarantine": ("QuarantinedRow",),
-    "engine.replay": ("Replayed",),
+    "engine.runs.replay": ("Replayed",),
     "engine.sinks.base": ("Delivery", "Sink"),
     "engine.sinks": ("DuckDBSink", "SqlSink"),
     "engine.state": ("RunState",),

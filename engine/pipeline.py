@@ -11,27 +11,27 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine import identity, replay_run
-from engine import run as running
 from engine.checkpoint.location import checked_url
 from engine.checkpoint.parts import parts
 from engine.checkpoint.store import CheckpointStore
 from engine.checkpoint.view import CheckpointView, state_of
-from engine.emitter import Emitter
 from engine.errors import CheckpointLocked, UsageError, describe
 from engine.events import RunEnded, StopWasRequested
-from engine.executors.signals import StopSignal
 from engine.executors.threads import ThreadExecutor
 from engine.frontier import Frontier
-from engine.pipeline_arguments import check_arguments, checked_sinks, checked_steps, limits
-from engine.plan import Plan, source_name
 from engine.progress import Progress
-from engine.recompute import recompute
-from engine.replay import Replayed
 from engine.results import quarantine, read
-from engine.run_record import failed_event, now
+from engine.runs import fingerprint, replay_run
+from engine.runs import run as running
+from engine.runs.arguments import check_arguments, checked_sinks, checked_steps, limits
+from engine.runs.emitter import Emitter
+from engine.runs.failure import failed_event, now
+from engine.runs.plan import Plan, source_name
+from engine.runs.recompute import recompute
+from engine.runs.replay import Replayed
 from engine.sources.base import Position, SeekableFetcher, SourceSize
 from engine.state import RunState
+from engine.worker.signals import StopSignal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -187,7 +187,7 @@ class BatchPipeline:
             with self._open() as store:
                 if not resume:
                     # What would be refused must not cost the results.
-                    identity.description(self.steps, self.batch_fetcher, self.batch_size)
+                    fingerprint.description(self.steps, self.batch_fetcher, self.batch_size)
                     self._source_size(Position())
                     self._rewind(store, -1)
                 emit = Emitter([self._progress, *self._listeners])

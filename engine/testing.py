@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from engine.checkpoint.parts.manifest import Manifest
     from engine.events import Event
-    from engine.executors.work import BatchWork
     from engine.sources.base import BatchFetcher, Position
     from engine.text.json_values import Json
+    from engine.worker.work import BatchWork
 
 TIMEOUT_SECONDS = 20.0
 """How long a stand-in waits for what should happen at once; then it raises `TimeoutError`."""

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from engine.events import Event
     from engine.frontier import Frontier
     from engine.pipeline import BatchPipeline
-    from engine.replay import Replayed
     from engine.results.quarantine import QuarantinedRow
+    from engine.runs.replay import Replayed
 
 HISTORY = 100
 STOPPABLE = frozenset({Job.RUN, Job.REPLAY})
@@ -274,7 +274,7 @@ class Bridge:
                 self._refresh()
 
     def _replay(self, *, accept_changes: bool) -> Replayed:
-        from engine.replay import Replayed
+        from engine.runs.replay import Replayed
 
         self._load_if_edited()
         if self.pipeline is None or self._stop_asked:

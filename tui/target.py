@@ -43,8 +43,8 @@ class Target:
         """The file of the pipeline once it was loaded, None when there is none."""
 
     def load(self) -> BatchPipeline:
-        """Load the pipeline anew. Raises what `engine.spec.load` raises."""
-        from engine.spec import load
+        """Load the pipeline anew. Raises what `engine.loading.target.load` raises."""
+        from engine.loading.target import load
 
         # Noted before it is read: an edit that comes while it loads counts as an edit.
         self._loaded_from = self._fingerprint()

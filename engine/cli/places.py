@@ -59,7 +59,7 @@ def place(target: str | None, checkpoint_dir: Path | None) -> Place:
         view = CheckpointView(checkpoint_dir)
         view.require()
         return Place(view)
-    from engine.spec import load
+    from engine.loading.target import load
 
     with redirect_stdout(sys.stderr):  # stdout is for results: what their file prints is talk
         pipeline = load(target).with_options(checkpoint_dir=checkpoint_dir)

@@ -15,8 +15,8 @@ from engine.text.terminal_safe import safe
 
 if TYPE_CHECKING:
     from engine.checkpoint.store import CheckpointStore
-    from engine.replay import Replayed
     from engine.results.quarantine import QuarantinedRow
+    from engine.runs.replay import Replayed
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -92,7 +92,7 @@ def replay(
     from engine.checkpoint.view import CheckpointView
     from engine.cli.driving import DONE, INCOMPLETE, call_with_signals
     from engine.cli.json_lines import JsonLines
-    from engine.spec import load
+    from engine.loading.target import load
 
     stdout = sys.stdout
     with redirect_stdout(sys.stderr):  # stdout is for results: what their code prints is talk

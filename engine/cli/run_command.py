@@ -68,7 +68,7 @@ def run(
     from engine.cli.driving import drive, ending
     from engine.cli.json_lines import JsonLines
     from engine.cli.reporter import Style
-    from engine.spec import load
+    from engine.loading.target import load
 
     stdout = sys.stdout
     with redirect_stdout(sys.stderr):  # stdout is for results: what their code prints is talk

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from engine.checkpoint.parts.manifest import Manifest
-    from engine.executors.work import BatchWork
     from engine.sources.base import BatchFetcher
     from engine.steps.base import BatchStep
+    from engine.worker.work import BatchWork
 
 
 class Executor(Protocol):

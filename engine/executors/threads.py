@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from engine.checkpoint.parts.manifest import Manifest
-    from engine.executors.work import BatchWork
     from engine.sources.base import BatchFetcher
     from engine.steps.base import BatchStep
+    from engine.worker.work import BatchWork
 
 _GRACE_SECONDS = 5.0
 

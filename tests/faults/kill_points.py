@@ -21,9 +21,9 @@ from engine.checkpoint import frontier_file, location, lock, store
 from engine.checkpoint.catalog import catalog, compaction, history, ledger
 from engine.checkpoint.parts import parts, quarantine
 from engine.checkpoint.recovery import plan
-from engine.delivery import Deliveries
 from engine.results import quarantine as quarantine_results
 from engine.results import read
+from engine.runs.delivery import Deliveries
 from engine.sinks import DuckDBSink, SqlSink, rows
 from engine.storage import durable, files, objects
 

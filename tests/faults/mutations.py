@@ -12,7 +12,7 @@ from engine.checkpoint.catalog.catalog import Catalog
 from engine.checkpoint.parts import parts
 from engine.checkpoint.parts.schema import SchemaPin
 from engine.checkpoint.store import CheckpointStore
-from engine.runner import Runner
+from engine.runs.batch_loop import Runner
 
 if TYPE_CHECKING:
     from collections.abc import Callable

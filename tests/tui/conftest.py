@@ -76,7 +76,7 @@ pipeline = BatchPipeline(
 @pytest.fixture
 def gated(tmp_path):
     """Ten batches, each of which waits until the test lets it through: `gate.release()`."""
-    from engine.spec import load
+    from engine.loading.target import load
 
     path = tmp_path / "slow.py"
     path.write_text(SLOW.format(checkpoint_dir=str(tmp_path / "slow")), encoding="utf-8")

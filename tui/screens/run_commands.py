@@ -14,7 +14,7 @@ from tui.screens.rewind import RewindScreen
 from tui.widgets.steps import failure_of
 
 if TYPE_CHECKING:
-    from engine.replay import Replayed
+    from engine.runs.replay import Replayed
     from tui.outcome import Done, Dropped, Trouble
 
 KEPT = "The source and the history of runs stay. This can't be undone."
@@ -141,7 +141,7 @@ def in_words(dropped: Dropped) -> str:
 def replayed_in_words(replayed: Replayed) -> str:
     """Return what a replay came to.
 
-    >>> from engine.replay import Replayed
+    >>> from engine.runs.replay import Replayed
     >>> replayed_in_words(Replayed(rows=1, still=0))
     '1 row went through, and is among the results. The quarantine is empty.'
     """

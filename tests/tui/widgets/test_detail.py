@@ -42,7 +42,7 @@ def test_a_failure_is_told_whole():
         "at          2026-01-31 12:00:03 UTC",
         "",
         "Traceback (most recent call last):",
-        '  File "/data/engine/isolate.py", line 61, in run_step',
+        '  File "/data/engine/runs/named_rows.py", line 61, in run_step',
         "    after = step.process(before)",
         "            ^^^^^^^^^^^^^^^^^^^^",
         '  File "/data/engine/steps/check.py", line 74, in process',

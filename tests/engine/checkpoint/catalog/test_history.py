@@ -7,7 +7,7 @@ import pytest
 
 from engine.checkpoint.catalog.records import FailureRecord
 from engine.checkpoint.store import CheckpointStore
-from engine.run_record import now
+from engine.runs.failure import now
 
 
 def failure(**changes):
