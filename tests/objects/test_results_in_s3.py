@@ -28,7 +28,7 @@ from engine.events import BatchCommitted, RowsReplayed
 from engine.results import read
 from engine.storage import files, objects
 from engine.storage.objects import ObjectPath
-from tui.results_reader import ResultsReader
+from tui.backend.results_page import ResultsReader
 
 ROWS, BATCH_SIZE, BATCHES = 1_000, 100, 10
 

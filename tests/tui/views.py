@@ -58,7 +58,7 @@ def flight_failure() -> BatchFailed:
         hint="Batches up to 20 are committed. Mend the step or the data and run again: it goes on at batch 21.",
         traceback=(
             "Traceback (most recent call last):\n"
-            '  File "/data/engine/runs/named_rows.py", line 61, in run_step\n'
+            '  File "/data/engine/isolate.py", line 61, in run_step\n'
             "    after = step.process(before)\n"
             "            ^^^^^^^^^^^^^^^^^^^^\n"
             '  File "/data/engine/steps/check.py", line 74, in process\n'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tui.widgets.describe import (
+from tui.widgets.drawing.describe import (
     Block,
     batch_blocks,
     failure_blocks,
@@ -14,8 +14,8 @@ from tui.widgets.describe import (
     run_blocks,
     text_blocks,
 )
-from tui.widgets.line import NO_LINE, Line, centred, cut
-from tui.widgets.pane import Pane
+from tui.widgets.drawing.line import NO_LINE, Line, centred, cut
+from tui.widgets.drawing.pane import Pane
 
 if TYPE_CHECKING:
     from engine.checkpoint.catalog.records import RunRecord
