@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from engine import Batch, BatchPipeline
     from engine.events import Event
-    from engine.jsonable import Json
+    from engine.text.json_values import Json
 
 KINDS = ("small", "lineitem", "divided")
 EXECUTORS = ("threads", "ray")

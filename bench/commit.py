@@ -20,9 +20,9 @@ import polars as pl
 
 from bench import lineitem, machine, table
 from engine import BatchPipeline, DropNullsBatchStep, FrameFetcher
-from engine.checkpoint import parts
 from engine.checkpoint.layout import new_token
-from engine.checkpoint.manifest import Manifest, StepTiming
+from engine.checkpoint.parts import parts
+from engine.checkpoint.parts.manifest import Manifest, StepTiming
 from engine.checkpoint.store import CheckpointStore
 
 if TYPE_CHECKING:

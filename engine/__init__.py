@@ -10,22 +10,21 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from engine.batch import Batch
-    from engine.checkpoint.manifest import Manifest, StepTiming
-    from engine.checkpoint.records import FailureRecord, RunRecord
+    from engine.checkpoint.catalog.records import FailureRecord, RunRecord
+    from engine.checkpoint.parts.manifest import Manifest, StepTiming
     from engine.errors import PipelineError
-    from engine.executors.ray_executor import RayExecutor
-    from engine.fetcher import BatchFetcher, Position, SeekableFetcher, SourceSize
-    from engine.fetchers import CsvFetcher, FrameFetcher, ParquetFetcher, SqlFetcher
+    from engine.executors.ray.executor import RayExecutor
     from engine.frontier import Frontier
     from engine.pipeline import BatchPipeline
     from engine.policy import Quarantine, RetryPolicy
     from engine.progress import RunView
-    from engine.quarantine_view import QuarantinedRow
-    from engine.replay import Replayed
-    from engine.sink import Delivery, Sink
+    from engine.results.quarantine import QuarantinedRow
+    from engine.runs.replay import Replayed
     from engine.sinks import DuckDBSink, SqlSink
+    from engine.sinks.base import Delivery, Sink
+    from engine.sources import CsvFetcher, FrameFetcher, ParquetFetcher, SqlFetcher
+    from engine.sources.base import BatchFetcher, Position, SeekableFetcher, SourceSize
     from engine.state import RunState
-    from engine.step import BatchStep, LazyBatchStep, StatefulBatchStep
     from engine.steps import (
         AddColumnBatchStep,
         CastBatchStep,
@@ -40,25 +39,26 @@ if TYPE_CHECKING:
         SqlBatchStep,
         WithColumnsBatchStep,
     )
+    from engine.steps.base import BatchStep, LazyBatchStep, StatefulBatchStep
 
 _HOMES = {
     "engine.batch": ("Batch",),
-    "engine.checkpoint.manifest": ("Manifest", "StepTiming"),
-    "engine.checkpoint.records": ("FailureRecord", "RunRecord"),
+    "engine.checkpoint.parts.manifest": ("Manifest", "StepTiming"),
+    "engine.checkpoint.catalog.records": ("FailureRecord", "RunRecord"),
     "engine.errors": ("PipelineError",),
-    "engine.executors.ray_executor": ("RayExecutor",),
-    "engine.fetcher": ("BatchFetcher", "Position", "SeekableFetcher", "SourceSize"),
-    "engine.fetchers": ("CsvFetcher", "FrameFetcher", "ParquetFetcher", "SqlFetcher"),
+    "engine.executors.ray.executor": ("RayExecutor",),
+    "engine.sources.base": ("BatchFetcher", "Position", "SeekableFetcher", "SourceSize"),
+    "engine.sources": ("CsvFetcher", "FrameFetcher", "ParquetFetcher", "SqlFetcher"),
     "engine.frontier": ("Frontier",),
     "engine.pipeline": ("BatchPipeline",),
     "engine.policy": ("Quarantine", "RetryPolicy"),
     "engine.progress": ("RunView",),
-    "engine.quarantine_view": ("QuarantinedRow",),
-    "engine.replay": ("Replayed",),
-    "engine.sink": ("Delivery", "Sink"),
+    "engine.results.quarantine": ("QuarantinedRow",),
+    "engine.runs.replay": ("Replayed",),
+    "engine.sinks.base": ("Delivery", "Sink"),
     "engine.sinks": ("DuckDBSink", "SqlSink"),
     "engine.state": ("RunState",),
-    "engine.step": ("BatchStep", "LazyBatchStep", "StatefulBatchStep"),
+    "engine.steps.base": ("BatchStep", "LazyBatchStep", "StatefulBatchStep"),
     "engine.steps": (
         "AddColumnBatchStep",
         "CastBatchStep",

@@ -44,7 +44,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from engine.masking import mask_secrets
+from engine.text.masking import mask_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,8 +52,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from engine.batch import Batch
-    from engine.objects import ObjectPath
-    from engine.stored import StoredPath
+    from engine.storage.files import StoredPath
+    from engine.storage.objects import ObjectPath
 
 
 class PipelineError(Exception):

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine import durable
 from engine.errors import FrontierUnreadable, RowsNotContiguous
+from engine.storage import durable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -11,42 +11,43 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine import identity, quarantine_view, replay_run, results
-from engine import run as running
-from engine.checkpoint import parts
 from engine.checkpoint.location import checked_url
+from engine.checkpoint.parts import parts
 from engine.checkpoint.store import CheckpointStore
-from engine.checkpoint_view import CheckpointView, state_of
-from engine.emitter import Emitter
+from engine.checkpoint.view import CheckpointView, state_of
 from engine.errors import CheckpointLocked, UsageError, describe
 from engine.events import RunEnded, StopWasRequested
-from engine.executors.signals import StopSignal
 from engine.executors.threads import ThreadExecutor
-from engine.fetcher import Position, SeekableFetcher, SourceSize
 from engine.frontier import Frontier
-from engine.pipeline_arguments import check_arguments, checked_sinks, checked_steps, limits
-from engine.plan import Plan, source_name
 from engine.progress import Progress
-from engine.recompute import recompute
-from engine.replay import Replayed
-from engine.run_record import failed_event, now
+from engine.results import quarantine, read
+from engine.runs import fingerprint, replay_run
+from engine.runs import run as running
+from engine.runs.arguments import check_arguments, checked_sinks, checked_steps, limits
+from engine.runs.emitter import Emitter
+from engine.runs.failure import failed_event, now
+from engine.runs.plan import Plan, source_name
+from engine.runs.recompute import recompute
+from engine.runs.replay import Replayed
+from engine.sources.base import Position, SeekableFetcher, SourceSize
 from engine.state import RunState
+from engine.worker.signals import StopSignal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     import polars as pl
 
-    from engine.checkpoint.manifest import Manifest
-    from engine.checkpoint.records import FailureRecord, RunRecord
+    from engine.checkpoint.catalog.records import FailureRecord, RunRecord
+    from engine.checkpoint.parts.manifest import Manifest
     from engine.events import Listener
     from engine.executors.base import Executor
-    from engine.fetcher import BatchFetcher
     from engine.policy import OnError, Quarantine, RetryPolicy
     from engine.progress import RunView
-    from engine.quarantine_view import QuarantinedRow
-    from engine.sink import Sink
-    from engine.step import BatchStep
+    from engine.results.quarantine import QuarantinedRow
+    from engine.sinks.base import Sink
+    from engine.sources.base import BatchFetcher
+    from engine.steps.base import BatchStep
 
 DEFAULT_BATCH_SIZE = 50_000
 
@@ -186,7 +187,7 @@ class BatchPipeline:
             with self._open() as store:
                 if not resume:
                     # What would be refused must not cost the results.
-                    identity.description(self.steps, self.batch_fetcher, self.batch_size)
+                    fingerprint.description(self.steps, self.batch_fetcher, self.batch_size)
                     self._source_size(Position())
                     self._rewind(store, -1)
                 emit = Emitter([self._progress, *self._listeners])
@@ -346,7 +347,7 @@ class BatchPipeline:
     def quarantined(self, limit: int | None = 1000) -> list[QuarantinedRow]:
         """Return the rows in quarantine in source order, at most `limit`. Raises `CheckpointLocked` during a run."""
         with self._checkpoint.open() as store:
-            return list(quarantine_view.rows(store, limit)) if store else []
+            return list(quarantine.rows(store, limit)) if store else []
 
     def replay_quarantine(self, *, accept_changes: bool = False) -> Replayed:
         """Put the rows in quarantine through the steps again, after these were mended.
@@ -378,7 +379,7 @@ class BatchPipeline:
         with self._checkpoint.open() as store:
             if store is None:
                 raise UsageError("there is nothing in quarantine")
-            return quarantine_view.export(store, Path(path), overwrite=overwrite)
+            return quarantine.export(store, Path(path), overwrite=overwrite)
 
     # --- results --------------------------------------------------------------------------------------
 
@@ -388,15 +389,15 @@ class BatchPipeline:
         A frame without columns when nothing is committed. It holds all of it: for results larger than
         memory use `scan_results`, `iter_results` or `export`.
         """
-        return results.collect(self._checkpoint.committed_parts())
+        return read.collect(self._checkpoint.committed_parts())
 
     def scan_results(self) -> pl.LazyFrame:
         """Return the results of all committed batches as a LazyFrame, in source order."""
-        return results.scan(self._checkpoint.committed_parts())
+        return read.scan(self._checkpoint.committed_parts())
 
     def iter_results(self) -> Iterator[pl.DataFrame]:
         """Yield the results batch by batch, in order, holding one at a time."""
-        return results.iterate(self._checkpoint.committed_parts())
+        return read.iterate(self._checkpoint.committed_parts())
 
     def query_results(self, sql: str) -> pl.DataFrame:
         """Return the answer of a SQL query (DuckDB's dialect) over the results, the table `results` in it.
@@ -404,7 +405,7 @@ class BatchPipeline:
         Raises:
             UsageError: no results yet, or a query that can't be run.
         """
-        return results.query(self._checkpoint.committed_parts(), sql)
+        return read.query(self._checkpoint.committed_parts(), sql)
 
     def export(self, path: str | Path, *, table: str = "results", overwrite: bool = False) -> None:
         """Write the results into one file: `.parquet`, `.csv`, or a table of a `.duckdb` file.
@@ -416,7 +417,7 @@ class BatchPipeline:
                 while `overwrite` is False.
         """
         parts = self._checkpoint.committed_parts()
-        results.export(parts, Path(path), folder=self.checkpoint_dir, table=table, overwrite=overwrite)
+        read.export(parts, Path(path), folder=self.checkpoint_dir, table=table, overwrite=overwrite)
 
     # --- plumbing -------------------------------------------------------------------------------------
 

@@ -14,17 +14,17 @@ import polars as pl
 
 from engine.batch import Batch
 from engine.errors import SourceChanged
-from engine.fetcher import SeekableFetcher, SourceSize
-from engine.step import BatchStep, StatefulBatchStep
+from engine.sources.base import SeekableFetcher, SourceSize
+from engine.steps.base import BatchStep, StatefulBatchStep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from engine.checkpoint.manifest import Manifest
+    from engine.checkpoint.parts.manifest import Manifest
     from engine.events import Event
-    from engine.executors.work import BatchWork
-    from engine.fetcher import BatchFetcher, Position
-    from engine.jsonable import Json
+    from engine.sources.base import BatchFetcher, Position
+    from engine.text.json_values import Json
+    from engine.worker.work import BatchWork
 
 TIMEOUT_SECONDS = 60.0
 """How long a stand-in waits for what should happen at once; then it raises `TimeoutError`."""

@@ -17,17 +17,17 @@ from textual.content import Content
 from textual.message import Message
 
 from engine.errors import describe
-from engine.safe_text import safe
 from engine.state import RunState
+from engine.text.terminal_safe import safe
 from tui import settings as stored
-from tui import themes
 from tui.actions import LIVE, Scope, Situation, bindings, possible
-from tui.bridge import Bridge
-from tui.glyphs import Glyphs, glyphs_for
-from tui.outcome import Done, Job
-from tui.palette import ActionCommands
+from tui.backend.bridge import Bridge
+from tui.backend.jobs import Done, Job
+from tui.backend.target import Overrides
+from tui.look import themes
+from tui.look.glyphs import Glyphs, glyphs_for
 from tui.screens.base import DashboardBase
-from tui.target import Overrides
+from tui.screens.palette import ActionCommands
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,7 +123,7 @@ class BatchPipeApp(App[None], inherit_bindings=False):
 
     def open_dashboard(self, bridge: Bridge) -> None:
         """Show a pipeline."""
-        from tui.screens.dashboard import Dashboard
+        from tui.screens.dashboard.dashboard import Dashboard
 
         self.bridge = bridge
         bridge.deliver = self._deliver
@@ -203,7 +203,7 @@ class BatchPipeApp(App[None], inherit_bindings=False):
 
     def action_help(self) -> None:
         """Show the keys."""
-        from tui.screens.help import HelpScreen
+        from tui.screens.dialogs.help import HelpScreen
 
         self.push_screen(HelpScreen(self.situation()))
 
@@ -224,7 +224,7 @@ class BatchPipeApp(App[None], inherit_bindings=False):
         if view is None or view.state not in LIVE:
             self.leave_when_stopped()
             return
-        from tui.screens.quit import QuitScreen
+        from tui.screens.dialogs.quit import QuitScreen
 
         def answered(yes: bool | None) -> None:  # noqa: FBT001 (Textual's callback)
             if yes:

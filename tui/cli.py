@@ -57,10 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _on_screen(options: argparse.Namespace) -> int:
     from tui.app import BatchPipeApp
-    from tui.ending import farewell, finish_run, guarded, say
-    from tui.glyphs import ASCII
-    from tui.target import Overrides
-    from tui.terminal import own_terminal
+    from tui.backend.target import Overrides
+    from tui.look.glyphs import ASCII
+    from tui.process.output import own_terminal
+    from tui.process.shutdown import farewell, finish_run, guarded, say
 
     # A step in pure Python holds the interpreter for 5 ms at a time; the screen waited 37 ms in turn, and 9.5 ms
     # with this.

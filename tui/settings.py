@@ -11,7 +11,7 @@ import os
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from engine import durable
+from engine.storage import durable
 
 KEPT_RECENTS = 10
 FOLDER_VARIABLE = "BATCHPIPE_STATE_DIR"

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tui.bridge import Bridge
+from tui.backend.bridge import Bridge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from engine.checkpoint.records import RunRecord
+    from engine.checkpoint.catalog.records import RunRecord
     from engine.progress import RunView
-    from tui.outcome import Done, Job, Trouble
+    from tui.backend.jobs import Done, Job, Trouble
 
 
 class StillBridge(Bridge):

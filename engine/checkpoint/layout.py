@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from engine.objects import ObjectPath
-    from engine.stored import StoredPath
+    from engine.storage.files import StoredPath
+    from engine.storage.objects import ObjectPath
 
 _PART = re.compile(r"part-(\d{12,})\.parquet")
 _QUARANTINE = re.compile(r"batch-(\d{12,})-([0-9a-f]+)-(\d+)\.parquet")

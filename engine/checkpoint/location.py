@@ -11,11 +11,11 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
-from engine import durable, objects, stored
-from engine.checkpoint.failures import translate
 from engine.checkpoint.layout import Layout, new_token
+from engine.checkpoint.translate_errors import translate
 from engine.errors import CheckpointCorrupt, ResultsTaken, StorageUnavailable, UsageError
-from engine.objects import ObjectPath
+from engine.storage import durable, files, objects
+from engine.storage.objects import ObjectPath
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,7 +71,7 @@ def settle(layout: Layout, remote: ObjectPath | None) -> Layout:
     """
     found = _read(layout)
     if found is None:
-        if remote is not None and any(stored.names_in(layout.results)):
+        if remote is not None and any(files.names_in(layout.results)):
             raise _elsewhere(layout, str(layout.results), remote)
         return replace(layout, remote=remote)
     here = ObjectPath(found.results_url)
@@ -94,7 +94,7 @@ def check(layout: Layout) -> None:
         return
     found, owner = _read(layout), _owner(layout.remote)
     if found is None or found.results_url != layout.remote:
-        if owner is not None or any(stored.names_in(layout.results)):
+        if owner is not None or any(files.names_in(layout.results)):
             raise ResultsTaken(layout.remote)
     else:
         _require(layout.remote, owner, found.key)
@@ -111,7 +111,7 @@ def claim(layout: Layout, key: str, *, empty: bool) -> None:
         return
     found, owner = _read(layout), _owner(layout.remote)
     if owner is None and empty:
-        if any(stored.names_in(layout.results)):
+        if any(files.names_in(layout.results)):
             raise ResultsTaken(layout.remote)
         writer = new_token()
         _note(layout, Location(layout.remote, key, (writer,)))

@@ -19,9 +19,9 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from engine.durable import PRIVATE_FILE
 from engine.errors import CheckpointLocked
-from engine.masking import mask_secrets
+from engine.storage.durable import PRIVATE_FILE
+from engine.text.masking import mask_secrets
 
 
 class CheckpointLock:

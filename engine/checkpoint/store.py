@@ -14,25 +14,28 @@ from typing import TYPE_CHECKING, Self
 
 import polars as pl
 
-from engine import durable, stored
-from engine.checkpoint import guard, location, mending, mirror, opening, parts, quarantine, recovery
-from engine.checkpoint.catalog import SOFTWARE
-from engine.checkpoint.failures import REPAIR_HINT, translated
-from engine.checkpoint.history import History
+from engine.checkpoint import frontier_file, location
+from engine.checkpoint.catalog import compaction, opening
+from engine.checkpoint.catalog.catalog import SOFTWARE
+from engine.checkpoint.catalog.history import History
+from engine.checkpoint.catalog.ledger import Ledger, row_after
 from engine.checkpoint.layout import Layout
-from engine.checkpoint.ledger import Ledger, row_after
 from engine.checkpoint.lock import CheckpointLock
+from engine.checkpoint.parts import parts, quarantine
+from engine.checkpoint.recovery import mend, plan
+from engine.checkpoint.translate_errors import REPAIR_HINT, translated
 from engine.errors import CheckpointCorrupt, CheckpointError, NothingToRewind
+from engine.storage import durable, files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from engine.checkpoint.catalog import Catalog
-    from engine.checkpoint.head import Head
-    from engine.checkpoint.manifest import Manifest
+    from engine.checkpoint.catalog.catalog import Catalog
+    from engine.checkpoint.catalog.head import Head
+    from engine.checkpoint.parts.manifest import Manifest
     from engine.frontier import Frontier
-    from engine.objects import ObjectPath
+    from engine.storage.objects import ObjectPath
 
 
 class CheckpointStore:
@@ -64,7 +67,7 @@ class CheckpointStore:
         try:
             with translated(self.layout.catalog):
                 self.layout = location.settle(self.layout, remote)
-                stored.make_folder(self.layout.results)
+                files.make_folder(self.layout.results)
                 self._open()
         except BaseException:
             self._lock.release()
@@ -88,31 +91,31 @@ class CheckpointStore:
 
     def _open(self) -> None:
         layout = self.layout
-        self.notices += mending.mend_files(layout)
+        self.notices += mend.mend_files(layout)
         if not layout.catalog.exists():
             location.check(layout)
             if layout.wal.exists() or parts.any_published(layout):
                 raise CheckpointCorrupt(
                     layout.catalog, f"the catalog {layout.catalog} is missing, but results are there", hint=REPAIR_HINT
                 )
-            guard.create(layout, key=uuid.uuid4().hex, software=SOFTWARE)
+            compaction.create(layout, key=uuid.uuid4().hex, software=SOFTWARE)
         opening.inspect(layout.catalog)
         self._ledger = Ledger(layout)
         try:
             location.claim(layout, self._ledger.key, empty=not self.next_batch_id)
-            self.notices += mending.mend(self._ledger)
+            self.notices += mend.mend(self._ledger)
             self.history = History(self._ledger)
         except BaseException:
             self._ledger.close()
             raise
         if self.notices:  # something was written to the log
             self._ledger.secure_log()
-        if not mirror.shows(layout, self.frontier(self.history.steps())):
+        if not frontier_file.shows(layout, self.frontier(self.history.steps())):
             with suppress(OSError):  # it may lag behind: looking at a checkpoint works on a full disk as well
                 self._write_mirror(self._ledger.head)
 
     def _write_mirror(self, head: Head) -> None:
-        mirror.write(self.layout, head.frontier(self.history.steps()))
+        frontier_file.write(self.layout, head.frontier(self.history.steps()))
 
     # --- where things stand -------------------------------------------------------------------------
 
@@ -193,12 +196,12 @@ class CheckpointStore:
         with translated(self.layout.catalog):
             self._take_over()
             # The parts' contents are on disk; their directory entries are only now.
-            stored.sync(self.layout.results)
+            files.sync(self.layout.results)
             self._ledger.append(manifests, replaces_last=replaces_last)
             self._ledger.secure_log()
             parts.publish(self.layout, manifests)
             self._write_mirror(self._ledger.head)
-            if guard.needs_compacting(self.layout):
+            if compaction.needs_compacting(self.layout):
                 self._ledger.compact()
 
     def replace(self, before: Manifest, manifest: Manifest) -> None:
@@ -213,12 +216,12 @@ class CheckpointStore:
         """
         with translated(self.layout.catalog):
             self._take_over()
-            stored.sync(self.layout.results)
+            files.sync(self.layout.results)
             self._ledger.replace(manifest, token=before.token)
             self._ledger.secure_log()
             parts.publish(self.layout, [manifest])
             quarantine.drop(self.layout, before)
-            if guard.needs_compacting(self.layout):
+            if compaction.needs_compacting(self.layout):
                 self._ledger.compact()
 
     def compact(self) -> None:
@@ -233,10 +236,10 @@ class CheckpointStore:
         catalog can tell. What can't be told or deleted now is sorted out on the next opening.
         """
         with suppress(CheckpointError), self._ledger.reading() as catalog:
-            stored.require(self.layout.results)  # else whoever waits for the run's end waits for a storage that is away
+            files.require(self.layout.results)  # else whoever waits for the run's end waits for a storage that is away
             self._ledger.look_again()
-            found = recovery.survey(parts.names(self.layout), self.next_batch_id).temporary
-            stored.delete(self.layout.temporary_part(*one) for one in found if not _is_committed(catalog, *one))
+            found = plan.survey(parts.names(self.layout), self.next_batch_id).temporary
+            files.delete(self.layout.temporary_part(*one) for one in found if not _is_committed(catalog, *one))
             quarantine.sweep(self.layout, catalog)
 
     def _take_over(self) -> None:
@@ -269,9 +272,9 @@ class CheckpointStore:
             self._ledger.rewind(next_batch_id=batch_id + 1, next_row=next_row)
             self._ledger.secure_log()
             # Committed: a crash from here on leaves parts of an older generation, which opening deletes.
-            stored.delete(self.layout.part(gone) for gone in range(batch_id + 1, batch_id + 1 + dropped))
+            files.delete(self.layout.part(gone) for gone in range(batch_id + 1, batch_id + 1 + dropped))
             quarantine.sweep(self.layout, catalog)
-            stored.sync(self.layout.results)
+            files.sync(self.layout.results)
         return dropped
 
 

@@ -2,7 +2,7 @@
 
 Invariants: stdout carries results and nothing else, stderr the talk; every way out has its exit code
 (0 done, 1 failed, 2 usage, 3 checkpoint locked or corrupt, 4 stopped and resumable, 5 rows in quarantine where that
-counts, 130 interrupted); what comes from data, errors and paths passes `engine.safe_text.safe` on its way to a screen.
+counts, 130 interrupted); what comes from data, errors and paths passes `terminal_safe.safe` on its way to a screen.
 Importing this loads neither Polars nor DuckDB: help must answer at once.
 
     app            the commands and their names

@@ -11,8 +11,8 @@ from typer.exceptions import Abort, TyperException
 
 from engine.cli.streams import ReaderGone, flush_out, make_printable, say
 from engine.errors import PipelineError, describe
-from engine.masking import mask_secrets
-from engine.safe_text import safe, safe_lines
+from engine.text.masking import mask_secrets
+from engine.text.terminal_safe import safe, safe_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

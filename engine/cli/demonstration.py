@@ -16,7 +16,7 @@ from engine.cli.reporter import Style
 from engine.cli.streams import flush_out, out
 from engine.cli.wording import counted
 from engine.errors import StepFailed
-from engine.safe_text import safe
+from engine.text.terminal_safe import safe
 
 if TYPE_CHECKING:
     from engine.pipeline import BatchPipeline

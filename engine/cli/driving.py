@@ -13,8 +13,8 @@ from engine.cli.reporter import Reporter, Style
 from engine.cli.signals import INTERRUPTED, StopOnSignals
 from engine.cli.wording import frontier_in_words
 from engine.errors import PipelineError, describe
-from engine.safe_text import safe, safe_lines
 from engine.state import RunState
+from engine.text.terminal_safe import safe, safe_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

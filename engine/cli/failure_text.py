@@ -6,12 +6,12 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from engine.cli.wording import moment
-from engine.safe_text import safe, safe_lines
+from engine.text.terminal_safe import safe, safe_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from engine.checkpoint.records import FailureRecord
+    from engine.checkpoint.catalog.records import FailureRecord
     from engine.events import BatchFailed
 
 _MOST_ROWS = 3

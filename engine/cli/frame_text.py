@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from engine.cli.streams import columns, is_screen, out, shows
-from engine.safe_text import safe
+from engine.text.terminal_safe import safe
 
 if TYPE_CHECKING:
     import polars as pl

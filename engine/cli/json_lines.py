@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import IO, TYPE_CHECKING
 
 from engine.cli.streams import ReaderGone, write_result
-from engine.masking import mask_secrets
+from engine.text.masking import mask_secrets
 
 if TYPE_CHECKING:
     from engine.events import Event

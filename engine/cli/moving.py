@@ -8,7 +8,7 @@ from engine.cli.agreement import require_agreement
 from engine.cli.places import CheckpointDir, OptionalTarget, Place, Yes, place
 from engine.cli.streams import say
 from engine.cli.wording import counted, frontier_in_words, loss_in_words
-from engine.safe_text import safe
+from engine.text.terminal_safe import safe
 
 if TYPE_CHECKING:
     from engine.checkpoint.store import CheckpointStore
@@ -45,7 +45,7 @@ def _go_back(where: Place, batch_id: int, *, yes: bool) -> None:
 
 
 def _lost(store: "CheckpointStore", batch_id: int, where: Place, *, yes: bool) -> bool:
-    from engine.checkpoint.loss import loss_of_rewind
+    from engine.checkpoint.recovery.loss import loss_of_rewind
 
     if batch_id >= store.next_batch_id:
         store.rewind(batch_id)  # raises: there is no such batch

@@ -13,7 +13,7 @@ import typer
 from engine.errors import UsageError
 
 if TYPE_CHECKING:
-    from engine.checkpoint_view import CheckpointView
+    from engine.checkpoint.view import CheckpointView
     from engine.pipeline import BatchPipeline
 
 OptionalTarget = Annotated[
@@ -51,7 +51,7 @@ def place(target: str | None, checkpoint_dir: Path | None) -> Place:
         UsageError: neither is given, or there is no checkpoint in the folder.
         TargetNotFound: the target can't be loaded.
     """
-    from engine.checkpoint_view import CheckpointView
+    from engine.checkpoint.view import CheckpointView
 
     if target is None:
         if checkpoint_dir is None:
@@ -59,7 +59,7 @@ def place(target: str | None, checkpoint_dir: Path | None) -> Place:
         view = CheckpointView(checkpoint_dir)
         view.require()
         return Place(view)
-    from engine.spec import load
+    from engine.loading.target import load
 
     with redirect_stdout(sys.stderr):  # stdout is for results: what their file prints is talk
         pipeline = load(target).with_options(checkpoint_dir=checkpoint_dir)

@@ -11,12 +11,12 @@ import typer
 from engine.cli.places import CheckpointDir, OptionalTarget, Place, place
 from engine.cli.streams import out, say
 from engine.cli.wording import counted, table
-from engine.safe_text import safe
+from engine.text.terminal_safe import safe
 
 if TYPE_CHECKING:
     from engine.checkpoint.store import CheckpointStore
-    from engine.quarantine_view import QuarantinedRow
-    from engine.replay import Replayed
+    from engine.results.quarantine import QuarantinedRow
+    from engine.runs.replay import Replayed
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -37,14 +37,14 @@ def list_rows(
     ] = 20,
 ) -> None:
     """List the rows in quarantine, each with the step that can't process it and its error."""
-    from engine import quarantine_view
+    from engine.results import quarantine
 
     with place(target, checkpoint_dir).checkpoint.open() as store:
         total = store.rows_quarantined() if store else 0
         if store is None or not total:
             say("nothing in quarantine")
             return
-        shown = list(quarantine_view.rows(store, limit))
+        shown = list(quarantine.rows(store, limit))
         for line in table(("batch", "row", "step", "error", "input"), [_cells(row) for row in shown], cell_limit=_CELL):
             out(line)
         if len(shown) < total:
@@ -62,13 +62,13 @@ def export(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
 ) -> None:
     """Write all rows in quarantine into one file, with their errors, each row as a JSON text."""
-    from engine import quarantine_view
+    from engine.results import quarantine
 
     with place(target, checkpoint_dir).checkpoint.open() as store:
         if store is None or not store.rows_quarantined():
             say("nothing in quarantine, and nothing written")
             return
-        rows = quarantine_view.export(store, file, overwrite=overwrite)
+        rows = quarantine.export(store, file, overwrite=overwrite)
     say(f"{counted(rows, 'row')} from quarantine {'is' if rows == 1 else 'are'} in {safe(str(file))}")
 
 
@@ -89,10 +89,10 @@ def replay(
     What gets through goes to its place in the results. Exit code 0 when no row is left in quarantine, 5 when some are,
     4 when it was stopped before it had tried them all. The first Ctrl-C lets it finish the batch it is at.
     """
-    from engine.checkpoint_view import CheckpointView
+    from engine.checkpoint.view import CheckpointView
     from engine.cli.driving import DONE, INCOMPLETE, call_with_signals
     from engine.cli.json_lines import JsonLines
-    from engine.spec import load
+    from engine.loading.target import load
 
     stdout = sys.stdout
     with redirect_stdout(sys.stderr):  # stdout is for results: what their code prints is talk
@@ -132,11 +132,11 @@ def _ending(where: Place, done: "Replayed") -> Iterator[str]:
     yield f"{counted(done.rows, 'row')} replayed into the results, {done.still:,} still in quarantine"
     if not done.still:
         return
-    from engine import quarantine_view
     from engine.cli.driving import quarantine_command
+    from engine.results import quarantine
 
     with where.checkpoint.open() as store:
-        for reason in quarantine_view.reasons(store) if store else ():
+        for reason in quarantine.reasons(store) if store else ():
             yield f"  {counted(reason.rows, 'row')}: step '{safe(reason.step)}': {safe(reason.error)}"
     for obstacle in done.obstacles:
         yield f"  not tried: {safe(obstacle)}"

@@ -10,11 +10,11 @@ from engine.cli.places import CheckpointDir, OptionalTarget, Place, place
 from engine.cli.streams import out, say
 from engine.cli.wording import counted, duration, frontier_in_words, moment, percent, size, table
 from engine.errors import PipelineError
-from engine.safe_text import safe
+from engine.text.terminal_safe import safe
 
 if TYPE_CHECKING:
-    from engine.checkpoint.records import RunRecord
-    from engine.checkpoint_view import Standing
+    from engine.checkpoint.catalog.records import RunRecord
+    from engine.checkpoint.view import Standing
 
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, metavar="N", help="How many, the newest first.")]
 

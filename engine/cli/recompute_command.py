@@ -6,7 +6,7 @@ import typer
 
 from engine.cli.places import CheckpointDir
 from engine.cli.streams import say
-from engine.safe_text import safe
+from engine.text.terminal_safe import safe
 
 
 def recompute(
@@ -25,7 +25,7 @@ def recompute(
     import sys
     from contextlib import redirect_stdout
 
-    from engine.spec import load
+    from engine.loading.target import load
 
     with redirect_stdout(sys.stderr):  # stdout is for results: what their code prints is talk
         pipeline = load(target).with_options(checkpoint_dir=checkpoint_dir)

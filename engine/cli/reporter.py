@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Self
 
 from engine.cli import progress_line
 from engine.cli.streams import columns, is_screen, shows, talk
-from engine.safe_text import safe
+from engine.text.terminal_safe import safe
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ from engine.cli.places import CheckpointDir, OptionalTarget, Place, place
 from engine.cli.streams import out, say
 from engine.cli.wording import counted
 from engine.errors import CheckpointCorrupt, PipelineError, describe
-from engine.safe_text import safe
+from engine.text.terminal_safe import safe
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -50,11 +50,11 @@ def head(
     csv: Csv = False,
 ) -> None:
     """Show the first rows, in source order."""
-    from engine import results
+    from engine.results import read
 
     where = place(target, checkpoint_dir)
     with _readable(where):
-        frame = results.scan(where.checkpoint.committed_parts()).head(rows).collect()
+        frame = read.scan(where.checkpoint.committed_parts()).head(rows).collect()
     if not frame.width:
         say("no results yet")
         return
@@ -66,12 +66,12 @@ def count(target: OptionalTarget = None, *, checkpoint_dir: CheckpointDir = None
     """Print the number of result rows."""
     import polars as pl
 
-    from engine import results
+    from engine.results import read
 
     where = place(target, checkpoint_dir)
     with _readable(where):
         parts = where.checkpoint.committed_parts()
-        number = results.scan(parts).select(pl.len()).collect().item() if parts else 0
+        number = read.scan(parts).select(pl.len()).collect().item() if parts else 0
     out(str(number))
 
 
@@ -85,12 +85,12 @@ def export(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file or table that is there.")] = False,
 ) -> None:
     """Write all results into one file, or into a table of a DuckDB file."""
-    from engine import results
+    from engine.results import read
 
     where = place(target, checkpoint_dir)
     with _readable(where):
         parts = where.checkpoint.committed_parts()
-        results.export(parts, file, folder=where.checkpoint.folder, table=table, overwrite=overwrite)
+        read.export(parts, file, folder=where.checkpoint.folder, table=table, overwrite=overwrite)
     say(f"the results of {counted(len(parts), 'batch', 'batches')} are in {safe(str(file))}")
 
 
@@ -104,11 +104,11 @@ def sql(
     csv: Csv = False,
 ) -> None:
     """Answer a query over the results, the table `results`."""
-    from engine import results
+    from engine.results import read
 
     where = place(target, checkpoint_dir)
     with _readable(where):
-        frame = results.query(where.checkpoint.committed_parts(), query)
+        frame = read.query(where.checkpoint.committed_parts(), query)
     shown = frame.head(rows) if rows else frame
     write_frame(shown, csv=csv)
     if shown.height < frame.height:

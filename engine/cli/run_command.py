@@ -14,7 +14,7 @@ from engine.cli.streams import say
 from engine.cli.wording import loss_in_words
 from engine.errors import UsageError
 from engine.executors.choice import ExecutorChoice, chosen
-from engine.safe_text import safe
+from engine.text.terminal_safe import safe
 
 if TYPE_CHECKING:
     from engine.pipeline import BatchPipeline
@@ -68,7 +68,7 @@ def run(
     from engine.cli.driving import drive, ending
     from engine.cli.json_lines import JsonLines
     from engine.cli.reporter import Style
-    from engine.spec import load
+    from engine.loading.target import load
 
     stdout = sys.stdout
     with redirect_stdout(sys.stderr):  # stdout is for results: what their code prints is talk
@@ -117,8 +117,8 @@ def _limits(
 
 
 def _agree_to_drop(pipeline: "BatchPipeline", *, yes: bool) -> None:
-    from engine.checkpoint.loss import loss_of_rewind
-    from engine.checkpoint_view import CheckpointView
+    from engine.checkpoint.recovery.loss import loss_of_rewind
+    from engine.checkpoint.view import CheckpointView
 
     with CheckpointView(pipeline.checkpoint_dir).open() as store:
         loss = loss_of_rewind(store, -1) if store else None

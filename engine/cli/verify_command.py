@@ -8,11 +8,11 @@ from engine.cli.agreement import require_agreement
 from engine.cli.places import CheckpointDir, OptionalTarget, Place, Yes, place
 from engine.cli.streams import out, say
 from engine.cli.wording import counted, loss_in_words
-from engine.safe_text import safe
+from engine.text.terminal_safe import safe
 
 if TYPE_CHECKING:
     from engine.checkpoint.layout import Layout
-    from engine.checkpoint.verify import Report
+    from engine.checkpoint.recovery.verify import Report
 
 SOUND, UNSOUND = 0, 3
 
@@ -31,8 +31,8 @@ def verify(
     With --repair a missing or damaged catalog is made anew from the parts (the damaged one is kept), and a
     missing or damaged part, or file of the quarantine, puts the frontier before its batch.
     """
-    from engine.checkpoint.verify import held
-    from engine.checkpoint.verify import verify as verified
+    from engine.checkpoint.recovery.verify import held
+    from engine.checkpoint.recovery.verify import verify as verified
 
     where = place(target, checkpoint_dir)
     where.checkpoint.require()
@@ -65,7 +65,7 @@ def _verdict(report: "Report") -> int:
 
 
 def _repair(layout: "Layout", report: "Report", *, yes: bool) -> None:
-    from engine.checkpoint.repair import Means, carry_out, decide
+    from engine.checkpoint.recovery.repair import Means, carry_out, decide
 
     plan = decide(report)
     if plan.means is Means.NOTHING:
@@ -79,8 +79,8 @@ def _repair(layout: "Layout", report: "Report", *, yes: bool) -> None:
 
 def _settled(where: Place) -> int:
     """Open the checkpoint as a run would, which tidies up the rest, and look at it once more."""
-    from engine.checkpoint.verify import held
-    from engine.checkpoint.verify import verify as verified
+    from engine.checkpoint.recovery.verify import held
+    from engine.checkpoint.recovery.verify import verify as verified
 
     with where.checkpoint.open() as store:
         for notice in store.notices if store else ():

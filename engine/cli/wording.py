@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from engine.safe_text import safe
+from engine.text.terminal_safe import safe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from engine.checkpoint.loss import Loss
+    from engine.checkpoint.recovery.loss import Loss
 
 _THOUSAND = 1_000
 _TEN = 10

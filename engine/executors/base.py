@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from concurrent.futures import Future
 
-    from engine.checkpoint.manifest import Manifest
-    from engine.executors.work import BatchWork
-    from engine.fetcher import BatchFetcher
-    from engine.step import BatchStep
+    from engine.checkpoint.parts.manifest import Manifest
+    from engine.sources.base import BatchFetcher
+    from engine.steps.base import BatchStep
+    from engine.worker.work import BatchWork
 
 
 class Executor(Protocol):

@@ -25,7 +25,7 @@ def chosen(choice: ExecutorChoice | None, ray_address: str | None) -> Executor |
         UsageError: an address of a cluster without the choice of one.
     """
     if choice is ExecutorChoice.RAY:
-        from engine.executors.ray_executor import RayExecutor
+        from engine.executors.ray.executor import RayExecutor
 
         return RayExecutor(ray_address)
     if ray_address is not None:

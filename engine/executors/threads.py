@@ -18,10 +18,10 @@ from engine.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from engine.checkpoint.manifest import Manifest
-    from engine.executors.work import BatchWork
-    from engine.fetcher import BatchFetcher
-    from engine.step import BatchStep
+    from engine.checkpoint.parts.manifest import Manifest
+    from engine.sources.base import BatchFetcher
+    from engine.steps.base import BatchStep
+    from engine.worker.work import BatchWork
 
 _GRACE_SECONDS = 5.0
 

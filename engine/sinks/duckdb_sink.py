@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from engine.errors import SinkNotUsable, UsageError
 from engine.policy import RetryPolicy
-from engine.sink import Sink
+from engine.sinks.base import Sink
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import duckdb
 
-    from engine.sink import Delivery
+    from engine.sinks.base import Delivery
 
 # Names can't be parameters: {table} and {column} are filled in quoted.
 _STATEMENTS = {
@@ -134,7 +134,7 @@ class DuckDBSink(Sink):
         """Make the file whole under another name: a kill while DuckDB makes one leaves something unopenable."""
         import duckdb
 
-        from engine import durable
+        from engine.storage import durable
 
         temporary = self._path.with_name(f".{self._path.name}.tmp")
         temporary.unlink(missing_ok=True)

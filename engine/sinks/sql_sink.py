@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.errors import SinkNotUsable, UsageError
-from engine.sink import Sink
+from engine.sinks.base import Sink
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import polars as pl
     import sqlalchemy as sa
 
-    from engine.sink import Delivery
+    from engine.sinks.base import Delivery
 
 LEDGER = "batchpipe_deliveries"
 

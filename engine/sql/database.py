@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from engine.errors import SourceNotFound, UsageError
-from engine.masking import keep_secret
+from engine.text.masking import keep_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,8 +19,8 @@ import sqlalchemy as sa
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from engine.jsonable import Json
     from engine.sql.column import Column
+    from engine.text.json_values import Json
 
 SHARED = "batchpipe_shared"
 """The column of `checked` that is 1 where a row has the key of the row before."""

@@ -6,15 +6,15 @@ import math
 from typing import TYPE_CHECKING
 
 from engine.errors import UsageError
-from engine.step import LazyBatchStep
 from engine.steps.arguments import column_name
+from engine.steps.base import LazyBatchStep
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import polars as pl
 
-    from engine.jsonable import Json
+    from engine.text.json_values import Json
 
 _INT64_LIMIT = 2**63
 

@@ -12,7 +12,7 @@ from engine.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from engine.jsonable import Json
+    from engine.text.json_values import Json
 
 Value: TypeAlias = bool | int | float | str | bytes | date | datetime | time | timedelta | Decimal
 """One value that a cell of a column can hold."""

@@ -8,14 +8,14 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from engine.errors import UsageError
-from engine.step import LazyBatchStep
 from engine.steps.arguments import column_name
+from engine.steps.base import LazyBatchStep
 
 if TYPE_CHECKING:
     import polars as pl
     from polars._typing import PolarsDataType, PythonDataType
 
-    from engine.jsonable import Json
+    from engine.text.json_values import Json
 
 _PYTHON_TYPES = frozenset({bool, int, float, str, bytes, date, datetime, time, timedelta, Decimal})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.errors import CheckFailed, UsageError
-from engine.step import BatchStep
+from engine.steps.base import BatchStep
 from engine.steps.expression import calls_python, checked_expression, describe_expression, is_row_wise
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from engine.batch import Batch
-    from engine.jsonable import Json
+    from engine.text.json_values import Json
 
 _MOST_EXAMPLES = 100
 

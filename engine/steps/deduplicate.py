@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from engine.errors import UsageError
-from engine.step import LazyBatchStep
 from engine.steps.arguments import column_names
+from engine.steps.base import LazyBatchStep
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     import polars as pl
 
-    from engine.jsonable import Json
+    from engine.text.json_values import Json
 
 Keep: TypeAlias = Literal["first", "last", "none"]
 

@@ -13,7 +13,7 @@ from engine.errors import UsageError
 if TYPE_CHECKING:
     import polars as pl
 
-    from engine.jsonable import Json
+    from engine.text.json_values import Json
 
 # Where Polars' JSON holds a pickled Python function: map_batches and map_elements; fold and reduce;
 # rolling_map and name.map; name.map_fields.

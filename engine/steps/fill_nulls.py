@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from engine.errors import UsageError
-from engine.step import LazyBatchStep
 from engine.steps.arguments import Value, column_name, column_names, value_as_json
+from engine.steps.base import LazyBatchStep
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     import polars as pl
 
-    from engine.jsonable import Json
+    from engine.text.json_values import Json
 
 Strategy: TypeAlias = Literal["forward", "backward", "min", "max", "mean", "zero", "one"]
 _ROW_WISE = ("zero", "one")

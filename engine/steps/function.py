@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import StepResultInvalid, UsageError
-from engine.step import BatchStep
+from engine.steps.base import BatchStep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from engine.batch import Batch
-    from engine.jsonable import Json
+    from engine.text.json_values import Json
 
 
 class FunctionBatchStep(BatchStep):

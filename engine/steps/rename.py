@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from engine.errors import UsageError
-from engine.step import LazyBatchStep
 from engine.steps.arguments import column_name
+from engine.steps.base import LazyBatchStep
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from engine.jsonable import Json
+    from engine.text.json_values import Json
 
 
 class RenameBatchStep(LazyBatchStep):

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from engine.errors import UsageError
-from engine.step import BatchStep
+from engine.steps.base import BatchStep
 from engine.steps.sql_dtypes import as_sql_can_hold_it, refuse_what_polars_cannot_hold
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from engine.batch import Batch
-    from engine.jsonable import Json
+    from engine.text.json_values import Json
 
 _MENTIONS_BATCH = re.compile(r"\bbatch\b", re.IGNORECASE)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.errors import UsageError
-from engine.step import LazyBatchStep
+from engine.steps.base import LazyBatchStep
 from engine.steps.expression import calls_python, checked_expression, describe_expression, is_row_wise
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from engine.jsonable import Json
+    from engine.text.json_values import Json
 
 
 class WithColumnsBatchStep(LazyBatchStep):

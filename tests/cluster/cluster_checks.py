@@ -11,9 +11,9 @@ from pathlib import Path
 import cluster_target
 from polars.testing import assert_frame_equal
 
-from engine import stored
 from engine.checkpoint.location import located
 from engine.events import BatchCommitted
+from engine.storage import files
 
 DEATHS = int(os.environ.get("CLUSTER_DEATHS", "20"))
 """How many of each kind in the long form."""
@@ -30,7 +30,7 @@ class Listened(list):
 def finished(run, *, total=False):
     """The results are those of a run that nothing happened to, and nothing else is left."""
     assert_frame_equal(run.collect_results(), cluster_target.expected(total=total))
-    names = sorted(stored.names_in(located(run.checkpoint_dir).results))
+    names = sorted(files.names_in(located(run.checkpoint_dir).results))
     assert names == [f"part-{batch_id:012d}.parquet" for batch_id in range(40)]
 
 

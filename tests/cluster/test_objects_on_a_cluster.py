@@ -8,8 +8,9 @@ import cluster_target
 import pytest
 from cluster_checks import DEATHS, finished, kill_the_driver, lose_a_node
 
-from engine import BatchPipeline, FunctionBatchStep, Quarantine, stored
-from engine.objects import ObjectPath
+from engine import BatchPipeline, FunctionBatchStep, Quarantine
+from engine.storage import files
+from engine.storage.objects import ObjectPath
 
 TOTAL = pytest.mark.parametrize("total", [False, True], ids=["whole", "divided"])
 
@@ -43,20 +44,20 @@ def test_rows_taken_out_are_there_as_well(tmp_path, executor, url):
     )
     run.run()
     assert [row.source_row for row in run.quarantined()] == [3, 77]
-    assert len(list(stored.names_in(url / "quarantine"))) == 2
+    assert len(list(files.names_in(url / "quarantine"))) == 2
     assert run.collect_results()["id"].to_list() == [number for number in range(2_000) if number not in {3, 77}]
 
 
 def test_a_node_that_dies_costs_retries_and_no_row(cluster, tmp_path, executor, url):
     lose_a_node(cluster, tmp_path, executor, total=False)
-    assert len(list(stored.names_in(url / "results"))) == 40
+    assert len(list(files.names_in(url / "results"))) == 40
 
 
 def test_a_driver_that_is_killed_is_resumed(tmp_path, cluster, url):
     assert kill_the_driver(tmp_path, cluster.address, 0.1, total=False)
     run = cluster_target.pipeline(tmp_path)
     run.run()
-    assert len(list(stored.names_in(url / "results"))) == 40
+    assert len(list(files.names_in(url / "results"))) == 40
     finished(run)
 
 

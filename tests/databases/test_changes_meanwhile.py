@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from sql_sources import behind, fetch_all, values
 
-from engine.fetcher import Position
-from engine.fetchers import SqlFetcher
+from engine.sources import SqlFetcher
+from engine.sources.base import Position
 from engine.sql.page import ReadAhead
 
 

@@ -13,10 +13,10 @@ from sql_sources import fetch_all
 from engine import BatchPipeline
 from engine.cli import main
 from engine.errors import PipelineError, SourceNotFound, UsageError, describe
-from engine.fetchers import SqlFetcher
 from engine.policy import NEVER
+from engine.sources import SqlFetcher
 from engine.sql.database import ConnectionLost, QueryFailed
-from engine.step import BatchStep
+from engine.steps.base import BatchStep
 from engine.testing import EventLog
 
 FORMS = {PASSWORD, quote(PASSWORD, safe=""), quote_plus(PASSWORD), quote(PASSWORD), repr(PASSWORD)[1:-1]}

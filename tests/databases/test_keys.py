@@ -6,8 +6,8 @@ import pytest
 from sql_sources import behind, fetch_all, values
 
 from engine.errors import SourceChanged, UsageError
-from engine.fetcher import Position
-from engine.fetchers import SqlFetcher
+from engine.sources import SqlFetcher
+from engine.sources.base import Position
 from engine.sql.database import literal_sql
 
 TEXTS = [

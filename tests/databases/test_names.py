@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sql_sources import SqliteTables, read, values
 
 from engine.errors import SourceNotFound
-from engine.fetchers import SqlFetcher
+from engine.sources import SqlFetcher
 
 NAMES = [
     "Order Lines",

@@ -12,11 +12,11 @@ from sql_sources import PostgresTables, values
 from engine import BatchPipeline
 from engine.errors import FetchFailed
 from engine.events import AttemptFailed
-from engine.fetcher import Position
-from engine.fetchers import SqlFetcher
 from engine.policy import RetryPolicy
+from engine.sources import SqlFetcher
+from engine.sources.base import Position
 from engine.sql.database import ConnectionLost
-from engine.step import BatchStep
+from engine.steps.base import BatchStep
 from engine.testing import EventLog
 
 SOON = RetryPolicy(

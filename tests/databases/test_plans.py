@@ -9,8 +9,8 @@ import pytest
 from polars.testing import assert_frame_equal
 from sql_sources import behind, fetch_all
 
-from engine.fetcher import Position
-from engine.fetchers import SqlFetcher
+from engine.sources import SqlFetcher
+from engine.sources.base import Position
 from engine.sql.database import QueryFailed
 
 

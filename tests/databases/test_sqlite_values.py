@@ -11,7 +11,7 @@ from polars.testing import assert_frame_equal
 from sql_sources import fetch_all, read
 
 from engine.errors import UsageError
-from engine.fetchers import SqlFetcher
+from engine.sources import SqlFetcher
 from engine.sql.database import QueryFailed
 
 DECLARED = {

@@ -6,7 +6,7 @@ import pytest
 from sql_sources import fetch_all, values
 
 from engine.errors import SourceContractBroken, UsageError
-from engine.fetchers import SqlFetcher
+from engine.sources import SqlFetcher
 
 
 def refused(make, match):

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from engine.checkpoint.catalog import Catalog
+from engine.checkpoint.catalog.catalog import Catalog
 
 
 @pytest.fixture

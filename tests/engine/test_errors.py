@@ -38,7 +38,7 @@ from engine.errors import (
     WorkerFailed,
     describe,
 )
-from engine.objects import ObjectPath
+from engine.storage.objects import ObjectPath
 
 PATH = Path("/data/checkpoints/checkpoint.duckdb")
 

@@ -15,7 +15,7 @@ from engine import BatchPipeline, Frontier, RetryPolicy
 from engine.checkpoint.store import CheckpointStore
 from engine.errors import PipelineError
 from engine.events import BatchCommitted
-from engine.step import LazyBatchStep
+from engine.steps.base import LazyBatchStep
 from engine.testing import FailingStep, NumberSource, RunningTotal, SeekableNumbers, TransientError
 
 

@@ -5,7 +5,7 @@ import pytest
 from engine import BatchPipeline, DropNullsBatchStep, RetryPolicy, RunState
 from engine.errors import SourceNotFound, UsageError
 from engine.executors.threads import ThreadExecutor
-from engine.fetchers import ParquetFetcher
+from engine.sources import ParquetFetcher
 from engine.testing import SeekableNumbers, numbers
 
 

@@ -4,10 +4,10 @@ import pytest
 
 from engine.errors import UsageError
 from engine.events import AttemptFailed
-from engine.executors import retrying
-from engine.executors.signals import StopSignal
 from engine.policy import NEVER, Quarantine, RetryPolicy
 from engine.testing import EventLog
+from engine.worker import retrying
+from engine.worker.signals import StopSignal
 
 
 def test_by_default_no_error_is_transient():

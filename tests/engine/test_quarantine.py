@@ -13,7 +13,7 @@ from engine.batch import Batch
 from engine.errors import SchemaDrift, StepFailed, StepTimedOut, UsageError
 from engine.events import BatchCommitted, RowsQuarantined, RunEnded, RunStarted
 from engine.policy import RetryPolicy
-from engine.step import BatchStep
+from engine.steps.base import BatchStep
 from engine.testing import EventLog, InlineExecutor, NumberSource, PickyStep, RunningTotal, TransientError, numbers
 
 UNLIMITED = Quarantine(max_rows=None, max_fraction=None)

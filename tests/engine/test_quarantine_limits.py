@@ -6,7 +6,7 @@ import pytest
 
 from engine import BatchPipeline, Quarantine
 from engine.errors import QuarantineFull
-from engine.step import BatchStep
+from engine.steps.base import BatchStep
 from engine.testing import NumberSource, PickyStep
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import sys
 
-from engine.checkpoint import guard
+from engine.checkpoint.catalog import compaction
 from engine.cli.boundary import run_app
 
 if __name__ == "__main__":
-    guard.COMPACT_AT_BYTES = int(os.environ.get("FAULT_COMPACT_AT", "2000"))
+    compaction.COMPACT_AT_BYTES = int(os.environ.get("FAULT_COMPACT_AT", "2000"))
     sys.exit(run_app(sys.argv[1:]))

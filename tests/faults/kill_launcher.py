@@ -6,13 +6,13 @@ import sys
 
 import kill_points
 
-from engine.checkpoint import guard
+from engine.checkpoint.catalog import compaction
 from engine.cli.boundary import run_app
 
 
 def main() -> int:
     point, call, *arguments = sys.argv[1:]
-    guard.COMPACT_AT_BYTES = kill_points.COMPACT_AT_BYTES
+    compaction.COMPACT_AT_BYTES = kill_points.COMPACT_AT_BYTES
     kill_points.POINTS[point](kill_points.Bomb(int(call)))
     sys.stdout.write("ready\n")  # random kills count their time from here, not from Python's start
     sys.stdout.flush()

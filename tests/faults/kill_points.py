@@ -17,22 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engine import durable, objects, quarantine_view, results, stored
-from engine.checkpoint import (
-    catalog,
-    guard,
-    history,
-    ledger,
-    location,
-    lock,
-    mirror,
-    parts,
-    quarantine,
-    recovery,
-    store,
-)
-from engine.delivery import Deliveries
+from engine.checkpoint import frontier_file, location, lock, store
+from engine.checkpoint.catalog import catalog, compaction, history, ledger
+from engine.checkpoint.parts import parts, quarantine
+from engine.checkpoint.recovery import plan
+from engine.results import quarantine as quarantine_results
+from engine.results import read
+from engine.runs.delivery import Deliveries
 from engine.sinks import DuckDBSink, SqlSink, rows
+from engine.storage import durable, files, objects
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -204,7 +197,7 @@ def _halved(original: Callable[..., Any], bomb: Bomb) -> Callable[..., Any]:
 
 def _while_a_table_is_written(bomb: Bomb) -> None:
     """Die from another thread while DuckDB writes the table: n is how long after its start, in 1/2 ms."""
-    original = results._write_table
+    original = read._write_table
 
     def patched(*args: Any, **kwargs: Any) -> None:
         def wait_and_die() -> None:
@@ -215,12 +208,12 @@ def _while_a_table_is_written(bomb: Bomb) -> None:
         original(*args, **kwargs)
         time.sleep(1)  # too late for this n: let it die behind it
 
-    results._write_table = patched
+    read._write_table = patched
 
 
 def _while_folding(bomb: Bomb) -> None:
     """Die from another thread while DuckDB folds its log into the file: n is how long after its start, in 1/2 ms."""
-    original = guard._checkpoint
+    original = compaction._checkpoint
 
     def patched(path: Path) -> None:
         def wait_and_die() -> None:
@@ -231,7 +224,7 @@ def _while_folding(bomb: Bomb) -> None:
         original(path)
         time.sleep(1)  # too late for this n: let it die behind the checkpoint
 
-    guard._checkpoint = patched
+    compaction._checkpoint = patched
 
 
 def _takes_out(manifests: Any) -> bool:
@@ -249,7 +242,7 @@ _results = _named("results")
 RUN = {
     "part half written": _part_half_written,
     "part written, not fsynced": _part_written_not_fsynced,
-    "part fsynced": before(stored, "checksum"),
+    "part fsynced": before(files, "checksum"),
     "before the commit": before(_Ledger, "append"),
     "in the transaction, frontier moved": after(_Catalog, "advance"),
     "in the transaction, batches added": after(_Catalog, "append_batches"),
@@ -257,20 +250,20 @@ RUN = {
     "half of the renames done": _half_the_renames,
     "renames done, folder not fsynced": within(parts, "publish", before(durable, "fsync_path", _results)),
     "renames done, folder fsynced": after(parts, "publish"),
-    "before the mirror": within(_Store, "commit", before(mirror, "write")),
+    "before the mirror": within(_Store, "commit", before(frontier_file, "write")),
     "mirror written, not in place": within(_Store, "commit", before(Path, "replace", _named(".frontier.json"))),
-    "after the mirror": within(_Store, "commit", after(mirror, "write")),
+    "after the mirror": within(_Store, "commit", after(frontier_file, "write")),
 }
 """Reached by every commit of a run, or by every part."""
 
 COMPACTION = {
-    "before the guard": before(guard, "compact"),
-    "first file copied": after(guard, "_copy"),
+    "before the guard": before(compaction, "compact"),
+    "first file copied": after(compaction, "_copy"),
     "guard copied, not in place": before(Path, "replace", _named(".guard-")),
-    "guard in place": before(guard, "_checkpoint"),
-    "log folded into the catalog": after(guard, "_checkpoint"),
+    "guard in place": before(compaction, "_checkpoint"),
+    "log folded into the catalog": after(compaction, "_checkpoint"),
     "guard renamed to be removed": after(Path, "replace", _named("checkpoint.guard")),
-    "guard removed": after(guard, "compact"),
+    "guard removed": after(compaction, "compact"),
 }
 """Reached each time that the log has become long."""
 
@@ -285,7 +278,7 @@ BEGINNING = {
     "new catalog folded": after(_Catalog, "checkpoint"),
     "before the new catalog gets its name": before(Path, "replace", _named(".checkpoint-")),
     "new catalog has its name": after(Path, "replace", _named(".checkpoint-")),
-    "catalog made": after(guard, "create"),
+    "catalog made": after(compaction, "create"),
     "run recorded, not committed": after(_Catalog, "add_run"),
     "run begun": after(_History, "begin_run"),
 }
@@ -299,18 +292,20 @@ END = {
 """Reached once, when everything is committed."""
 
 RECOVERY = {
-    "before anything is mended": before(recovery, "decide"),
+    "before anything is mended": before(plan, "decide"),
     "before a temporary part is deleted": before(Path, "unlink", _named(".part-")),
     "before committed parts get their names": before(parts, "publish"),
     "before crashed runs are marked": before(_Catalog, "mark_crashed_runs"),
-    "before the mirror is made again": before(mirror, "write"),
+    "before the mirror is made again": before(frontier_file, "write"),
 }
 """Reached by the opening after a kill."""
 
 RESTORING = {
-    "before the copy is put back": before(guard, "_copy"),
-    "catalog put back, log not": within(guard, "restore", before(Path, "replace", _named(".checkpoint.duckdb.wal"))),
-    "both put back, guard still there": before(guard, "_remove_guard"),
+    "before the copy is put back": before(compaction, "_copy"),
+    "catalog put back, log not": within(
+        compaction, "restore", before(Path, "replace", _named(".checkpoint.duckdb.wal"))
+    ),
+    "both put back, guard still there": before(compaction, "_remove_guard"),
     "guard renamed to be removed": after(Path, "replace", _named("checkpoint.guard")),
 }
 """Reached by the opening after a kill inside a compaction."""
@@ -387,24 +382,24 @@ REPLAY = {
 _out = _named(".out.")
 
 EXPORT = {
-    "before an export": before(results, "export"),
+    "before an export": before(read, "export"),
     "export half written": _export_half_written(pl.LazyFrame, "sink_parquet", "sink_csv"),
     "export written, not fsynced": before(durable, "fsync_path", _out),
     "export fsynced, not in place": before(Path, "replace", _out),
     "export in place, folder not fsynced": after(Path, "replace", _out),
-    "exported": after(results, "export"),
+    "exported": after(read, "export"),
 }
 """Reached by an export of the results into a file called `out`."""
 
 EXPORT_TABLE = {"while a table is written into a database": _while_a_table_is_written}
 
 EXPORT_QUARANTINE = {
-    "before an export of the quarantine": before(quarantine_view, "export"),
+    "before an export of the quarantine": before(quarantine_results, "export"),
     "quarantine half exported": _export_half_written(pl.DataFrame, "write_parquet", "write_csv"),
     "quarantine exported, not fsynced": before(durable, "fsync_path", _out),
     "quarantine exported, not in place": before(Path, "replace", _out),
     "quarantine exported, folder not fsynced": after(Path, "replace", _out),
-    "quarantine exported": after(quarantine_view, "export"),
+    "quarantine exported": after(quarantine_results, "export"),
 }
 """Reached by an export of the quarantine into a file called `out`."""
 

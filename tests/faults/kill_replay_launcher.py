@@ -10,13 +10,13 @@ import sys
 import kill_points
 import kill_replay_target
 
-from engine.checkpoint import guard
+from engine.checkpoint.catalog import compaction
 from engine.cli.boundary import run_app
 
 
 def main() -> None:
     point, call, *words, folder = sys.argv[1:]
-    guard.COMPACT_AT_BYTES = kill_points.COMPACT_AT_BYTES
+    compaction.COMPACT_AT_BYTES = kill_points.COMPACT_AT_BYTES
     run = kill_replay_target.pipeline(folder)
     kill_points.POINTS[point](kill_points.Bomb(int(call)))
     sys.stdout.write("ready\n")

@@ -21,7 +21,7 @@ from engine import (
 )
 
 if TYPE_CHECKING:
-    from engine.jsonable import Json
+    from engine.text.json_values import Json
 
 ROWS = 12_000
 BATCH_SIZE = 100

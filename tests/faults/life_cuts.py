@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
-from engine.checkpoint.catalog import Catalog
+from engine.checkpoint.catalog.catalog import Catalog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

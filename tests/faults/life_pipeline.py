@@ -18,8 +18,8 @@ from engine.testing import InlineExecutor, TransientError
 if TYPE_CHECKING:
     import os
 
-    from engine.fetcher import BatchFetcher
-    from engine.jsonable import Json
+    from engine.sources.base import BatchFetcher
+    from engine.text.json_values import Json
 
 KEEP, DROP, DOUBLE, BAD, WORSE, BAD_FOR_TOTAL, BAD_FOR_COUNT = range(7)
 """Kinds of rows. `fragile` fails on BAD until it is mended once and on WORSE until it is mended twice; `total` and

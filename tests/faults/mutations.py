@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from engine.checkpoint import parts
-from engine.checkpoint.catalog import Catalog
-from engine.checkpoint.schema_pin import SchemaPin
+from engine.checkpoint.catalog.catalog import Catalog
+from engine.checkpoint.parts import parts
+from engine.checkpoint.parts.schema import SchemaPin
 from engine.checkpoint.store import CheckpointStore
-from engine.runner import Runner
+from engine.runs.batch_loop import Runner
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -27,9 +27,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from kill_count import KILLS
 from life_pipeline import CALM, STEPS, Life, Mishap, pipeline
 
-from engine import Frontier, PipelineError, quarantine_view
-from engine.checkpoint import guard
-from engine.checkpoint_view import CheckpointView
+from engine import Frontier, PipelineError
+from engine.checkpoint.catalog import compaction
+from engine.checkpoint.view import CheckpointView
+from engine.results import quarantine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,7 +87,7 @@ class Lives(RuleBasedStateMachine):
         self.state: State = ()
         self.recorded: tuple[str, int] | None = None
         self.patch = pytest.MonkeyPatch()
-        self.patch.setattr(guard, "COMPACT_AT_BYTES", 6_000 if compacted else 1 << 30)
+        self.patch.setattr(compaction, "COMPACT_AT_BYTES", 6_000 if compacted else 1 << 30)
 
     def teardown(self):
         if not hasattr(self, "place"):
@@ -252,7 +253,7 @@ class Lives(RuleBasedStateMachine):
             result_rows, rows_quarantined = store.result_row_count(), store.rows_quarantined()
             listed = [
                 (row.batch_id, row.source_row, row.step, row.input and json.loads(row.input)["id"], bool(row.obstacle))
-                for row in quarantine_view.rows(store)
+                for row in quarantine.rows(store)
             ]
             recorded = store.history.pipeline()
         assert [manifest.batch_id for manifest in manifests] == list(range(frontier.next_batch_id))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from kill_target import BATCHES, pipeline
 
-from engine.checkpoint.ledger import Ledger
+from engine.checkpoint.catalog.ledger import Ledger
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="descriptors are looked up in /proc")
 

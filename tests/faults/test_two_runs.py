@@ -15,7 +15,7 @@ import fault_target
 import mishaps
 import pytest
 
-from engine.checkpoint_view import CheckpointView
+from engine.checkpoint.view import CheckpointView
 from engine.cli.boundary import run_app
 from engine.errors import CheckpointLocked
 

@@ -9,9 +9,9 @@ import zlib
 import polars as pl
 import pytest
 
-from engine import objects, stored
 from engine.errors import StorageUnavailable
-from engine.objects import ObjectPath
+from engine.storage import files, objects
+from engine.storage.objects import ObjectPath
 
 
 @pytest.fixture
@@ -60,17 +60,17 @@ def test_what_is_no_url_of_an_object_is_refused(url):
 
 def test_what_is_written_is_read(folder, tmp_path):
     path = folder / "a"
-    assert not stored.exists(path)
-    size, checksum = stored.write(path, lambda file: file.write(b"abc"))
+    assert not files.exists(path)
+    size, checksum = files.write(path, lambda file: file.write(b"abc"))
     assert (size, checksum) == (3, f"{zlib.crc32(b'abc'):08x}")
-    assert stored.exists(path)
-    assert stored.size(path) == 3
-    assert stored.checksum(path) == checksum
+    assert files.exists(path)
+    assert files.size(path) == 3
+    assert files.checksum(path) == checksum
     assert objects.get(path) == b"abc"
-    with stored.local(path) as copy:
+    with files.local(path) as copy:
         assert copy.read_bytes() == b"abc"
     assert not copy.exists()
-    with stored.local(tmp_path) as same:
+    with files.local(tmp_path) as same:
         assert same == tmp_path
 
 
@@ -81,13 +81,13 @@ def test_what_must_be_new_leaves_what_is_there(folder):
 
 
 def test_a_folder_lists_what_is_right_in_it(folder):
-    assert list(stored.names_in(folder)) == []
+    assert list(files.names_in(folder)) == []
     for name in ("b", "a"):
         objects.put(folder / name, b"12")
     objects.put(folder / "deeper" / "c", b"")
     objects.put(folder.parent / "flights-2", b"")
-    assert sorted(stored.names_in(folder)) == ["a", "b"]
-    assert sorted(stored.sizes_in(folder)) == [("a", 2), ("b", 2)]
+    assert sorted(files.names_in(folder)) == ["a", "b"]
+    assert sorted(files.sizes_in(folder)) == [("a", 2), ("b", 2)]
 
 
 def test_many_are_listed_moved_and_deleted(folder):
@@ -95,21 +95,21 @@ def test_many_are_listed_moved_and_deleted(folder):
     paths = [folder / name for name in names]
     for path in paths:
         objects.put(path, path.name.encode())
-    assert sorted(stored.names_in(folder)) == names
+    assert sorted(files.names_in(folder)) == names
     moved = [folder / "moved" / name for name in names[:40]]
-    stored.move(zip(paths, moved, strict=False))
+    files.move(zip(paths, moved, strict=False))
     assert [objects.get(path) for path in moved] == [name.encode() for name in names[:40]]
-    assert sorted(stored.names_in(folder)) == names[40:]
-    stored.delete(paths)
-    assert list(stored.names_in(folder)) == []
+    assert sorted(files.names_in(folder)) == names[40:]
+    files.delete(paths)
+    assert list(files.names_in(folder)) == []
 
 
 def test_a_move_replaces_what_is_there_and_can_be_repeated(folder):
     objects.put(folder / "new", b"new")
     objects.put(folder / "old", b"old")
-    stored.move([(folder / "new", folder / "old")])
+    files.move([(folder / "new", folder / "old")])
     assert objects.get(folder / "old") == b"new"
-    stored.move([])
+    files.move([])
 
 
 @pytest.mark.parametrize("comment", ["short", "x" * 200_000])
@@ -127,11 +127,11 @@ def test_a_footer_is_all_that_metadata_and_schema_need(folder, comment):
 @pytest.mark.parametrize(
     "call",
     [
-        stored.size,
-        stored.checksum,
+        files.size,
+        files.checksum,
         objects.get,
         objects.parquet_footer,
-        lambda path: stored.local(path).__enter__(),
+        lambda path: files.local(path).__enter__(),
     ],
 )
 def test_what_is_not_there_is_told_as_that(folder, call):
@@ -141,7 +141,7 @@ def test_what_is_not_there_is_told_as_that(folder, call):
 
 def test_a_missing_bucket_is_no_missing_file(bucket):
     nowhere = ObjectPath("s3://no-such-bucket-anywhere/a")
-    for call in (objects.get, lambda path: objects.put(path, b""), lambda path: list(stored.names_in(path))):
+    for call in (objects.get, lambda path: objects.put(path, b""), lambda path: list(files.names_in(path))):
         with pytest.raises(StorageUnavailable, match="there is no such bucket") as error:
             call(nowhere)
         assert "<" not in str(error.value)

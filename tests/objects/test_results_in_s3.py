@@ -19,17 +19,16 @@ from engine import (
     FrameFetcher,
     FunctionBatchStep,
     RunState,
-    objects,
-    results,
-    stored,
 )
 from engine.checkpoint.location import located
-from engine.checkpoint_view import CheckpointView
+from engine.checkpoint.view import CheckpointView
 from engine.cli import main as batch_pipeline
 from engine.errors import CheckpointCorrupt, ResultsTaken, StepFailed, StorageUnavailable, UsageError
 from engine.events import BatchCommitted, RowsReplayed
-from engine.objects import ObjectPath
-from tui.results_reader import ResultsReader
+from engine.results import read
+from engine.storage import files, objects
+from engine.storage.objects import ObjectPath
+from tui.backend.results_page import ResultsReader
 
 ROWS, BATCH_SIZE, BATCHES = 1_000, 100, 10
 
@@ -65,7 +64,7 @@ def make(tmp_path, url):
 
 
 def names(url, folder="results"):
-    return sorted(stored.names_in(ObjectPath.parsed(url) / folder))
+    return sorted(files.names_in(ObjectPath.parsed(url) / folder))
 
 
 def breaks_at(batch_id):
@@ -375,13 +374,13 @@ def test_reading_while_the_storage_is_away_is_told_as_that(make, line, monkeypat
     reader = ResultsReader()
     reader.page(run, 0, 0, 2)
     line.cut()
-    for read in (
-        lambda: results.query(parts, "SELECT * FROM results"),
-        lambda: results.export(parts, tmp_path / "o.parquet", folder=tmp_path / "checkpoint"),
+    for attempt in (
+        lambda: read.query(parts, "SELECT * FROM results"),
+        lambda: read.export(parts, tmp_path / "o.parquet", folder=tmp_path / "checkpoint"),
         lambda: reader.page(run, 0, 500, 2),
     ):
         with pytest.raises(StorageUnavailable):
-            read()
+            attempt()
 
 
 def _bad(frame):

@@ -9,7 +9,7 @@ from contextlib import closing
 import polars as pl
 import sqlalchemy as sa
 
-from engine.fetcher import Position
+from engine.sources.base import Position
 
 
 class PostgresTables:

@@ -82,7 +82,7 @@ def gated(tmp_path, story):
 
     All are let through before a story's threads are waited for.
     """
-    from engine.spec import load
+    from engine.loading.target import load
 
     path = tmp_path / "slow.py"
     path.write_text(SLOW.format(checkpoint_dir=str(tmp_path / "slow")), encoding="utf-8")

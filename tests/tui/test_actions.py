@@ -5,7 +5,7 @@ import pytest
 from engine.state import RunState
 from tui.actions import ACTIONS, Need, Scope, Situation, bindings, footer, in_palette, possible
 from tui.app import BatchPipeApp
-from tui.screens.dashboard import Dashboard
+from tui.screens.dashboard.dashboard import Dashboard
 
 SITUATIONS = [
     Situation(state, working, committed, failure, isolable, quarantined)

@@ -8,15 +8,15 @@ import views
 from textual.widgets import Input
 
 from tui.app import BatchPipeApp
-from tui.glyphs import ASCII, UNICODE
-from tui.log_book import LogBook
-from tui.outcome import Done, Job, Trouble
-from tui.screens.changed import ChangedScreen
-from tui.screens.confirm import ConfirmScreen
-from tui.screens.dashboard import Dashboard
+from tui.backend.event_log import LogBook
+from tui.backend.jobs import Done, Job, Trouble
+from tui.look.glyphs import ASCII, UNICODE
+from tui.screens.dashboard.dashboard import Dashboard
+from tui.screens.dialogs.changed import ChangedScreen
+from tui.screens.dialogs.confirm import ConfirmScreen
+from tui.screens.dialogs.quit import QuitScreen
+from tui.screens.dialogs.rewind import RewindScreen
 from tui.screens.opening import OpeningScreen
-from tui.screens.quit import QuitScreen
-from tui.screens.rewind import RewindScreen
 from tui.settings import Recent, Settings
 from tui.still_bridge import StillBridge
 
@@ -34,7 +34,7 @@ STATES = {
 
 @pytest.fixture(autouse=True)
 def steady_memory(monkeypatch):
-    monkeypatch.setattr("tui.screens.dashboard.resident_bytes", lambda: 412_000_000)
+    monkeypatch.setattr("tui.screens.dashboard.dashboard.resident_bytes", lambda: 412_000_000)
 
 
 def app(view, **changes):

@@ -7,7 +7,7 @@ import sys
 import pytest
 from terminal_process import TerminalProcess
 
-from engine.checkpoint_view import CheckpointView
+from engine.checkpoint.view import CheckpointView
 from engine.state import RunState
 
 pytestmark = pytest.mark.integration
@@ -135,7 +135,9 @@ def test_help_loads_nothing_heavy():
 
 
 def test_importing_the_app_loads_no_polars_and_no_duckdb():
-    code = "import sys, tui.app, tui.screens.dashboard; print(sorted({'polars', 'duckdb'} & set(sys.modules)))"
+    code = (
+        "import sys, tui.app, tui.screens.dashboard.dashboard; print(sorted({'polars', 'duckdb'} & set(sys.modules)))"
+    )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"
 

@@ -13,12 +13,12 @@ import views
 from engine import BatchPipeline, FunctionBatchStep, Quarantine, RetryPolicy
 from engine.checkpoint.store import CheckpointStore
 from engine.progress import BatchState
-from engine.sink import Sink
+from engine.sinks.base import Sink
 from engine.state import RunState
 from engine.testing import NumberSource
-from tui.screens.ask import AskScreen
-from tui.screens.changed import ChangedScreen
-from tui.screens.confirm import ConfirmScreen
+from tui.screens.dialogs.ask import AskScreen
+from tui.screens.dialogs.changed import ChangedScreen
+from tui.screens.dialogs.confirm import ConfirmScreen
 from tui.still_bridge import StillBridge
 from tui.widgets import DetailPane, QuarantinePane, StepsPane
 

@@ -14,15 +14,15 @@ from engine.events import AttemptFailed, BatchCommitted, RowsQuarantined, RowsRe
 from engine.frontier import Frontier
 from engine.state import RunState
 from tui import settings as stored
-from tui.lane import Lane
-from tui.log_book import KEPT, LogBook
-from tui.outcome import Job, Trouble
-from tui.report import markdown
+from tui.backend.event_log import KEPT, LogBook
+from tui.backend.jobs import Job, Trouble
+from tui.backend.target import Overrides, Target, file_of
+from tui.backend.worker_thread import Lane
+from tui.screens.dashboard.editor import SourceLine, editor_command, source_line
+from tui.screens.dashboard.report import markdown
+from tui.screens.dashboard.status_line import Tone, standing
 from tui.screens.opening import recent_choice, samples
 from tui.settings import Recent, Settings
-from tui.source_line import SourceLine, editor_command, source_line
-from tui.standing import Tone, standing
-from tui.target import Overrides, Target, file_of
 
 # --- settings -------------------------------------------------------------------------------------------
 

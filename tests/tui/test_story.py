@@ -6,12 +6,12 @@ import pytest
 from textual.widgets import Button
 
 from engine.state import RunState
-from tui.screens.ask import AskScreen
-from tui.screens.changed import ChangedScreen
-from tui.screens.confirm import ConfirmScreen
-from tui.screens.dashboard import Dashboard
-from tui.screens.quit import QuitScreen
-from tui.screens.rewind import RewindScreen
+from tui.screens.dashboard.dashboard import Dashboard
+from tui.screens.dialogs.ask import AskScreen
+from tui.screens.dialogs.changed import ChangedScreen
+from tui.screens.dialogs.confirm import ConfirmScreen
+from tui.screens.dialogs.quit import QuitScreen
+from tui.screens.dialogs.rewind import RewindScreen
 from tui.widgets import DetailPane, ResultsPane, RunsPane
 
 

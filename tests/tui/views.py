@@ -11,11 +11,11 @@ import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from engine.checkpoint.manifest import Manifest, StepTiming
-from engine.checkpoint.records import RunRecord
+from engine.checkpoint.catalog.records import RunRecord
+from engine.checkpoint.parts.manifest import Manifest, StepTiming
 from engine.events import BatchFailed
 from engine.progress.view import BatchState, Retrying, RunView, SinkView, StepView
-from engine.quarantine_view import QuarantinedRow
+from engine.results.quarantine import QuarantinedRow
 from engine.state import RunState
 
 NOON = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)

@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING
 
 from textual.screen import Screen
 
-from engine.safe_text import safe
 from engine.state import RunState
+from engine.text.terminal_safe import safe
 from tui.actions import LIVE, Situation, possible
-from tui.glyphs import UNICODE
-from tui.isolable import why_not
-from tui.outcome import Job
-from tui.plain_text import in_glyphs
+from tui.backend.jobs import Job
+from tui.look.glyphs import UNICODE
+from tui.look.plain_text import in_glyphs
+from tui.screens.dashboard.quarantine_rule import why_not
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from tui.bridge import Bridge
-    from tui.outcome import Done
+    from tui.backend.bridge import Bridge
+    from tui.backend.jobs import Done
 
 TOAST_LIMIT = 400
 

@@ -20,8 +20,8 @@ from textual.widgets.option_list import Option
 
 from engine.errors import FrontierUnreadable
 from engine.frontier import Frontier
-from engine.safe_text import safe
-from tui.key_line import KeyLine
+from engine.text.terminal_safe import safe
+from tui.screens.footer import KeyLine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,9 +5,9 @@ No widget touches the engine, a thread, a file or a clock.
 
 from tui.widgets.batch_grid import BatchGridPane
 from tui.widgets.detail import DetailPane
+from tui.widgets.drawing.pane import Pane
 from tui.widgets.failures import FailuresPane
 from tui.widgets.log import LogPane
-from tui.widgets.pane import Pane
 from tui.widgets.quarantine import QuarantinePane
 from tui.widgets.results import ResultsPane
 from tui.widgets.runs import RunsPane

@@ -15,10 +15,10 @@ from textual.binding import Binding
 from textual.message import Message
 
 from engine.progress.view import BatchState
-from tui.format import count, span
-from tui.widgets.cells import Shape, shape, worst_states
-from tui.widgets.line import NO_LINE, Line, centred, joined, width_of
-from tui.widgets.pane import Pane
+from tui.look.format import count, span
+from tui.widgets.drawing.cells import Shape, shape, worst_states
+from tui.widgets.drawing.line import NO_LINE, Line, centred, joined, width_of
+from tui.widgets.drawing.pane import Pane
 
 if TYPE_CHECKING:
     from textual import events

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tui.widgets.describe import (
+from tui.widgets.drawing.describe import (
     Block,
     batch_blocks,
     failure_blocks,
@@ -14,14 +14,14 @@ from tui.widgets.describe import (
     run_blocks,
     text_blocks,
 )
-from tui.widgets.line import NO_LINE, Line, centred, cut
-from tui.widgets.pane import Pane
+from tui.widgets.drawing.line import NO_LINE, Line, centred, cut
+from tui.widgets.drawing.pane import Pane
 
 if TYPE_CHECKING:
-    from engine.checkpoint.manifest import Manifest
-    from engine.checkpoint.records import RunRecord
+    from engine.checkpoint.catalog.records import RunRecord
+    from engine.checkpoint.parts.manifest import Manifest
     from engine.events import BatchFailed
-    from engine.quarantine_view import QuarantinedRow
+    from engine.results.quarantine import QuarantinedRow
 
 _EMPTY = "enter on a failure, a batch or a run shows it here"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from engine.safe_text import safe
-from tui.format import counted
-from tui.widgets.line import NO_LINE, Line, centred, wrapped
-from tui.widgets.pane import Pane
+from engine.text.terminal_safe import safe
+from tui.look.format import counted
+from tui.widgets.drawing.line import NO_LINE, Line, centred, wrapped
+from tui.widgets.drawing.pane import Pane
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

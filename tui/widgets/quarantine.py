@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.message import Message
 
-from tui.format import count, counted
-from tui.widgets.line import NO_LINE, Line, as_many
-from tui.widgets.quarantine_rows import columns, header, keys, lines
-from tui.widgets.rows_pane import Row, RowsPane
+from tui.look.format import count, counted
+from tui.widgets.drawing.line import NO_LINE, Line, as_many
+from tui.widgets.drawing.quarantine_rows import columns, header, keys, lines
+from tui.widgets.drawing.rows_pane import Row, RowsPane
 from tui.widgets.status_bar import LIVE
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
     from engine.progress.view import RunView
-    from engine.quarantine_view import QuarantinedRow
+    from engine.results.quarantine import QuarantinedRow
 
 MOST_ROWS = 500
 """So many are read and drawn; more would be neither quick nor looked at: they are exported."""

@@ -12,17 +12,17 @@ from rich.cells import cell_len
 from textual.binding import Binding
 from textual.message import Message
 
-from engine.safe_text import safe
-from tui.format import count, span
-from tui.widgets.line import NO_LINE, Line, cropped, cut, fit
-from tui.widgets.rows_pane import Row, RowsPane
+from engine.text.terminal_safe import safe
+from tui.look.format import count, span
+from tui.widgets.drawing.line import NO_LINE, Line, cropped, cut, fit
+from tui.widgets.drawing.rows_pane import Row, RowsPane
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from textual.binding import BindingType
 
-    from tui.glyphs import Glyphs
+    from tui.look.glyphs import Glyphs
 
 PAGE_ROWS = 200
 _CELL = 40

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 from engine.state import RunState
-from tui.format import counted, duration, percent
-from tui.widgets.line import NO_LINE, Line, fit
-from tui.widgets.rows_pane import Row, RowsPane
+from tui.look.format import counted, duration, percent
+from tui.widgets.drawing.line import NO_LINE, Line, fit
+from tui.widgets.drawing.rows_pane import Row, RowsPane
 from tui.widgets.status_bar import LIVE
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
-    from engine.checkpoint.records import RunOutcome, RunRecord
+    from engine.checkpoint.catalog.records import RunOutcome, RunRecord
     from engine.progress.view import RunView
-    from tui.glyphs import Glyphs
+    from tui.look.glyphs import Glyphs
 
 OUTCOME_STYLES: dict[RunOutcome, str] = {
     "running": "run", "finished": "good", "stopped": "warn", "failed": "bad", "crashed": "bad",

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
 
-from engine.safe_text import safe
 from engine.state import RunState
-from tui.format import NONE, ago, clock, compact, count, eta, percent
-from tui.widgets.line import NO_LINE, Line, cut, cut_middle, joined, spread, width_of
-from tui.widgets.pane import Pane
+from engine.text.terminal_safe import safe
+from tui.look.format import NONE, ago, clock, compact, count, eta, percent
+from tui.widgets.drawing.line import NO_LINE, Line, cut, cut_middle, joined, spread, width_of
+from tui.widgets.drawing.pane import Pane
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
     from engine.progress.view import RunView
-    from tui.glyphs import Glyphs
+    from tui.look.glyphs import Glyphs
 
 LIVE = frozenset({RunState.RUNNING, RunState.STOPPING})
 STATE_STYLES = {

@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
 
-from engine.safe_text import safe
 from engine.state import RunState
-from tui.format import NONE, compact, count, percent, rows_per_second
-from tui.widgets.bar import bar
-from tui.widgets.line import NO_LINE, Line, cropped, fit, restyled, spread
-from tui.widgets.pane import Pane
+from engine.text.terminal_safe import safe
+from tui.look.format import NONE, compact, count, percent, rows_per_second
+from tui.widgets.drawing.bar import bar
+from tui.widgets.drawing.line import NO_LINE, Line, cropped, fit, restyled, spread
+from tui.widgets.drawing.pane import Pane
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from engine.events import BatchFailed
     from engine.progress.view import Retrying, RunView, SinkView, StepView
-    from tui.glyphs import Glyphs
+    from tui.look.glyphs import Glyphs
 
 COMMITTED = "committed"
 _GAP = "  "

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tui.format import NONE, compact, count, duration, size
-from tui.widgets.chart import chart, grouped
-from tui.widgets.line import NO_LINE, Line, as_many, centred, spread, width_of
-from tui.widgets.pane import Pane
+from tui.look.format import NONE, compact, count, duration, size
+from tui.widgets.drawing.chart import chart, grouped
+from tui.widgets.drawing.line import NO_LINE, Line, as_many, centred, spread, width_of
+from tui.widgets.drawing.pane import Pane
 from tui.widgets.status_bar import LIVE
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ import shutil
 
 import pytest
 
-from engine.checkpoint import parts
 from engine.checkpoint.layout import new_token
-from engine.checkpoint.manifest import Manifest
+from engine.checkpoint.parts import parts
+from engine.checkpoint.parts.manifest import Manifest
 from engine.checkpoint.store import CheckpointStore
 from engine.testing import numbers
 

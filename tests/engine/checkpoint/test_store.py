@@ -8,10 +8,10 @@ import duckdb
 import polars as pl
 import pytest
 
-from engine import durable
-from engine.checkpoint import guard, parts
-from engine.checkpoint.catalog import Catalog
-from engine.checkpoint.head import Head
+from engine.checkpoint.catalog import compaction
+from engine.checkpoint.catalog.catalog import Catalog
+from engine.checkpoint.catalog.head import Head
+from engine.checkpoint.parts import parts
 from engine.checkpoint.store import CheckpointStore
 from engine.errors import (
     CheckpointCorrupt,
@@ -22,6 +22,7 @@ from engine.errors import (
     RowsNotContiguous,
 )
 from engine.frontier import Frontier
+from engine.storage import durable
 
 
 def rows(store):
@@ -305,7 +306,7 @@ def test_when_the_catalog_cannot_be_opened_again_nothing_committed_is_thrown_awa
         def unable(*_):
             raise duckdb.IOException("IO Error: Cannot open file: Too many open files")
 
-        monkeypatch.setattr("engine.checkpoint.ledger.Catalog", unable)
+        monkeypatch.setattr("engine.checkpoint.catalog.ledger.Catalog", unable)
         with pytest.raises(CheckpointError):
             store.commit([written(store, 1)])
         store.discard_uncommitted()  # as the end of a run does
@@ -468,10 +469,10 @@ def test_compacting_when_there_is_no_log_does_nothing(store):
 
 
 def test_a_long_log_is_compacted_by_a_commit(store, written, monkeypatch):
-    monkeypatch.setattr(guard, "COMPACT_AT_BYTES", 2_000)
+    monkeypatch.setattr(compaction, "COMPACT_AT_BYTES", 2_000)
     compacted = []
-    original = guard.compact
-    monkeypatch.setattr(guard, "compact", lambda layout: (compacted.append(layout), original(layout)))
+    original = compaction.compact
+    monkeypatch.setattr(compaction, "compact", lambda layout: (compacted.append(layout), original(layout)))
     for batch_id in range(20):
         store.commit([written(store, batch_id)])
     assert 1 <= len(compacted) < 20
@@ -480,7 +481,7 @@ def test_a_long_log_is_compacted_by_a_commit(store, written, monkeypatch):
 
 def test_compacting_that_finds_the_disk_full_costs_no_batch(folder, written, monkeypatch):
     with CheckpointStore(folder) as store:
-        monkeypatch.setattr(guard, "COMPACT_AT_BYTES", 1)
+        monkeypatch.setattr(compaction, "COMPACT_AT_BYTES", 1)
 
         def full(*_):
             raise OSError(28, "No space left on device")

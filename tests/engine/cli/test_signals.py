@@ -10,7 +10,7 @@ import pytest
 from engine import Frontier
 from engine.cli.signals import StopOnSignals
 from engine.events import StopWasRequested
-from engine.spec import load
+from engine.loading.target import load
 
 pytestmark = pytest.mark.integration
 

@@ -15,7 +15,7 @@ import pytest
 
 from engine import BatchPipeline, RayExecutor, RetryPolicy
 from engine.executors.threads import ThreadExecutor
-from engine.step import BatchStep, StatefulBatchStep
+from engine.steps.base import BatchStep, StatefulBatchStep
 from engine.testing import TIMEOUT_SECONDS, InlineExecutor, NumberSource, TransientError
 
 EXECUTORS = {

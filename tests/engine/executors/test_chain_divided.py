@@ -13,12 +13,12 @@ from engine import FilterBatchStep, WithColumnsBatchStep
 from engine.batch import Batch
 from engine.errors import StepFailed
 from engine.events import StepFinished
-from engine.executors.chain import StepChain
-from engine.executors.signals import StopSignal
-from engine.executors.stand_in import with_stand_ins
+from engine.executors.ray.placeholder import with_stand_ins
 from engine.policy import Quarantine
-from engine.step import BatchStep
+from engine.steps.base import BatchStep
 from engine.testing import EventLog, numbers
+from engine.worker.chain import StepChain
+from engine.worker.signals import StopSignal
 
 ROWS = 8
 

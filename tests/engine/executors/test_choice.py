@@ -6,7 +6,7 @@ import ray
 from engine import BatchPipeline
 from engine.errors import UsageError
 from engine.executors.choice import ExecutorChoice, chosen
-from engine.executors.ray_executor import RayExecutor
+from engine.executors.ray.executor import RayExecutor
 from engine.executors.threads import ThreadExecutor
 from engine.testing import NumberSource
 

@@ -26,7 +26,7 @@ from polars.testing import assert_frame_equal
 from engine import BatchPipeline, Frontier, FunctionBatchStep, Quarantine, RunState
 from engine.errors import QuarantineFull, StepFailed
 from engine.events import AttemptFailed, BatchCommitted, BatchFetched, BatchStarted, StepFinished
-from engine.step import BatchStep
+from engine.steps.base import BatchStep
 from engine.testing import EventLog, InlineExecutor, NumberSource, SeekableNumbers
 
 

@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from engine.executors.signals import Abandoned, StopSignal, Turnstile
 from engine.testing import TIMEOUT_SECONDS
+from engine.worker.signals import Abandoned, StopSignal, Turnstile
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_who_sleeps_wakes_up_at_once(threads):
 def test_a_signal_handler_may_interrupt_an_asking_and_ask_itself():
     code = """
 import signal
-from engine.executors.signals import StopSignal
+from engine.worker.signals import StopSignal
 stop = StopSignal()
 signal.signal(signal.SIGALRM, lambda *_: stop.ask(now=True))
 signal.setitimer(signal.ITIMER_REAL, 0.0001, 0.0001)

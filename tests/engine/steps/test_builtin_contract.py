@@ -15,7 +15,6 @@ from polars.testing import assert_frame_equal
 
 import engine.steps
 from engine.batch import Batch
-from engine.step import LazyBatchStep
 from engine.steps import (
     AddColumnBatchStep,
     CastBatchStep,
@@ -30,6 +29,7 @@ from engine.steps import (
     SqlBatchStep,
     WithColumnsBatchStep,
 )
+from engine.steps.base import LazyBatchStep
 
 SCHEMA = {"a": pl.Int64, "b": pl.Float64, "s": pl.String}
 

@@ -8,7 +8,7 @@ import pytest
 import views
 
 from engine.progress.view import BatchState, RunView
-from tui.glyphs import ASCII
+from tui.look.glyphs import ASCII
 from tui.widgets import BatchGridPane
 
 GRID_100_BY_10 = (104, 12)

@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 import views
 
-from tui.glyphs import ASCII
+from tui.look.glyphs import ASCII
 from tui.widgets import DetailPane
-from tui.widgets.describe import batch_blocks, failure_blocks, laid_out, row_blocks, run_blocks
-from tui.widgets.line import text_of, width_of
-from tui.widgets.table import table_lines
+from tui.widgets.drawing.describe import batch_blocks, failure_blocks, laid_out, row_blocks, run_blocks
+from tui.widgets.drawing.line import text_of, width_of
+from tui.widgets.drawing.table import table_lines
 
 FAILURE = views.flight_failure()
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 import views
 
-from tui.glyphs import ASCII
+from tui.look.glyphs import ASCII
 from tui.widgets import FailuresPane
-from tui.widgets.failure_rows import MOST_ROWS, kinds, reason
+from tui.widgets.drawing.failure_rows import MOST_ROWS, kinds, reason
 
 CHECK = views.flight_failure()
 AGAIN = replace(CHECK, run_id=2, attempts=1)

@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 import views
 
-from tui.glyphs import ASCII
+from tui.look.glyphs import ASCII
 from tui.widgets import QuarantinePane
-from tui.widgets.line import text_of, width_of
+from tui.widgets.drawing.line import text_of, width_of
+from tui.widgets.drawing.quarantine_rows import columns, header, keys, lines
 from tui.widgets.quarantine import MOST_ROWS
-from tui.widgets.quarantine_rows import columns, header, keys, lines
 
 ROW = views.quarantined_row()
 MANY = views.quarantined_rows()

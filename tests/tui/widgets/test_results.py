@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import views
 
-from tui.glyphs import ASCII
+from tui.look.glyphs import ASCII
 from tui.widgets import ResultsPane
 from tui.widgets.results import PAGE_ROWS
 

@@ -6,7 +6,7 @@ import pytest
 import views
 
 from engine.state import RunState
-from tui.glyphs import ASCII
+from tui.look.glyphs import ASCII
 from tui.widgets import RunsPane
 
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 import views
 
-from tui.glyphs import ASCII, UNICODE
+from tui.look.glyphs import ASCII, UNICODE
 from tui.widgets import StatusBar
-from tui.widgets.line import text_of, width_of
+from tui.widgets.drawing.line import text_of, width_of
 from tui.widgets.status_bar import status_line
 
 EVERY = (

@@ -7,9 +7,9 @@ import views
 
 from engine.progress.view import RunView, SinkView
 from engine.state import RunState
-from tui.glyphs import ASCII, UNICODE
+from tui.look.glyphs import ASCII, UNICODE
 from tui.widgets import StepsPane
-from tui.widgets.line import text_of, width_of
+from tui.widgets.drawing.line import text_of, width_of
 from tui.widgets.steps import step_lines
 
 

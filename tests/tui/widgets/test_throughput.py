@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 import views
 
-from tui.glyphs import ASCII
+from tui.look.glyphs import ASCII
 from tui.widgets import ThroughputPane
-from tui.widgets.chart import chart, grouped
+from tui.widgets.drawing.chart import chart, grouped
 
 MEMORY = 412_000_000
 

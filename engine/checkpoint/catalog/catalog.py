@@ -1,0 +1,317 @@
+"""The catalog: one DuckDB connection, its named queries, and typed rows in and out.
+
+Owns how the database is opened and what SQL is sent; decides nothing. One thread owns it: DuckDB silently
+gives wrong answers when a connection is shared between threads.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, astuple
+from datetime import UTC, datetime
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from engine.checkpoint.catalog.head import Head
+from engine.checkpoint.catalog.records import FailureRecord, RunOutcome, RunRecord
+from engine.checkpoint.parts.manifest import Manifest, QuarantineFile, StepTiming
+from engine.checkpoint.translate_errors import REPAIR_HINT
+from engine.errors import CheckpointCorrupt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+FORMAT = 1
+"""The format of the catalogs that this version writes; it reads this one and older ones."""
+
+SOFTWARE = "batchpipe-tui"
+"""Who made a catalog, as it says itself."""
+
+# A checkpoint rewrites a live metadata block in place, and a kill in the middle of that was seen to make
+# the file unopenable. So none may happen by itself: both thresholds are put out of reach here, and
+# `guard.compact` makes the only checkpoints, under a copy. Extensions could be fetched when a file merely
+# looks like another format; nothing of that may happen here.
+_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
+    "threads": 1,
+    "memory_limit": "512MB",
+    "wal_autocheckpoint": "1TB",
+    "auto_checkpoint_skip_wal_threshold": "1000000000000",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "enable_external_access": "false",
+}
+
+
+def connect(path: Path, *, new: bool = False) -> duckdb.DuckDBPyConnection:
+    """Open a database file so that it changes only by committed transactions; make it only if it is to be `new`.
+
+    Raises:
+        CheckpointCorrupt: it isn't there. DuckDB would make an empty one in its place.
+        FileNotFoundError: its folder has gone.
+    """
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.parent))
+    if not new and not path.exists():
+        raise CheckpointCorrupt(path, f"the catalog {path} is missing", hint=REPAIR_HINT)
+    connection = duckdb.connect(str(path), config=_SETTINGS)
+    connection.execute("PRAGMA disable_checkpoint_on_shutdown")
+    connection.execute("SET lock_configuration = true")
+    return connection
+
+
+def load_queries() -> dict[str, str]:
+    """Return the queries of `queries.sql` by name."""
+    text = resources.files(__package__).joinpath("queries.sql").read_text(encoding="utf-8")
+    blocks = re.split(r"^-- name: (\w+)$", text, flags=re.MULTILINE)[1:]
+    return {name: query.strip().rstrip(";") for name, query in zip(blocks[::2], blocks[1::2], strict=True)}
+
+
+class Catalog:
+    """Typed access to one open catalog. Every method raises `duckdb.Error` as DuckDB does."""
+
+    def __init__(self, path: Path, *, new: bool = False) -> None:
+        self._queries = load_queries()
+        self._connection = connect(path, new=new)
+        self._new_batches: Any = None  # an appender, kept: making one costs as much as a small commit
+
+    def close(self) -> None:
+        """Close the connection; without a checkpoint, so the log stays beside the file."""
+        self._new_batches = None
+        self._connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """One transaction around the block: committed at its end, rolled back when it raises."""
+        self._connection.begin()
+        try:
+            yield
+        except BaseException:
+            with suppress(duckdb.Error):  # a connection that is broken has rolled back by itself
+                self._connection.rollback()
+            if self._new_batches is not None:  # it may hold rows, which must not come along with the next ones
+                self._new_batches.clear()
+                self._new_batches = None
+            raise
+        self._connection.commit()
+
+    def _run(self, name: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        stored = {name: _storable(value) for name, value in parameters.items()} if parameters else None
+        return self._connection.execute(self._queries[name], stored).fetchall()
+
+    # --- making and reading the head ---------------------------------------------------------------
+
+    def create(self, *, key: str, software: str) -> None:
+        """Make all tables in an empty database."""
+        self._connection.execute(resources.files(__package__).joinpath("schema.sql").read_text(encoding="utf-8"))
+        self._run(
+            "insert_checkpoint",
+            {"format": FORMAT, "checkpoint_key": key, "created_at": datetime.now(UTC), "software": software},
+        )
+        self._run("insert_frontier")
+
+    def checkpoint(self) -> None:
+        """Fold the log into the file. For `guard` alone: a kill in the middle of this can cost the file."""
+        self._connection.execute("CHECKPOINT")
+
+    def identity(self) -> tuple[int, str]:
+        """Return the format and the checkpoint's key."""
+        ((catalog_format, key),) = self._run("select_checkpoint")
+        return catalog_format, key
+
+    def head(self) -> Head:
+        """Return how far things are committed."""
+        (row,) = self._run("select_frontier")
+        return Head(*row)
+
+    # --- moving the frontier: call inside a transaction ---------------------------------------------
+
+    def append_batches(self, manifests: Sequence[Manifest], committed_at: datetime) -> None:
+        """Add committed batches."""
+        if self._new_batches is None:
+            self._new_batches = self._connection.appender("batches")
+        self._new_batches.append_rows([(*_batch_row(manifest), committed_at) for manifest in manifests])
+        self._new_batches.flush()
+
+    def advance(self, before: Head, *, next_batch_id: int, next_row: int) -> bool:
+        """Move the frontier on from `before`; False when it wasn't there."""
+        parameters = {
+            "next_batch_id": next_batch_id,
+            "next_row": next_row,
+            "expected_batch_id": before.next_batch_id,
+            "expected_row": before.next_row,
+        }
+        return len(self._run("advance_frontier", parameters)) == 1
+
+    def delete_batches_from(self, batch_id: int) -> None:
+        """Drop the batches from `batch_id` on."""
+        self._run("delete_batches_from", {"batch_id": batch_id})
+
+    def replace(self, manifest: Manifest, *, token: str, committed_at: datetime) -> bool:
+        """Put another result of the same batch in the place of the one with this token; False when it isn't there."""
+        if len(self._run("delete_batch", {"batch_id": manifest.batch_id, "token": token})) != 1:
+            return False
+        self.append_batches([manifest], committed_at)
+        return True
+
+    def rewind(self, *, next_batch_id: int, next_row: int) -> None:
+        """Drop the batches from `next_batch_id` on, put the frontier before them, and begin a generation."""
+        self.delete_batches_from(next_batch_id)
+        self._run("rewind_frontier", {"next_batch_id": next_batch_id, "next_row": next_row})
+
+    def place(self, head: Head) -> None:
+        """Put the frontier anywhere: only for a catalog that is being made from parts."""
+        self._run("place_frontier", asdict(head))
+
+    # --- batches, pipeline, runs, failures ----------------------------------------------------------
+
+    def count_batches(self) -> tuple[int, int, int]:
+        """Return how many batches are committed, the greatest id, and how many result rows they have."""
+        ((count, last, rows),) = self._run("count_batches")
+        return count, last, int(rows)
+
+    def batches(self, first_batch_id: int, last_batch_id: int) -> list[Manifest]:
+        """Return the manifests of committed batches, both ids inclusive, in order."""
+        rows = self._run("select_batches", {"first_batch_id": first_batch_id, "last_batch_id": last_batch_id})
+        return [_manifest(row) for row in rows]
+
+    def batch(self, batch_id: int) -> Manifest | None:
+        """Return the manifest of one batch, None when it isn't committed."""
+        manifests = self.batches(batch_id, batch_id)
+        return manifests[0] if manifests else None
+
+    def rows_quarantined(self) -> int:
+        """Return how many source rows are in quarantine."""
+        ((rows,),) = self._run("count_quarantined")
+        return int(rows)
+
+    def quarantined(self) -> list[tuple[int, str]]:
+        """Return (batch id, token) of each batch that has rows in quarantine, in order."""
+        return [(batch_id, token) for batch_id, token in self._run("select_quarantined")]
+
+    def read_history(self) -> None:
+        """Read all that is known besides the batches; raises `duckdb.Error` where something is damaged."""
+        for name in ("read_pipelines", "read_runs", "read_failures"):
+            self._run(name)
+
+    def pipeline(self) -> tuple[int, str] | None:
+        """Return the newest revision and description of the pipeline; None before the first run."""
+        rows = self._run("select_pipeline")
+        return (rows[0][0], rows[0][1]) if rows else None
+
+    def add_pipeline(self, revision: int, run_id: int, description: str) -> None:
+        """Record what the pipeline is from now on."""
+        self._run("insert_pipeline", {"revision": revision, "run_id": run_id, "description": description})
+
+    def add_run(self, *, first_batch_id: int, batch_size: int, host: str, pid: int) -> int:
+        """Record that a run begins; return its number."""
+        ((run_id,),) = self._run("next_run_id")
+        parameters = {
+            "run_id": run_id,
+            "started_at": datetime.now(UTC),
+            "first_batch_id": first_batch_id,
+            "batch_size": batch_size,
+            "host": host,
+            "pid": pid,
+        }
+        self._run("insert_run", parameters)
+        return int(run_id)
+
+    def add_lost_run(self, *, run_id: int, next_batch_id: int, batch_size: int, message: str) -> None:
+        """Record in place of a history that is lost that there were runs up to `run_id`."""
+        parameters = {
+            "run_id": run_id,
+            "at": datetime.now(UTC),
+            "next_batch_id": next_batch_id,
+            "batch_size": batch_size,
+            "message": message,
+        }
+        self._run("insert_lost_run", parameters)
+
+    def end_run(self, run_id: int, outcome: RunOutcome, message: str, retries: int) -> None:
+        """Record how a run ended."""
+        parameters = {
+            "run_id": run_id,
+            "ended_at": datetime.now(UTC),
+            "outcome": outcome,
+            "message": message,
+            "retries": retries,
+        }
+        self._run("end_run", parameters)
+
+    def mark_crashed_runs(self) -> list[int]:
+        """Mark runs that still say running; return their numbers. Call only while holding the lock."""
+        return [row[0] for row in self._run("mark_crashed_runs")]
+
+    def add_failure(self, failure: FailureRecord) -> None:
+        """Record a failure."""
+        parameters = asdict(failure)
+        parameters["row_numbers"] = json.dumps(failure.row_numbers)
+        parameters["examples"] = json.dumps(failure.examples)
+        self._run("insert_failure", parameters)
+
+    def runs(self, limit: int) -> list[RunRecord]:
+        """Return the newest runs first."""
+        rows = self._run("select_runs", {"limit": limit})
+        return [RunRecord(row[0], _moment(row[1]), row[2] and _moment(row[2]), *row[3:]) for row in rows]
+
+    def failures(self, limit: int) -> list[FailureRecord]:
+        """Return the newest failures first."""
+        return [_failure(row) for row in self._run("select_failures", {"limit": limit})]
+
+
+def _storable(value: object) -> object:
+    # File names that aren't UTF-8 bring lone surrogates into error messages; DuckDB takes none.
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+
+
+def _batch_row(manifest: Manifest) -> tuple[object, ...]:
+    return (
+        manifest.batch_id,
+        manifest.start_row,
+        manifest.end_row,
+        manifest.rows_out,
+        manifest.run_id,
+        manifest.generation,
+        manifest.token,
+        manifest.attempts,
+        manifest.fetch_seconds,
+        manifest.write_seconds,
+        json.dumps([astuple(timing) for timing in manifest.timings]),
+        None if manifest.cursor is None else json.dumps(manifest.cursor),
+        None if manifest.states is None else json.dumps(manifest.states),
+        manifest.bytes_written,
+        manifest.checksum,
+        manifest.rows_quarantined,
+        json.dumps([asdict(one) for one in manifest.quarantine]) if manifest.quarantine else None,
+    )
+
+
+def _manifest(row: tuple[Any, ...]) -> Manifest:
+    # The columns stand in the order of the fields.
+    values = list(row)
+    values[10] = tuple(StepTiming(tuple(steps), *rest) for steps, *rest in json.loads(row[10]))
+    values[11] = row[11] and json.loads(row[11])
+    values[12] = row[12] and json.loads(row[12])
+    values[16] = tuple(QuarantineFile(**one) for one in json.loads(row[16])) if row[16] else ()
+    return Manifest(*values)
+
+
+def _failure(row: tuple[Any, ...]) -> FailureRecord:
+    names, rows = json.loads(row[12])
+    values = list(row)
+    values[1] = _moment(row[1])
+    values[11] = tuple(json.loads(row[11]))
+    values[12] = (tuple(names), tuple(tuple(cells) for cells in rows))
+    return FailureRecord(*values)
+
+
+def _moment(microseconds: int) -> datetime:
+    # Fetching TIMESTAMPTZ as such would need pytz.
+    return datetime.fromtimestamp(microseconds / 1_000_000, UTC)

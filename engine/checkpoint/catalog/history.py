@@ -1,0 +1,79 @@
+"""What is remembered of a checkpoint besides its batches: its runs, its failures, and the pipelines it had."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from typing import TYPE_CHECKING
+
+from engine.checkpoint import frontier_file
+from engine.checkpoint.translate_errors import translated
+
+if TYPE_CHECKING:
+    from engine.checkpoint.catalog.ledger import Ledger
+    from engine.checkpoint.catalog.records import FailureRecord, RunOutcome, RunRecord
+
+
+class History:
+    """The history of an open checkpoint. A rewind leaves it as it is; runs are numbered for good."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._steps = _step_names(self.pipeline())  # kept: the mirror is written after each commit
+
+    def pipeline(self) -> str | None:
+        """Return the description of the pipeline as recorded last, None before the first run."""
+        with self._ledger.reading() as catalog:
+            recorded = catalog.pipeline()
+        return recorded[1] if recorded else None
+
+    def steps(self) -> tuple[str, ...]:
+        """Return the names of the steps as recorded last."""
+        return self._steps
+
+    def runs(self, limit: int = 100) -> list[RunRecord]:
+        """Return the newest runs first."""
+        with self._ledger.reading() as catalog:
+            return catalog.runs(limit)
+
+    def failures(self, limit: int = 100) -> list[FailureRecord]:
+        """Return the newest failures first."""
+        with self._ledger.reading() as catalog:
+            return catalog.failures(limit)
+
+    def begin_run(self, *, batch_size: int, pipeline: str, changed: bool) -> int:
+        """Record the start of a run, and the pipeline when it is new or changed; return the run's number."""
+        layout = self._ledger.layout
+        with self._ledger.writing() as catalog:
+            with catalog.transaction():
+                run_id = catalog.add_run(
+                    first_batch_id=self._ledger.head.next_batch_id,
+                    batch_size=batch_size,
+                    host=socket.gethostname(),
+                    pid=os.getpid(),
+                )
+                if changed:
+                    recorded = catalog.pipeline()
+                    catalog.add_pipeline(recorded[0] + 1 if recorded else 1, run_id, pipeline)
+            if changed:
+                self._steps = _step_names(pipeline)
+        with translated(layout.catalog):
+            frontier_file.write(layout, self._ledger.head.frontier(self._steps))  # it names the steps
+        return run_id
+
+    def end_run(self, run_id: int, outcome: RunOutcome, message: str = "", *, retries: int = 0) -> None:
+        """Record how a run ended, and how often something was tried again in it."""
+        with self._ledger.writing() as catalog:
+            catalog.end_run(run_id, outcome, message, retries)
+
+    def add_failure(self, failure: FailureRecord) -> None:
+        """Record the batch that ended a run."""
+        with self._ledger.writing() as catalog:
+            catalog.add_failure(failure)
+
+
+def _step_names(description: str | None) -> tuple[str, ...]:
+    if description is None:
+        return ()
+    return tuple(step["name"] for step in json.loads(description)["steps"])

@@ -1,0 +1,72 @@
+"""Is this file ours, whole, and of a version that we know? Asked before anything is written to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from engine.checkpoint.catalog.catalog import FORMAT
+from engine.checkpoint.translate_errors import REPAIR_HINT
+from engine.errors import CheckpointCorrupt, CheckpointForeign, CheckpointNewer, CheckpointNotWritable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from engine.checkpoint.catalog.catalog import Catalog
+
+_HEADER_BYTES = 3 * 4096  # the main header, and two database headers of 4 KiB each
+
+
+_KEY_CHARACTERS = 32
+_SOMEBODY_ELSES = "a DuckDB database without a checkpoint in it"
+
+
+def check_name(folder: Path) -> None:
+    """Refuse a folder in which DuckDB can't keep its files.
+
+    Raises:
+        CheckpointNotWritable: DuckDB takes what follows a "?" for the query of a URL and puts its log elsewhere.
+    """
+    if "?" in str(folder):
+        raise CheckpointNotWritable(folder, ValueError("there is a '?' in its name"))
+
+
+def inspect(path: Path) -> None:
+    """Look at a catalog file without DuckDB, which would take some foreign files for its own.
+
+    Raises:
+        CheckpointForeign: it isn't a DuckDB file.
+        CheckpointCorrupt: it is empty or cut short.
+    """
+    if not path.is_file():
+        raise CheckpointForeign(path, "not a file")
+    with path.open("rb") as file:
+        header = file.read(16)
+    if header.startswith(b"SQLite format 3"):
+        raise CheckpointForeign(path, "an SQLite database")
+    if header and not b"DUCK".startswith(header[8:12]):
+        raise CheckpointForeign(path, "not a DuckDB database")
+    if path.stat().st_size < _HEADER_BYTES:
+        raise CheckpointCorrupt(path, f"the catalog {path} is cut short", hint=REPAIR_HINT)
+
+
+def check_identity(path: Path, catalog: Catalog) -> str:
+    """Return the checkpoint's key.
+
+    Raises:
+        CheckpointForeign: it is a DuckDB database of somebody else.
+        CheckpointNewer: a newer version of this software made it.
+        CheckpointCorrupt: the table that should say so is damaged.
+    """
+    try:
+        catalog_format, key = catalog.identity()
+    except (duckdb.CatalogException, duckdb.BinderException):
+        raise CheckpointForeign(path, _SOMEBODY_ELSES) from None
+    except ValueError as error:
+        raise CheckpointCorrupt(path, f"the catalog {path} doesn't say whose it is", hint=REPAIR_HINT) from error
+    if not isinstance(catalog_format, int) or not isinstance(key, str) or len(key) != _KEY_CHARACTERS:
+        raise CheckpointForeign(path, _SOMEBODY_ELSES)
+    if catalog_format > FORMAT:
+        raise CheckpointNewer(path, catalog_format, FORMAT)
+    return key

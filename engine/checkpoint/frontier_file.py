@@ -1,0 +1,28 @@
+"""`frontier.json`: the frontier for others to read.
+
+Invariant, kept by whoever writes it: it may lag behind the catalog, and is never ahead of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.errors import FrontierUnreadable
+from engine.frontier import Frontier
+from engine.storage import durable
+
+if TYPE_CHECKING:
+    from engine.checkpoint.layout import Layout
+
+
+def write(layout: Layout, frontier: Frontier) -> None:
+    """Replace the mirror, atomically but not durably: every opening puts it right."""
+    durable.replace_text(layout.mirror, frontier.to_json() + "\n", durable=False)
+
+
+def shows(layout: Layout, frontier: Frontier) -> bool:
+    """Say whether the mirror is there and tells of exactly this frontier."""
+    try:
+        return Frontier.load(layout.mirror) == frontier
+    except FrontierUnreadable:
+        return False

@@ -1,0 +1,149 @@
+"""The Parquet files that hold the results: encode, write, publish, read, check.
+
+A part is written whole under a temporary name and durable; it gets its final name only after the catalog has
+committed it, so that `results/*.parquet` never shows an uncommitted row.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import polars as pl
+
+from engine.checkpoint.parts.manifest import Manifest
+from engine.storage import files
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from engine.checkpoint.layout import Layout
+    from engine.storage.files import StoredPath
+
+PartCompression = Literal["zstd", "snappy", "lz4", "uncompressed"]
+
+_MANIFEST_KEY = "batchpipe.manifest"
+_CHECKPOINT_KEY = "batchpipe.checkpoint"
+
+
+@dataclass(frozen=True, slots=True)
+class PartFormat:
+    """How parts are encoded.
+
+    Measured on TPC-H lineitem: zstd at level 1 makes files a third smaller than Snappy for 12 % more
+    time; column statistics cost 8 % of the whole run, and no reader of whole parts looks at them.
+    """
+
+    compression: PartCompression = "zstd"
+    statistics: bool = False
+
+
+def write(
+    layout: Layout, frame: pl.DataFrame, manifest: Manifest, *, checkpoint: str, part_format: PartFormat
+) -> Manifest:
+    """Write the batch's part under its temporary name, durably; return the manifest with size and checksum.
+
+    `checkpoint` is a JSON text about the whole checkpoint (its key and pipeline), kept with each part.
+    """
+    path = layout.temporary_part(manifest.batch_id, manifest.token)
+    try:
+        size, checksum = files.write(
+            path,
+            lambda file: frame.write_parquet(
+                file,
+                compression=part_format.compression,
+                compression_level=1 if part_format.compression == "zstd" else None,
+                statistics=part_format.statistics,
+                metadata={_MANIFEST_KEY: manifest.to_json(), _CHECKPOINT_KEY: checkpoint},
+            ),
+        )
+    except pl.exceptions.PolarsError as error:
+        if disk_error := _disk_error(error, path):
+            raise disk_error from error
+        raise
+    return manifest.with_part(bytes_written=size, checksum=checksum)
+
+
+def _disk_error(error: pl.exceptions.PolarsError, path: StoredPath) -> OSError | None:
+    """Return the system's error that Polars tells of in words, such as a full disk; None when it is another."""
+    found = re.search(r"\(os error (\d+)\)", str(error))
+    return OSError(int(found[1]), os.strerror(int(found[1])), str(path)) if found else None
+
+
+def publish(layout: Layout, manifests: Iterable[Manifest]) -> None:
+    """Give committed parts their final names, durably."""
+    files.move((layout.temporary_part(one.batch_id, one.token), layout.part(one.batch_id)) for one in manifests)
+    files.sync(layout.results)
+
+
+def names(layout: Layout) -> Iterator[str]:
+    """Give the names of all that is in the results folder, in no order; none when there is no folder."""
+    return files.names_in(layout.results)
+
+
+def any_published(layout: Layout) -> bool:
+    """Say whether there are parts under their final names."""
+    return any(layout.parse_part(name) is not None for name in names(layout))
+
+
+def read_metadata(path: StoredPath) -> tuple[Manifest, dict[str, str]]:
+    """Return what a part says of itself: its manifest, and the checkpoint it belongs to.
+
+    Raises:
+        ValueError: the file is damaged, or no part of ours.
+    """
+    manifest, checkpoint = read_footer(path)
+    return measured(path, manifest), checkpoint
+
+
+def read_footer(path: StoredPath) -> tuple[Manifest, dict[str, str]]:
+    """Return the same without size and checksum, for which all of the file must be read. Raises as `read_metadata`."""
+    try:
+        metadata = pl.read_parquet_metadata(files.parquet_footer(path))
+        manifest = Manifest.from_json(metadata[_MANIFEST_KEY])
+        checkpoint = json.loads(metadata[_CHECKPOINT_KEY])
+    except (pl.exceptions.PolarsError, OSError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path.name} is not a readable part: {error}") from error
+    return manifest, checkpoint
+
+
+def read_token(path: StoredPath) -> str | None:
+    """Return the token of the attempt that wrote a part; None when it is unreadable."""
+    try:
+        return read_footer(path)[0].token
+    except ValueError:
+        return None
+
+
+def own_token(layout: Layout, batch_id: int, key: str) -> str | None:
+    """Return the token in the part of a batch, None when it is unreadable or of another checkpoint."""
+    own = read_own(layout, batch_id, key, footer_only=True)
+    return None if own is None else own.token
+
+
+def read_own(layout: Layout, batch_id: int, key: str, *, footer_only: bool = False) -> Manifest | None:
+    """Return what the part of a batch says of itself, None when it is unreadable or of another checkpoint."""
+    try:
+        manifest, checkpoint = (read_footer if footer_only else read_metadata)(layout.part(batch_id))
+    except ValueError:
+        return None
+    return manifest if checkpoint.get("key") == key else None
+
+
+def measured(path: StoredPath, manifest: Manifest) -> Manifest:
+    """Return the manifest of a part with size and checksum, for which all of it is read."""
+    return manifest.with_part(bytes_written=files.size(path), checksum=files.checksum(path))
+
+
+def read(path: StoredPath) -> pl.DataFrame:
+    """Return the rows of a part. Raises `PolarsError` or `OSError`."""
+    with files.local(path) as file:
+        return pl.read_parquet(file, glob=False, hive_partitioning=False)
+
+
+def read_schema(path: StoredPath) -> pl.Schema:
+    """Return the columns and dtypes of a part. Raises `PolarsError` or `OSError`."""
+    return pl.scan_parquet(files.parquet_footer(path), glob=False).collect_schema()

@@ -1,0 +1,107 @@
+"""The files of rows that no step could process: written before the commit, swept when no commit names them.
+
+One row of a file is one row taken out: where it came from, what the step said, and `row`, a struct of the columns
+with which a replay takes it up. A file has its final name from the start; the catalog tells by its token whether
+it counts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from engine.storage import files
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from engine.checkpoint.catalog.catalog import Catalog
+    from engine.checkpoint.layout import Layout
+    from engine.checkpoint.parts.manifest import Manifest, QuarantineFile
+
+SCHEMA = {
+    "source_row": pl.Int64(),
+    "position": pl.Int64(),
+    "step": pl.String(),
+    "error_type": pl.String(),
+    "error": pl.String(),
+    "input": pl.String(),
+}
+"""The columns beside `row`: the row's number in the source, None where steps before have lost it; its place in the
+batch's results (how many of them come before it), None where that isn't known; the step, its error's type and message;
+the row as the step saw it, as text."""
+
+
+def write(
+    layout: Layout, batch_id: int, token: str, frames: Sequence[tuple[QuarantineFile, pl.DataFrame]]
+) -> tuple[QuarantineFile, ...]:
+    """Write the rows of one batch, one file for each frame, durably; return what there is to know of the files.
+
+    Raises:
+        OSError: the disk can't take them.
+        PolarsError: there are values in them that Parquet can't hold.
+    """
+    if not frames:
+        return ()
+    files.make_folder(layout.quarantine)
+    written = []
+    for number, (about, frame) in enumerate(frames):
+        path = layout.quarantine_file(batch_id, token, number)
+        size, checksum = files.write(path, partial(frame.write_parquet, compression="zstd", compression_level=1))
+        written.append(replace(about, bytes_written=size, checksum=checksum))
+    files.sync(layout.quarantine)
+    return tuple(written)
+
+
+def read(layout: Layout, manifest: Manifest) -> Iterator[tuple[QuarantineFile, pl.DataFrame]]:
+    """Yield the files of a batch.
+
+    Raises:
+        ValueError: one is missing or damaged.
+    """
+    for number, about in enumerate(manifest.quarantine):
+        path = layout.quarantine_file(manifest.batch_id, manifest.token, number)
+        fault = fault_of(layout, manifest, number)
+        if fault:
+            raise ValueError(fault)
+        with files.local(path) as file:
+            yield about, pl.read_parquet(file, glob=False)
+
+
+def fault_of(layout: Layout, manifest: Manifest, number: int) -> str:
+    """Return what is wrong with one file of a batch, empty when nothing is."""
+    path = layout.quarantine_file(manifest.batch_id, manifest.token, number)
+    about = manifest.quarantine[number]
+    try:
+        size = files.size(path)
+    except FileNotFoundError:
+        return f"{path.name} is missing"
+    if size != about.bytes_written:
+        return f"{path.name} has {size:,} bytes instead of {about.bytes_written:,}"
+    if files.checksum(path) != about.checksum:
+        return f"{path.name} has been altered: its CRC-32 isn't {about.checksum}"
+    return ""
+
+
+def leftovers(layout: Layout, catalog: Catalog, besides: Iterable[tuple[int, str]] = ()) -> list[str]:
+    """Return the names of files in the quarantine that no committed batch names, nor an attempt of `besides`."""
+    found = {name: layout.parse_quarantine_file(name) for name in files.names_in(layout.quarantine)}
+    if not found:
+        return []
+    counted = {*catalog.quarantined(), *besides}
+    return sorted(name for name, owner in found.items() if owner is not None and owner not in counted)
+
+
+def drop(layout: Layout, manifest: Manifest) -> None:
+    """Delete the files of a batch that is committed otherwise now."""
+    files.delete(
+        layout.quarantine_file(manifest.batch_id, manifest.token, number) for number in range(len(manifest.quarantine))
+    )
+
+
+def sweep(layout: Layout, catalog: Catalog) -> None:
+    """Delete the files that no committed batch names: of attempts that died, and of batches rewound or replayed."""
+    files.delete(layout.quarantine / name for name in leftovers(layout, catalog))

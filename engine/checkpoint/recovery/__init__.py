@@ -1,0 +1,1 @@
+"""What is done about a crash, damage or a lost catalog."""

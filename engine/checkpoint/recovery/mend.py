@@ -1,0 +1,165 @@
+"""What every opening does about what a crash left: `recovery` decides, and here it is done.
+
+The caller holds the lock, which proves that whoever left it is gone. Killed in the middle, all of this can be
+repeated. Each function returns sentences about what had to be mended; the user should see them.
+"""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+from engine.checkpoint.catalog import compaction
+from engine.checkpoint.layout import new_token
+from engine.checkpoint.parts import parts, quarantine
+from engine.checkpoint.recovery import plan
+from engine.checkpoint.translate_errors import REPAIR_HINT
+from engine.errors import CheckpointCorrupt
+from engine.storage import files
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from engine.checkpoint.catalog.catalog import Catalog
+    from engine.checkpoint.catalog.head import Head
+    from engine.checkpoint.catalog.ledger import Ledger
+    from engine.checkpoint.layout import Layout
+    from engine.checkpoint.parts.manifest import Manifest
+    from engine.storage.files import StoredPath
+
+
+def mend_files(layout: Layout) -> list[str]:
+    """Put back the copy of the catalog that a killed compaction left, and delete temporary files beside it.
+
+    Call it before anything connects to the catalog.
+    """
+    restored = compaction.restore(layout)
+    _sweep(layout.folder)
+    return ["the last run died while the catalog was being compacted; its copy was put back"] if restored else []
+
+
+def mend(ledger: Ledger) -> list[str]:
+    """Bring the parts in line with the catalog, and mark the runs that ended without a word.
+
+    Raises:
+        CheckpointCorrupt: committed parts are missing, or the catalog has lost its latest entries.
+    """
+    notices = _mend_parts(ledger)
+    crashed = ledger.catalog.mark_crashed_runs()
+    if crashed:
+        notices.append(
+            f"run {', '.join(map(str, crashed))} ended without a word (crash or kill); "
+            f"going on from batch {ledger.head.next_batch_id}"
+        )
+    return notices
+
+
+def recovery_plan(layout: Layout, catalog: Catalog, head: Head, key: str) -> plan.Plan:
+    """Return what the next opening has to do about the parts; nothing is done."""
+    return plan.decide(
+        plan.survey(parts.names(layout), head.next_batch_id),
+        next_batch_id=head.next_batch_id,
+        next_row=head.next_row,
+        generation=head.generation,
+        committed=catalog.batch,
+        published=lambda batch_id: files.exists(layout.part(batch_id)),
+        read_part=lambda batch_id: parts.read_own(layout, batch_id, key, footer_only=True),
+    )
+
+
+def _sweep(folder: Path) -> None:
+    """Delete what a process that died left under temporary names of this package."""
+    for entry in folder.iterdir():
+        if entry.name.startswith((".checkpoint", ".guard", ".frontier.json")) and ".tmp" in entry.name:
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+
+
+def _mend_parts(ledger: Ledger) -> list[str]:
+    layout = ledger.layout
+    to_do = recovery_plan(layout, ledger.catalog, ledger.head, ledger.key)
+    if to_do.missing:
+        raise CheckpointCorrupt(
+            layout.results,
+            f"{to_do.missing} of {ledger.head.next_batch_id} parts are missing from {layout.results}",
+            hint="Put them back, or run `batch-pipeline verify --repair` to go back to the batch before the first "
+            "missing one."
+            + (" If they are in object storage, name its results_url." if not files.exists(layout.location) else ""),
+        )
+    notices = _take_back_replays(ledger, to_do)
+    _check_last_part(ledger, to_do)
+    notices += [_set_aside(layout.part(batch_id)) for batch_id in to_do.set_aside]
+    files.delete(layout.temporary_part(batch_id, token) for batch_id, token in to_do.delete_temporary)
+    files.delete(layout.part(batch_id) for batch_id in to_do.delete_parts)
+    parts.publish(layout, to_do.publish)
+    if to_do.take_back:
+        lost = [parts.measured(layout.part(one.batch_id), one) for one in to_do.take_back]
+        ledger.append(lost, pipeline=_pipeline_of(layout.part(lost[-1].batch_id)))
+        notices.append(
+            f"the catalog's log had lost {len(to_do.take_back)} committed batches; they were taken back in from "
+            "their parts"
+        )
+    quarantine.sweep(layout, ledger.catalog)
+    return notices
+
+
+def lost_replays(layout: Layout, catalog: Catalog, to_do: plan.Plan, key: str) -> Iterator[tuple[Manifest, str]]:
+    """Yield the replays that the catalog's log has lost, as their parts tell them, each with the token on record.
+
+    Only replays change a part behind the frontier and leave its rows and generation as they are.
+    """
+    waiting = {manifest.batch_id for manifest in to_do.publish}
+    for batch_id, token in catalog.quarantined():
+        if batch_id in waiting or parts.read_token(layout.part(batch_id)) in {None, token}:
+            continue
+        recorded, own = catalog.batch(batch_id), parts.read_own(layout, batch_id, key)
+        if recorded is not None and own is not None and _same_rows(recorded, own):
+            yield own, token
+
+
+def _same_rows(one: Manifest, other: Manifest) -> bool:
+    return (one.generation, one.start_row, one.end_row) == (other.generation, other.start_row, other.end_row)
+
+
+def _take_back_replays(ledger: Ledger, to_do: plan.Plan) -> list[str]:
+    lost = list(lost_replays(ledger.layout, ledger.catalog, to_do, ledger.key))
+    for own, token in lost:
+        ledger.replace(own, token=token, pipeline=_pipeline_of(ledger.layout.part(own.batch_id)))
+    if not lost:
+        return []
+    return [f"the catalog's log had lost replays of quarantined rows in {len(lost)} batches; they were taken back in"]
+
+
+def _check_last_part(ledger: Ledger, to_do: plan.Plan) -> None:
+    """Refuse a catalog whose log has lost a rewind or a replacement: the parts tell of a later history.
+
+    The last part is enough. Tokens are unique, and whatever puts other parts in the place of committed ones
+    goes on to the last of them; but for replays, which are seen to before.
+    """
+    last = ledger.last_manifest()
+    if last is None or last in to_do.publish:
+        return
+    token = parts.own_token(ledger.layout, last.batch_id, ledger.key)
+    if token not in {None, last.token}:
+        raise CheckpointCorrupt(
+            ledger.layout.catalog,
+            f"the catalog has lost its latest entries: {ledger.layout.part(last.batch_id).name} is of another "
+            "attempt than it says",
+            hint=REPAIR_HINT,
+        )
+
+
+def _set_aside(part: StoredPath) -> str:
+    aside = part.with_name(part.name + ".set-aside")
+    if files.exists(aside):
+        aside = aside.with_name(f"{aside.name}-{new_token()}")
+    files.move([(part, aside)])
+    return f"{part.name} is beyond the frontier and no part of this: renamed to {aside.name}"
+
+
+def _pipeline_of(part: StoredPath) -> str | None:
+    """Return the description of the pipeline that made this part."""
+    return parts.read_footer(part)[1].get("pipeline")

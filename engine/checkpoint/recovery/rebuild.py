@@ -1,0 +1,69 @@
+"""What the parts alone say: enough to make the catalog again, batch after batch, without it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from engine.checkpoint.parts import parts
+from engine.storage import files
+
+if TYPE_CHECKING:
+    from engine.checkpoint.layout import Layout
+    from engine.checkpoint.parts.manifest import Manifest
+    from engine.storage.files import StoredPath
+
+_KEY_CHARACTERS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Salvaged:
+    """One batch as its part tells it: the manifest, the checkpoint's key, the pipeline's description."""
+
+    manifest: Manifest
+    key: str
+    pipeline: str
+
+
+def salvage(layout: Layout, batch_id: int, previous: Salvaged | None) -> Salvaged:
+    """Return what the part of `batch_id` says, given what the one before it said (None for batch 0).
+
+    A batch follows another of the same checkpoint, at the next source row, and never of an older generation:
+    parts that a rewind left behind are older than those before them.
+
+    Raises:
+        ValueError: there is no such part, it can't be read, or it doesn't follow; the message says which.
+    """
+    path = layout.part(batch_id)
+    if not files.exists(path):
+        raise ValueError(f"{path.name} is missing")
+    manifest, checkpoint = parts.read_metadata(path)
+    key, pipeline = checkpoint.get("key", ""), checkpoint.get("pipeline", "")
+    if len(key) != _KEY_CHARACTERS or not pipeline:
+        raise ValueError(f"{path.name} doesn't say which checkpoint it belongs to")
+    if manifest.batch_id != batch_id:
+        raise ValueError(f"{path.name} holds batch {manifest.batch_id}")
+    if manifest.start_row != (previous.manifest.end_row + 1 if previous else 0):
+        raise ValueError(f"{path.name} begins at row {manifest.start_row:,}, which doesn't follow the batch before it")
+    if previous is not None and key != previous.key:
+        raise ValueError(f"{path.name} belongs to another checkpoint")
+    if previous is not None and manifest.generation < previous.manifest.generation:
+        raise ValueError(f"{path.name} was left behind by a rewind")
+    return Salvaged(manifest, key, pipeline)
+
+
+def read_whole(path: StoredPath, manifest: Manifest) -> pl.Schema:
+    """Decode every value of a part and return its columns and dtypes.
+
+    Raises:
+        ValueError: it can't be decoded, or hasn't the rows that `manifest` says.
+    """
+    try:
+        frame = parts.read(path)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        raise ValueError(f"{path.name} can't be read: {error}") from error
+    if frame.height != manifest.rows_out:
+        raise ValueError(f"{path.name} has {frame.height:,} rows instead of {manifest.rows_out:,}")
+    return frame.schema

@@ -1,0 +1,171 @@
+"""Make a checkpoint whole again: decided from a report, then done. The caller holds the lock throughout.
+
+the catalog is missing or damaged    made anew from the parts that follow each other from batch 0 on
+a part, or a file of the quarantine, is missing or damaged
+                                     back to the batch before it
+the mirror, leftovers of a crash     the next opening does it
+
+Nothing that can't be made again is deleted: a damaged catalog is moved aside. What lies beyond the batches
+that can be used goes, as with any rewind; `Repair.loss` says how much before it is done.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from engine.checkpoint.catalog import compaction
+from engine.checkpoint.catalog.catalog import SOFTWARE, Catalog
+from engine.checkpoint.catalog.head import Head
+from engine.checkpoint.catalog.ledger import row_after
+from engine.checkpoint.layout import Layout, new_token
+from engine.checkpoint.recovery.loss import PAGE, Loss
+from engine.checkpoint.recovery.rebuild import Salvaged, salvage
+from engine.checkpoint.translate_errors import translate
+from engine.errors import CheckpointCorrupt
+from engine.storage import durable, files
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from engine.checkpoint.recovery.verify import Report
+
+
+class Means(StrEnum):
+    """What a repair comes to."""
+
+    NOTHING = "nothing"
+    OPENING = "opening"
+    REWIND = "rewind"
+    REBUILD = "rebuild"
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """How to mend: by which means, how many batches are kept, and what goes."""
+
+    means: Means
+    batches: int = 0
+    loss: Loss = field(default_factory=Loss)
+
+
+def decide(report: Report) -> Repair:
+    """Return what mends what the report found.
+
+    Raises:
+        CheckpointCorrupt: nothing is left to mend it from.
+    """
+    if report.catalog.faults:
+        return Repair(Means.REBUILD, report.usable_batches, report.loss)
+    if report.loss:
+        return Repair(Means.REWIND, report.usable_batches, report.loss)
+    tidy = report.sound and not any(check.notes for check in report.checks)
+    return Repair(Means.NOTHING if tidy else Means.OPENING, report.usable_batches)
+
+
+def carry_out(layout: Layout, repair: Repair) -> list[str]:
+    """Do it; return a sentence for each thing done. Opening the checkpoint afterwards tidies up the rest.
+
+    Killed at any point, it can be begun again.
+
+    Raises:
+        CheckpointError: the disk or the files don't allow it.
+    """
+    try:
+        if repair.means is Means.REBUILD:
+            return _rebuild(layout, repair.batches)
+        if repair.means is Means.REWIND:
+            return _rewind(layout, repair.batches)
+    except duckdb.Error as error:
+        raise translate(layout.catalog, error) from error
+    return []
+
+
+def _rewind(layout: Layout, batches: int) -> list[str]:
+    catalog = Catalog(layout.catalog)
+    try:
+        next_row = row_after(catalog, layout, batches - 1)
+        with catalog.transaction():
+            catalog.rewind(next_batch_id=batches, next_row=next_row)
+    finally:
+        catalog.close()
+    return [f"the frontier is at batch {batches - 1} now" if batches else "the frontier is at the very start now"]
+
+
+def _rebuild(layout: Layout, batches: int) -> list[str]:
+    if not batches:
+        raise CheckpointCorrupt(
+            layout.catalog,
+            f"there is no part in {layout.results} to make the catalog from",
+            hint="Nothing was touched. Bring back the parts or a copy of the catalog, or start in another folder.",
+        )
+    files.make_folder(layout.results)
+    # The name is one that every opening sweeps away, should this be killed.
+    workshop = Layout(layout.folder / f".checkpoint-{new_token()}.tmp")
+    workshop.folder.mkdir(durable.PRIVATE_FOLDER)
+    try:
+        _make_catalog(layout, workshop, batches)
+        aside = _move_aside(layout)
+        workshop.catalog.replace(layout.catalog)
+        durable.fsync_path(layout.folder)
+    finally:
+        shutil.rmtree(workshop.folder)
+    done = f"the catalog was made anew from {batches:,} parts; the history of runs before is lost"
+    return [f"the damaged catalog is kept as {aside.name}", done] if aside else [done]
+
+
+def _make_catalog(layout: Layout, workshop: Layout, batches: int) -> None:
+    """Make a catalog of the first `batches` parts in the workshop, folded into one durable file."""
+    last = _salvage(layout, 0, None)
+    compaction.create(workshop, key=last.key, software=SOFTWARE)
+    catalog = Catalog(workshop.catalog)
+    newest_run = batch_size = 1
+    try:
+        for first in range(0, batches, PAGE):
+            page = []
+            for batch_id in range(first, min(first + PAGE, batches)):
+                last = _salvage(layout, batch_id, last if batch_id else None)
+                newest_run = max(newest_run, last.manifest.run_id)
+                batch_size = max(batch_size, last.manifest.rows_in)
+                page.append(last.manifest)
+            with catalog.transaction():
+                catalog.append_batches(page, datetime.now(UTC))
+        with catalog.transaction():
+            catalog.place(Head(batches, last.manifest.end_row + 1, last.manifest.generation))
+            catalog.add_pipeline(1, newest_run, last.pipeline)
+            catalog.add_lost_run(
+                run_id=newest_run,
+                next_batch_id=batches,
+                batch_size=batch_size,
+                message=f"the catalog was made anew from {batches:,} parts; the runs up to here are not known",
+            )
+    finally:
+        catalog.close()
+    compaction.compact(workshop)
+
+
+def _salvage(layout: Layout, batch_id: int, previous: Salvaged | None) -> Salvaged:
+    try:
+        return salvage(layout, batch_id, previous)
+    except ValueError as error:
+        raise CheckpointCorrupt(layout.part(batch_id), f"a part changed while it was read: {error}") from error
+
+
+def _move_aside(layout: Layout) -> Path | None:
+    """Rename the catalog and its log; return the new name, None when there was no catalog."""
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+    aside = layout.catalog.with_name(f"{layout.catalog.name}.damaged-{stamp}")
+    if aside.exists():
+        aside = aside.with_name(f"{aside.name}-{new_token()}")
+    # The log first: a log of the old catalog must never stand beside the new one, which would replay it.
+    if layout.wal.exists():
+        layout.wal.replace(aside.with_name(f"{aside.name}.wal"))
+    if not layout.catalog.exists():
+        return None
+    layout.catalog.replace(aside)
+    return aside

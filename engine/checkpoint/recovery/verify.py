@@ -1,0 +1,283 @@
+"""Is this checkpoint whole? Reads everything, changes nothing, and says what it looked at.
+
+The caller holds the lock. What a crash leaves and the next run tidies up by itself (a part that waits for
+its name, temporary files, a mirror that lags) is told as a note, not as a fault. The one thing that is done
+is what every opening does first: a copy of the catalog that a killed compaction left is put back.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from engine.checkpoint.catalog import compaction, opening
+from engine.checkpoint.catalog.catalog import Catalog
+from engine.checkpoint.location import check, claim, located
+from engine.checkpoint.lock import CheckpointLock
+from engine.checkpoint.parts import parts, quarantine
+from engine.checkpoint.recovery import mend, plan
+from engine.checkpoint.recovery.loss import PAGE, Loss
+from engine.checkpoint.recovery.part_record import PartsAgainstRecord
+from engine.checkpoint.recovery.quarantine_record import QuarantineAgainstRecord, faults_of
+from engine.checkpoint.recovery.rebuild import Salvaged, read_whole, salvage
+from engine.checkpoint.translate_errors import translate
+from engine.errors import CheckpointCorrupt, CheckpointForeign, FrontierUnreadable
+from engine.frontier import Frontier
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from engine.checkpoint.catalog.head import Head
+    from engine.checkpoint.layout import Layout
+    from engine.checkpoint.parts.manifest import Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at: what was found, what is wrong with it, what the next run will tidy up."""
+
+    what: str
+    found: str
+    faults: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What there is and what is wrong with it.
+
+    `usable_batches` is the number of batches before the first one that can't be used; `loss` is what lies
+    behind them, and goes when the frontier is put there.
+    """
+
+    catalog: Check
+    parts: Check
+    mirror: Check
+    usable_batches: int
+    loss: Loss
+    quarantine: Check | None = None
+    """None when there is no quarantine."""
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """In the order in which they are told."""
+        quarantine = () if self.quarantine is None else (self.quarantine,)
+        return self.catalog, self.parts, *quarantine, self.mirror
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing is wrong."""
+        return not any(check.faults for check in self.checks)
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[Layout]:
+    """Hold the lock of the checkpoint in `folder` for the block, which works on the layout.
+
+    Raises:
+        CheckpointLocked: someone is at work on it.
+        CheckpointNotWritable, DiskFull: also for what the disk says inside the block.
+    """
+    try:
+        layout = located(folder)
+        lock = CheckpointLock(layout.lock)
+        try:
+            yield layout
+        finally:
+            lock.release()
+    except OSError as error:
+        raise translate(folder, error) from error
+
+
+def verify(layout: Layout) -> Report:
+    """Look at everything. Call it while holding the lock.
+
+    Raises:
+        CheckpointForeign, CheckpointNewer: what is there is not for this version to judge.
+        CheckpointNotWritable: it can't be read at all.
+    """
+    notes = []
+    if compaction.restore(layout):
+        notes.append("a compaction had been killed; the copy of the catalog made before it was put back")
+    try:
+        with _opened(layout) as catalog:
+            return _against_catalog(layout, catalog, tuple(notes))
+    except (CheckpointCorrupt, CheckpointForeign) as error:
+        return _without_catalog(layout, error, tuple(notes))
+
+
+@contextmanager
+def _opened(layout: Layout) -> Iterator[Catalog]:
+    """Open the catalog to read it. Raises `CheckpointCorrupt` for whatever it can't give."""
+    if not layout.catalog.exists():
+        raise CheckpointCorrupt(layout.catalog, f"{layout.catalog.name} is missing")
+    opening.inspect(layout.catalog)
+    try:
+        catalog = Catalog(layout.catalog)
+        try:
+            yield catalog
+        finally:
+            with suppress(duckdb.Error):
+                catalog.close()
+    except duckdb.Error as error:
+        raise translate(layout.catalog, error) from error
+    except (ValueError, TypeError, KeyError) as error:  # rows that don't hold what was written into them
+        raise CheckpointCorrupt(layout.catalog, f"{layout.catalog.name} holds what can't be read: {error}") from error
+
+
+# --- with a catalog -------------------------------------------------------------------------------------
+
+
+def _against_catalog(layout: Layout, catalog: Catalog, notes: tuple[str, ...]) -> Report:
+    key = opening.check_identity(layout.catalog, catalog)
+    head = catalog.head()
+    if head.next_batch_id:
+        claim(layout, key, empty=False)  # else everything would seem to be missing
+    catalog.read_history()
+    to_do = mend.recovery_plan(layout, catalog, head, key)
+    replayed = {own.batch_id: own for own, _ in mend.lost_replays(layout, catalog, to_do, key)}
+    record, rows_out_of = PartsAgainstRecord(layout, key), QuarantineAgainstRecord(layout)
+    first_bad: int | None = None
+    loss = Loss()
+    expected_row = 0
+    for first in range(0, head.next_batch_id, PAGE):
+        page = catalog.batches(first, min(first + PAGE, head.next_batch_id) - 1)
+        for batch_id, manifest in enumerate(page, first):
+            if (manifest.batch_id, manifest.start_row) != (batch_id, expected_row):
+                raise CheckpointCorrupt(layout.catalog, f"the catalog's record breaks off before batch {batch_id}")
+            expected_row = manifest.end_row + 1
+            counts = replayed.get(batch_id, manifest)  # what the next opening takes back in
+            if not (record.look_at(counts) & rows_out_of.look_at(counts)) and first_bad is None:
+                first_bad = batch_id
+            if first_bad is not None:
+                loss = loss.plus([manifest])
+    count, last, rows_out = catalog.count_batches()
+    if (count, last, expected_row) != (head.next_batch_id, head.next_batch_id - 1, head.next_row):
+        raise CheckpointCorrupt(
+            layout.catalog,
+            f"the catalog has {count:,} batches up to row {expected_row - 1:,}, and its frontier says "
+            f"{head.next_batch_id:,} up to row {head.next_row - 1:,}",
+        )
+    found = f"opens; {count:,} batches without a gap, {head.next_row:,} source rows, {rows_out:,} result rows"
+    return Report(
+        catalog=Check("catalog", found, notes=notes),
+        parts=_parts_check(layout, record, to_do, len(replayed)),
+        mirror=_mirror(layout, head, to_do),
+        usable_batches=head.next_batch_id if first_bad is None else first_bad,
+        loss=loss,
+        quarantine=_quarantine_check(layout, catalog, rows_out_of, to_do, replayed.values()),
+    )
+
+
+def _quarantine_check(
+    layout: Layout,
+    catalog: Catalog,
+    record: QuarantineAgainstRecord,
+    to_do: plan.Plan,
+    replayed: Iterable[Manifest],
+) -> Check | None:
+    taken_back = [(one.batch_id, one.token) for one in (*to_do.take_back, *replayed)]
+    leftovers = quarantine.leftovers(layout, catalog, besides=taken_back)
+    if not record.files and not leftovers:
+        return None
+    found = (
+        f"{record.rows:,} rows in {record.files:,} files of {record.batches:,} batches, with recorded size and CRC-32"
+        if record.files
+        else "nothing in it"
+    )
+    notes = (f"{len(leftovers):,} files that no committed batch names; the next run deletes them",) if leftovers else ()
+    return Check("quarantine", found, record.faults(), notes)
+
+
+def _parts_check(layout: Layout, record: PartsAgainstRecord, to_do: plan.Plan, replayed: int) -> Check:
+    notes = [
+        f"{len(those):,} {what}"
+        for those, what in (
+            (to_do.publish, "committed parts wait for their final name"),
+            (to_do.delete_temporary, "temporary parts of batches that were never committed"),
+            (to_do.delete_parts, "parts beyond the frontier were left behind by a rewind"),
+            (to_do.take_back, "whole parts beyond the frontier, which the catalog's log has lost"),
+        )
+        if those
+    ]
+    if replayed:
+        notes.append(f"{replayed:,} parts of replays that the catalog's log has lost; the next run takes them back in")
+    strays = [f"{layout.part(batch_id).name} is beyond the frontier and not ours" for batch_id in to_do.set_aside]
+    found = (
+        f"{record.good:,} of {record.count:,} present, with recorded size and CRC-32, readable; "
+        f"{record.bytes_found:,} bytes"
+    )
+    return Check("parts", found, (*record.faults(), *strays), tuple(notes))
+
+
+# --- the mirror -----------------------------------------------------------------------------------------
+
+
+def _mirror(layout: Layout, head: Head, to_do: plan.Plan) -> Check:
+    name = layout.mirror.name
+    next_batch_id, next_row = head.next_batch_id, head.next_row
+    if to_do.take_back:
+        next_batch_id, next_row = to_do.take_back[-1].batch_id + 1, to_do.take_back[-1].end_row + 1
+    try:
+        mirror = Frontier.load(layout.mirror)
+    except FrontierUnreadable as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return Check(name, "is missing", notes=("the next run writes it anew",))
+        return Check(name, "is no frontier", faults=(str(error),))
+    if (mirror.next_batch_id, mirror.next_row, mirror.total_rows_processed) == (next_batch_id, next_row, next_row):
+        return Check(name, f"agrees: batch {mirror.last_completed_batch_id}")
+    found = f"says batch {mirror.last_completed_batch_id}, the catalog batch {next_batch_id - 1}"
+    if mirror.next_batch_id < next_batch_id or to_do.delete_parts:
+        return Check(name, found, notes=("a crash came between the two; the next run writes it anew",))
+    return Check(name, found, faults=(f"{name} doesn't agree with the catalog, which decides",))
+
+
+# --- without one ----------------------------------------------------------------------------------------
+
+
+def _without_catalog(layout: Layout, error: CheckpointCorrupt | CheckpointForeign, notes: tuple[str, ...]) -> Report:
+    check(layout)
+    batch_ids = plan.survey(parts.names(layout), 0).beyond
+    previous: Salvaged | None = None
+    usable = 0
+    faults: tuple[str, ...] = ()
+    while usable < len(batch_ids):
+        try:
+            following = _salvaged_whole(layout, usable, previous)
+        except ValueError as broken:
+            faults = (f"batch {usable}: {broken}",)
+            break
+        previous, usable = following, usable + 1
+    if isinstance(error, CheckpointForeign) and not usable:
+        raise error  # nothing here says that it was ever ours
+    rows = previous.manifest.end_row + 1 if previous else 0
+    return Report(
+        catalog=Check("catalog", "can't be used", (str(error),), notes),
+        parts=Check("parts", f"{usable:,} of {len(batch_ids):,} follow each other, with {rows:,} source rows", faults),
+        mirror=Check(layout.mirror.name, "can't be compared without a catalog"),
+        usable_batches=usable,
+        loss=_loss_beyond(layout, [batch_id for batch_id in batch_ids if batch_id >= usable]),
+    )
+
+
+def _salvaged_whole(layout: Layout, batch_id: int, previous: Salvaged | None) -> Salvaged:
+    """Return what the part says, after reading all of it and of its quarantine. Raises ValueError."""
+    following = salvage(layout, batch_id, previous)
+    read_whole(layout.part(batch_id), following.manifest)
+    if faults := faults_of(layout, following.manifest):
+        raise ValueError(faults[0])
+    return following
+
+
+def _loss_beyond(layout: Layout, batch_ids: list[int]) -> Loss:
+    loss = Loss()
+    for batch_id in batch_ids:
+        try:
+            loss = loss.plus([parts.read_metadata(layout.part(batch_id))[0]])
+        except ValueError:
+            loss = replace(loss, batches=loss.batches + 1)
+    return loss

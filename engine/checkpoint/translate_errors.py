@@ -1,0 +1,73 @@
+"""Errors of the disk and of DuckDB, translated into what a user can act on."""
+
+from __future__ import annotations
+
+import errno
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from engine.errors import (
+    CheckpointCorrupt,
+    CheckpointError,
+    CheckpointLocked,
+    CheckpointNotWritable,
+    DiskFull,
+    describe,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from engine.storage.files import StoredPath
+
+REPAIR_HINT = (
+    "The results are in the parts beside it: `batch-pipeline verify --repair` makes the catalog anew from them."
+)
+
+_OF_THE_DISK = ("Permission denied", "Read-only file system", "Input/output error", "fsync failed")
+_LOOK_ABOVE = "The error before this one says why; the next run opens it anew."
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+def translate(path: StoredPath, error: BaseException) -> CheckpointError:
+    """Return the error to raise in place of what the disk or DuckDB raised at `path`."""
+    if isinstance(error, OSError):
+        full = error.errno in _FULL or error.errno == errno.EFBIG
+        return DiskFull(path, error) if full else CheckpointNotWritable(path, error)
+    text = str(error)
+    if any(words in text for words in ("No space left", "File too large", "Disk quota")):
+        return DiskFull(path, error)
+    # Some of these come inside a TransactionException: the disk failed under a commit.
+    of_a_file = isinstance(error, duckdb.IOException) and ("Cannot open file" in text or "read-only" in text)
+    if of_a_file or any(words in text for words in _OF_THE_DISK):
+        return CheckpointNotWritable(path, error)
+    return _of_the_catalog(path, error, text)
+
+
+def _of_the_catalog(path: StoredPath, error: BaseException, text: str) -> CheckpointError:
+    if "Connection already closed" in text:
+        return CheckpointError(path, "the catalog was closed after an earlier error", hint=_LOOK_ABOVE)
+    if any(words in text for words in ("Could not set lock on file", "Unique file handle", "different configuration")):
+        held = re.search(r"held in (.+ \(PID \d+\))", text)
+        return CheckpointLocked(path, held[1] if held else "another DuckDB connection of this process")
+    return CheckpointCorrupt(
+        path, f"the catalog {path} is damaged or can't be used: {describe(error)}", hint=REPAIR_HINT
+    )
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Raise a `CheckpointError` in place of what the disk or DuckDB raises in the block."""
+    try:
+        yield
+    except (OSError, duckdb.Error) as error:
+        raise translate(path, error) from error
+    except RuntimeError as error:
+        if str(error) != "Query interrupted":  # what DuckDB makes of a Ctrl-C that comes during a query
+            raise
+        raise KeyboardInterrupt from error

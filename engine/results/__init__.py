@@ -1,0 +1,1 @@
+"""What a pipeline has produced: its rows, and the rows in quarantine."""

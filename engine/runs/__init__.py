@@ -1,0 +1,1 @@
+"""What a pipeline can be asked to do: run, replay, recompute."""

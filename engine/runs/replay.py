@@ -1,0 +1,252 @@
+"""Rows out of quarantine and through the steps again, into the places where their results belong.
+
+Batch by batch: rows that get through now are put into the batch's part, the others stay; part, catalog and what is
+left of the quarantine change in one transaction, so a row is in exactly one of the two at any moment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from engine.batch import Batch
+from engine.checkpoint.layout import new_token
+from engine.checkpoint.parts import parts, quarantine
+from engine.checkpoint.parts.schema import SchemaPin
+from engine.checkpoint.translate_errors import translated
+from engine.errors import CheckpointCorrupt, StepFailed
+from engine.events import AttemptFailed, RowsReplayed
+from engine.steps.base import StatefulBatchStep
+from engine.worker.bisect import errors_as_columns
+from engine.worker.chain import StepChain
+from engine.worker.signals import Abandoned
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from engine.checkpoint.parts.manifest import Manifest, QuarantineFile
+    from engine.checkpoint.parts.parts import PartFormat
+    from engine.checkpoint.store import CheckpointStore
+    from engine.events import Event, Listener
+    from engine.policy import RetryPolicy
+    from engine.steps.base import BatchStep
+    from engine.worker.signals import StopSignal
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What a replay came to: how many rows left the quarantine, how many are still there, and why some can't be tried.
+
+    `obstacles` has one sentence for each reason.
+    """
+
+    rows: int = 0
+    still: int = 0
+    obstacles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """What came of row `number` of a file: `frame` is what the steps made of it, or it fails again with `error`.
+
+    `position` is its place in the part.
+    """
+
+    number: int
+    position: int
+    frame: pl.DataFrame | None
+    error: StepFailed | None = None
+
+
+class Replay:
+    """Replays the quarantine of an open checkpoint. The steps are set up; all of it belongs to one thread."""
+
+    def __init__(
+        self,
+        store: CheckpointStore,
+        steps: Sequence[BatchStep],
+        *,
+        retry: RetryPolicy | None,
+        part_format: PartFormat,
+        checkpoint: str,
+        stop: StopSignal,
+        emit: Listener,
+    ) -> None:
+        self._store = store
+        self._steps = tuple(steps)
+        self._retry = retry
+        self._part_format = part_format
+        self._checkpoint = checkpoint
+        self._stop = stop
+        self._emit = emit
+        self._pin = SchemaPin(store.pinned_schema(), first_batch_id=0, step=self._steps[-1].name if steps else "source")
+
+    def run(self) -> Replayed:
+        """Try all rows that can be tried; return what came of it. A stop takes effect between two batches.
+
+        Raises:
+            CheckpointCorrupt: a file of the quarantine, or a part, is missing or damaged.
+            SchemaDrift: what comes out doesn't have the columns of the results.
+        """
+        replayed, obstacles = 0, dict[str, None]()
+        for manifest in list(self._store.quarantined_batches()):
+            if self._stop.asked:
+                break
+            try:
+                rows, in_the_way = self._batch(manifest)
+            except Abandoned:
+                break  # while it waited for another try
+            replayed += rows
+            obstacles |= dict.fromkeys(in_the_way)
+        return Replayed(replayed, self._store.rows_quarantined(), tuple(obstacles))
+
+    def _batch(self, manifest: Manifest) -> tuple[int, list[str]]:
+        """Replay one batch; return how many rows left the quarantine, and what keeps others from being tried."""
+        part = self._part(manifest)
+        left: list[tuple[QuarantineFile, pl.DataFrame]] = []
+        obstacles: list[str] = []
+        rows = 0
+        changed = False
+        for about, frame in self._files(manifest):
+            # One file of a batch at most has no obstacle, so the places in it are those in the part as it is.
+            if obstacle := self._obstacle(about):
+                obstacles.append(obstacle)
+                left.append((about, frame))
+                continue
+            tried = self._try(manifest, about, frame)
+            part, remaining = _put_in(part, tried, frame, whole=about.whole)
+            rows += frame.height - remaining.height
+            changed = changed or not remaining.equals(frame)  # its rows may fail for another reason now
+            if remaining.height:
+                first = remaining.row(0, named=True)
+                now = replace(about, rows=remaining.height, step=first["step"], error=first["error"])
+                left.append((now, remaining))
+        if changed:
+            self._commit(manifest, part, left)
+        if rows:
+            self._emit(RowsReplayed(manifest.batch_id, rows, sum(about.rows for about, _ in left)))
+        return rows, obstacles
+
+    def _commit(
+        self, manifest: Manifest, part: pl.DataFrame, left: Sequence[tuple[QuarantineFile, pl.DataFrame]]
+    ) -> None:
+        layout, token = self._store.layout, new_token()
+        with translated(layout.catalog):
+            changed = replace(
+                manifest,
+                token=token,
+                rows_out=part.height,
+                rows_quarantined=sum(about.rows for about, _ in left),
+                quarantine=quarantine.write(layout, manifest.batch_id, token, left),
+            )
+            changed = parts.write(layout, part, changed, checkpoint=self._checkpoint, part_format=self._part_format)
+        self._store.replace(manifest, changed)
+
+    # --- trying ---------------------------------------------------------------------------------------
+
+    def _obstacle(self, about: QuarantineFile) -> str:
+        """Return why the rows of a file can't be tried, empty when they can: it may be new, as the steps may be."""
+        if about.obstacle:
+            return about.obstacle
+        if about.from_step not in [step.name for step in self._steps]:
+            return f"they go on at step '{about.from_step}', which isn't in the pipeline any more"
+        for step in self._from(about.from_step):
+            if isinstance(step, StatefulBatchStep):
+                return f"step '{step.name}' has a memory of the batches before"
+            if not (step.row_wise or about.whole):
+                return f"step '{step.name}' works on whole batches"
+        return ""
+
+    def _try(self, manifest: Manifest, about: QuarantineFile, frame: pl.DataFrame) -> list[_Tried]:
+        """Try each row by itself, since its results go to its own place; or those of a whole batch together."""
+        data = frame["row"].struct.unnest()
+        if about.whole:
+            return [self._tried(manifest, about, data, 0, 0)]
+        return [
+            self._tried(manifest, about, data[number], number, position)
+            for number, position in enumerate(frame["position"])
+        ]
+
+    def _tried(
+        self, manifest: Manifest, about: QuarantineFile, data: pl.DataFrame, number: int, position: int
+    ) -> _Tried:
+        key = f"{self._store.key}-{self._store.generation}:{manifest.batch_id}"
+        batch = Batch(manifest.batch_id, manifest.start_row, manifest.end_row, data, key)
+        chain = StepChain(
+            self._from(about.from_step),
+            first_batch_id=manifest.batch_id,
+            retry=self._retry,
+            stop=self._stop,
+            emit=_of_retries(self._emit),
+        )
+        try:
+            result = chain.process(batch).frame
+        except StepFailed as error:
+            if isinstance(error.__cause__, KeyboardInterrupt):
+                raise error.__cause__ from None  # the steps run in the caller's thread here
+            return _Tried(number, position, None, error)
+        return _Tried(number, position, None if result is None else self._pin.settle(manifest.batch_id, result))
+
+    def _from(self, name: str) -> tuple[BatchStep, ...]:
+        return self._steps[[step.name for step in self._steps].index(name) :]
+
+    # --- files ----------------------------------------------------------------------------------------
+
+    def _files(self, manifest: Manifest) -> list[tuple[QuarantineFile, pl.DataFrame]]:
+        try:
+            return list(quarantine.read(self._store.layout, manifest))
+        except ValueError as error:
+            raise CheckpointCorrupt(
+                self._store.layout.quarantine,
+                f"the quarantine of batch {manifest.batch_id} can't be read: {error}",
+                hint="Put the file back, or rewind to the batch before and run again.",
+            ) from error
+
+    def _part(self, manifest: Manifest) -> pl.DataFrame:
+        path = self._store.layout.part(manifest.batch_id)
+        try:
+            return parts.read(path)
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise CheckpointCorrupt(path, f"the part of batch {manifest.batch_id} can't be read: {error}") from error
+
+
+def _of_retries(emit: Listener) -> Listener:
+    """Return a listener that hands on what concerns retries: no batch goes through here."""
+
+    def hand_on(event: Event) -> None:
+        if isinstance(event, AttemptFailed):
+            emit(event)
+
+    return hand_on
+
+
+def _put_in(
+    part: pl.DataFrame, tried: Sequence[_Tried], frame: pl.DataFrame, *, whole: bool
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the part with the results of the rows in their places, and the rows that are left, with theirs anew."""
+    pieces: list[pl.DataFrame] = []
+    failed: list[_Tried] = []
+    taken = added = 0
+    for row in tried:  # in source order, so positions never go back
+        if row.frame is None:
+            failed.append(replace(row, position=row.position + added))
+        else:
+            pieces += [part[taken : row.position], row.frame]
+            taken, added = row.position, added + row.frame.height
+    pieces.append(part[taken:])
+    if whole and failed:
+        failed = [replace(failed[0], number=number) for number in range(frame.height)]
+    return pl.concat(pieces), _left(frame, failed, whole=whole)
+
+
+def _left(frame: pl.DataFrame, failed: Sequence[_Tried], *, whole: bool) -> pl.DataFrame:
+    """Return the rows that failed again, with their places and errors of now."""
+    if not failed:
+        return frame.clear()
+    errors = errors_as_columns([row.error for row in failed if row.error], whole=whole)
+    return frame[[row.number for row in failed]].with_columns(
+        pl.Series("position", [row.position for row in failed], dtype=pl.Int64),
+        *(pl.Series(name, values, dtype=pl.String) for name, values in errors.items()),
+    )

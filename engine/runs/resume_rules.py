@@ -1,0 +1,94 @@
+"""Where a run goes on, and when it may not: the resume rules, decided from values.
+
+nothing changed            from the frontier, the fetcher put to the committed cursor
+batch size                 fine for a seekable fetcher; a plain callable's address is id × size: refused
+steps or source            refused with the differences, unless the caller accepts them
+the source has grown       seekable: from the cursor; plain callable: a short last batch is done again
+the source has shrunk      refused; a plain callable is asked for the last batch again to find out
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from engine.errors import FetchFailed, PipelineChanged, PipelineError, SourceChanged, SourceContractBroken
+from engine.runs.fingerprint import differences
+from engine.sources.base import Position, SeekableFetcher, problem
+
+if TYPE_CHECKING:
+    from engine.checkpoint.parts.manifest import Manifest
+    from engine.sources.base import BatchFetcher
+
+
+@dataclass(frozen=True, slots=True)
+class ResumePoint:
+    """Where a run starts. `replaces_last` says that it does the last committed batch again."""
+
+    position: Position
+    replaces_last: bool = False
+
+
+def refuse_changes(recorded: str | None, current: str, *, seekable: bool, accept: bool, started: bool) -> bool:
+    """Say whether the pipeline is new or has changed since it was recorded.
+
+    `started` says whether any batch is committed; before that nothing can be mixed up.
+
+    Raises:
+        PipelineChanged: by something that would mix two kinds of results, and `accept` is False; or by
+            the batch size of a plain callable.
+    """
+    if recorded is None:
+        return True
+    if not started:
+        return recorded != current
+    size, old_size = json.loads(current)["batch_size"], json.loads(recorded)["batch_size"]
+    if size != old_size and not seekable:
+        raise PipelineChanged(
+            [f"the batch size is {size:,}, was {old_size:,}"],
+            hint=f"A plain callable finds its rows by batch id times batch size: use batch_size={old_size}, or start "
+            "over with a reset.",
+        )
+    lines = differences(recorded, current)
+    if lines and not accept:
+        raise PipelineChanged(
+            lines,
+            hint="Go on with the new pipeline from the frontier (run with --accept-changes, or "
+            "accept_changes=True), rewind to the batch where the change should begin, or reset.",
+        )
+    return recorded != current
+
+
+def resume_point(fetcher: BatchFetcher, batch_size: int, last: Manifest | None) -> ResumePoint:
+    """Return where the run starts, given the last committed batch.
+
+    Raises:
+        SourceChanged: the last batch has become smaller, has moved, or has gone.
+        FetchFailed, SourceContractBroken: a plain callable that was asked for the last batch again, since it
+            can't tell in another way whether its source is still the one that was committed.
+    """
+    if last is None:
+        return ResumePoint(Position())
+    onward = ResumePoint(Position(last.batch_id + 1, last.end_row + 1, last.cursor))
+    if isinstance(fetcher, SeekableFetcher):
+        return onward
+    try:
+        batch = fetcher(last.batch_id, batch_size)
+    except PipelineError:
+        raise
+    except Exception as error:
+        raise FetchFailed(last.batch_id, error) from error
+    broken = "" if batch is None else problem(batch, last.batch_id)
+    if broken:
+        raise SourceContractBroken(last.batch_id, broken)
+    rows = batch.size if batch else 0
+    if rows < last.rows_in or (batch and batch.start_row != last.start_row):
+        found = f"{rows:,} from row {batch.start_row:,} on" if batch else "none"
+        raise SourceChanged(
+            f"batch {last.batch_id} was committed with {last.rows_in:,} rows from row {last.start_row:,} on, "
+            f"and the source now gives {found}"
+        )
+    if rows == last.rows_in:
+        return onward
+    return ResumePoint(Position(last.batch_id, last.start_row), replaces_last=True)

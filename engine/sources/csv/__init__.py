@@ -1,0 +1,1 @@
+"""Reading CSV files in one pass, and going on from a byte."""

@@ -1,0 +1,188 @@
+"""Batches of CSV files, read once from front to back.
+
+Invariant: all batches have one schema, and a batch is short only at the end of the last file. What is kept
+between batches is a block of rows and where the last few blocks began.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from engine.batch import Batch
+from engine.errors import SourceChanged, UsageError
+from engine.sources import file_cursor, files
+from engine.sources.base import SeekableFetcher
+from engine.sources.csv import columns, size
+from engine.sources.csv.blocks import open_bytes
+from engine.sources.csv.file import CsvFile
+from engine.sources.csv.format import CsvFormat
+from engine.sources.csv.row_stream import RowStream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import polars as pl
+
+    from engine.sources.base import Position, SourceSize
+    from engine.sources.files import FileSource
+    from engine.text.json_values import Json
+
+
+@dataclass(frozen=True, slots=True)
+class _BlockStart:
+    """Source row `row` begins at `byte` of file number `file`; `certain` is False for a mere start of counting."""
+
+    row: int
+    file: int
+    byte: int
+    certain: bool = True
+
+
+class CsvFetcher(SeekableFetcher):
+    """Fetches the rows of `source`: a CSV file, a folder of `*.csv`, a glob, or a list of these.
+
+    Files come sorted by path, those of a list in its order, and all need the first one's columns. The
+    dtypes are those that fit the first `infer_rows` rows (0: all columns are text) of the first file that
+    has rows, with `schema_overrides` on top; a later value that doesn't fit is an error, never a null.
+    `column_names` are for files without a header. `null_values` are texts that mean null, in all columns
+    or by column. `try_parse_dates` finds dates and times. `encoding` "utf8-lossy" puts U+FFFD for bytes that
+    are no UTF-8. A quoted field may hold line breaks, and a file may be packed by gzip, though a resume
+    then unpacks it from its start. As Polars has it, a line that is too short is filled with nulls, and
+    one that is too long is an error.
+    """
+
+    def __init__(
+        self,
+        source: FileSource,
+        *,
+        schema_overrides: Mapping[str, Any] | None = None,
+        infer_rows: int = 10_000,
+        separator: str = ",",
+        has_header: bool = True,
+        column_names: Sequence[str] | None = None,
+        quote_char: str | None = '"',
+        comment_prefix: str | None = None,
+        null_values: str | Sequence[str] | Mapping[str, str] | None = None,
+        decimal_comma: bool = False,
+        try_parse_dates: bool = False,
+        encoding: Literal["utf8", "utf8-lossy"] = "utf8",
+    ) -> None:
+        if infer_rows < 0:
+            raise UsageError(f"infer_rows can't be negative, and is {infer_rows}")
+        if column_names is not None and (has_header or len(set(column_names)) < len(column_names)):
+            raise UsageError("column_names need has_header=False, and each name once")
+        self._source = source
+        self._infer_rows = infer_rows
+        self._overrides = dict(schema_overrides or {})
+        self._names = None if column_names is None else list(column_names)
+        self._format = CsvFormat(
+            separator, has_header, quote_char, comment_prefix, null_values, decimal_comma, try_parse_dates, encoding
+        )
+        self._stream: RowStream | None = None
+
+    def open(self, position: Position) -> None:
+        """Read all headers, pin the dtypes, and seek to the position.
+
+        Without a cursor for it, all rows before it are read to count them.
+
+        Raises:
+            SourceNotFound: no file is there.
+            SourceError: a file can't be read, or has other columns than the first.
+            SourceChanged: the files have fewer rows than are done, or not where they were.
+            UsageError: an override or a name that fits no column.
+        """
+        super().open(position)
+        self._found = files.find(self._source, ".csv")
+        self._schema = columns.pin(
+            self._found.paths,
+            self._format,
+            infer_rows=self._infer_rows,
+            overrides=self._overrides,
+            names=self._names,
+        )
+        self._next_row = position.next_row
+        self._starts = [self._first_start(position)]
+        self._stream = None
+        if position.next_row:
+            self._stream = RowStream(self._frames())
+            self._stream.fill(1)
+
+    def __call__(self, batch_id: int, batch_size: int) -> Batch | None:
+        """Return the next `batch_size` rows of the source, fewer at its end, then None."""
+        stream = self._stream or RowStream(self._frames())
+        self._stream = None  # whatever `take` raises, the next fetch begins a new stream at the same row
+        data = stream.take(batch_size)
+        self._stream = stream
+        if data is None:
+            return None
+        start_row, self._next_row = self._next_row, self._next_row + data.height
+        return Batch(batch_id, start_row, self._next_row - 1, data)
+
+    def cursor_after(self, batch: Batch) -> Mapping[str, Json]:
+        """Return a byte where a row begins, and how many rows from there are done. For the last batch only."""
+        next_row = batch.end_row + 1
+        start = self._start_before(next_row)
+        naming = file_cursor.naming(self._found, start.file)
+        return {"next_row": next_row, **naming, "byte": start.byte, "rows": next_row - start.row}
+
+    def identity(self) -> Mapping[str, Json]:
+        """Return the source as it was given, and what decides where its rows begin and end.
+
+        Dtypes and null values are left out: they may be mended after a value that didn't fit, and a run
+        goes on with the new ones as long as the results keep their columns.
+        """
+        return {"kind": "csv", "source": files.as_given(self._source), **self._format.row_rules()}
+
+    def size(self) -> SourceSize | None:
+        """Return an estimate from the bytes of the files, or None for packed ones."""
+        return size.estimate(self._found.paths, self._format)
+
+    def close(self) -> None:
+        """Close the file that is being read."""
+        self._stream = None
+
+    def _first_start(self, position: Position) -> _BlockStart:
+        if not position.next_row:
+            return _BlockStart(0, 0, 0)
+        cursor = position.cursor or {}
+        match cursor:
+            case {"byte": int(byte), "rows": int(rows)}:
+                file = file_cursor.file_of(self._found, cursor)
+                path = self._found.paths[file]
+                with open_bytes(path) as content:
+                    content.seek(max(byte - 1, 0))
+                    if byte and content.read(1) != b"\n":
+                        raise SourceChanged(f"no row begins at byte {byte:,} of {path} any more")
+                return _BlockStart(position.next_row - rows, file, byte)
+            case _:
+                return _BlockStart(0, 0, 0, certain=False)
+
+    def _start_before(self, next_row: int) -> _BlockStart:
+        """Return the start of the block that holds the row before `next_row`."""
+        return next((start for start in reversed(self._starts) if start.row < next_row), self._starts[0])
+
+    def _frames(self) -> Iterator[pl.DataFrame]:
+        """Yield the rows from `_next_row` on, and note where each block begins."""
+        wanted = self._next_row
+        begin = self._start_before(wanted)
+        row, byte = begin.row, begin.byte
+        self._starts = [begin]
+        for file in range(begin.file, len(self._found.paths) if self._schema else 0):
+            path = self._found.paths[file]
+            for start, frame in CsvFile(path, self._format, self._schema).frames(byte, row):
+                self._note(_BlockStart(row, file, start))
+                row += frame.height
+                if row > wanted:
+                    yield frame.tail(row - wanted)
+            if begin.certain and row < wanted:
+                raise SourceChanged(f"rows of {path} that are committed are no longer there: it has become shorter")
+            byte = 0
+        if row < wanted:
+            raise SourceChanged(f"{wanted:,} rows of {self._source} are committed, and it now has {row:,}")
+
+    def _note(self, start: _BlockStart) -> None:
+        self._starts.append(start)
+        # The row before the batch that is being fetched may be asked for again, and none before it.
+        while len(self._starts) > 1 and self._starts[1].row < self._next_row:
+            del self._starts[0]

@@ -1,0 +1,115 @@
+"""The rows of one CSV file, block by block.
+
+Invariant: a row is yielded only if every row before it was; what can't be read is an error at its own row,
+and the rows before that are yielded first, so that the frontier comes as near to it as batches allow.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from typing import TYPE_CHECKING
+
+from engine.errors import SourceError, describe
+from engine.sources.csv import blocks
+from engine.sources.csv.blocks import RowTooLong, open_bytes, row_end_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    import polars as pl
+
+    from engine.sources.csv.format import CsvFormat
+
+MESSAGE_LENGTH_SHOWN = 300
+
+_HINT = (
+    "Mend the file, or say what such values mean: null_values=[…] makes them null, schema_overrides={column: dtype} "
+    "reads a column as something else (pl.String takes everything), encoding='utf8-lossy' forgives bad bytes. "
+    "Then run again to go on from there."
+)
+
+
+class CsvFile:
+    """The file at `path`, read with `schema`; its own columns may have another order."""
+
+    def __init__(self, path: Path, written: CsvFormat, schema: Mapping[str, pl.DataType]) -> None:
+        self._path = path
+        self._written = written
+        self._schema = schema
+        self._row_end = row_end_of(written)
+
+    def frames(self, byte: int, row: int) -> Iterator[tuple[int, pl.DataFrame]]:
+        """Yield the rows from `byte` on, where one begins, each frame with the byte where its rows begin.
+
+        `row` is that row's number in the source, for messages.
+
+        Raises:
+            SourceError: a row can't be read.
+        """
+        try:
+            self._file_order = self._in_file_order()
+            with open_bytes(self._path) as file:
+                yield from self._parsed(
+                    blocks.blocks(file, byte, self._row_end, blocks.BLOCK_BYTES), row, first=byte == 0
+                )
+        except RowTooLong as error:
+            raise SourceError(
+                f"{self._path}: {error}",
+                hint="A quote there may never be closed; quote_char=None reads quotes as ordinary characters.",
+            ) from error
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise SourceError(f"{self._path} is damaged: {describe(error)}", hint="Pack or fetch it again.") from error
+
+    def _parsed(
+        self, pieces: Iterable[tuple[int, bytes]], row: int, *, first: bool
+    ) -> Iterator[tuple[int, pl.DataFrame]]:
+        import polars as pl
+
+        for byte, block in pieces:
+            fault = None
+            try:
+                # A block before the header's end counts as the file's start: a resume must find the header.
+                frames: Iterable[tuple[int, pl.DataFrame]] = [(0 if first else byte, self._parse(block, first=first))]
+            except pl.exceptions.PolarsError as error:
+                fault = error
+            if fault is not None:
+                smaller = self._split(byte, block)
+                if len(smaller) == 1:
+                    counted = isinstance(fault, pl.exceptions.SchemaError)
+                    what = f"it does not have {len(self._schema)} fields" if counted else _said(fault)
+                    raise SourceError(
+                        f"{self._path}, row {row:,} of the source (byte {byte:,}): {what}", hint=_HINT
+                    ) from fault
+                frames = self._parsed(smaller, row, first=first)
+            for start, frame in frames:
+                yield start, frame
+                row += frame.height
+            first = first and not self._written.infer(block, 0)  # comments alone are no header
+
+    def _parse(self, block: bytes, *, first: bool) -> pl.DataFrame:
+        schema = self._schema if first else self._file_order
+        return self._written.scan(block, schema, first=first).collect().select(list(self._schema))
+
+    def _in_file_order(self) -> Mapping[str, pl.DataType]:
+        if not self._written.has_header:
+            return self._schema
+        return {name: self._schema[name] for name in self._written.infer(self._path, 0)}
+
+    def _split(self, byte: int, block: bytes) -> list[tuple[int, bytes]]:
+        """Return the block in several smaller ones, or itself when it is a single row."""
+        for size in (len(block) // 8, 1):
+            pieces = [
+                (byte + start, piece) for start, piece in blocks.blocks(io.BytesIO(block), 0, self._row_end, size or 1)
+            ]
+            if len(pieces) > 1:
+                break
+        return pieces
+
+
+def _said(error: Exception) -> str:
+    """Return what Polars says about the value, without its advice, and nothing that a terminal would obey."""
+    text = str(error).split("\n\n", 1)[0].replace("\n", " ")[:MESSAGE_LENGTH_SHOWN]
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -1,0 +1,112 @@
+"""Which files a source is: a file, a glob, a folder, or a list of these, turned into absolute paths.
+
+Invariant: the same files give the same order, every time. A name that exists is taken literally, whatever
+characters it has; only one that doesn't exist is read as a glob. It must not know what is in the files.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from engine.errors import SourceNotFound, describe
+from engine.text.masking import mask_secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from engine.text.json_values import Json
+
+FilePath: TypeAlias = "str | os.PathLike[str]"
+FileSource: TypeAlias = "FilePath | Sequence[FilePath]"
+"""A file, a folder, or a glob (`*`, `?`, `[…]`, and `**` for any folders), or a list of these."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFiles:
+    """The files in reading order, each once, as absolute paths; never empty.
+
+    `fixed` is True when the source named one file, so that no other file can ever come before it.
+    """
+
+    paths: tuple[Path, ...]
+    fixed: bool
+
+
+def find(source: FileSource, suffix: str) -> SourceFiles:
+    """Return the files of `source`; those of a folder end in `suffix`, in any case, and aren't hidden.
+
+    A folder's and a glob's files are sorted by path; the items of a list keep their order. A file that is
+    named twice is read once, at its first place.
+
+    Raises:
+        SourceNotFound: an item gives no file at all.
+    """
+    items = _items(source)
+    if not items:
+        raise SourceNotFound("there is nothing to read: the list of files is empty", hint="Name at least one file.")
+    found = [_find_one(item, suffix) for item in items]
+    paths = tuple(dict.fromkeys(path for paths in found for path in paths))
+    return SourceFiles(paths, fixed=len(items) == 1 and paths == (_absolute(items[0]),))
+
+
+def as_given(source: FileSource) -> Json:
+    """Return `source` as JSON, not made absolute: a folder that has moved is still the same source."""
+    items = [mask_secrets(item) for item in _items(source)]
+    return items[0] if isinstance(source, (str, os.PathLike)) else items
+
+
+def _items(source: FileSource) -> list[str]:
+    several = [source] if isinstance(source, (str, os.PathLike)) else source
+    return [os.fspath(item) for item in several]
+
+
+def _absolute(name: str) -> Path:
+    # Not resolve(): a link that is moved to another file stays the same source.
+    return Path(os.path.abspath(os.path.expanduser(name)))  # noqa: PTH100, PTH111
+
+
+def _find_one(item: str, suffix: str) -> list[Path]:
+    if "://" in item:
+        raise SourceNotFound(
+            f"{item} is an address, and only files of this computer are read",
+            hint="Download it first, or mount it, and name the file.",
+        )
+    path = _absolute(item)
+    try:
+        if item and path.is_file():
+            return [path]
+        if item and path.is_dir():
+            return _files_in(path, suffix)
+        # Path.glob takes neither an absolute pattern nor "~".
+        names = glob.iglob(os.path.expanduser(item), recursive=True)  # noqa: PTH111, PTH207
+        files = [match for match in sorted(map(_absolute, names)) if match.is_file()]
+    except OSError as error:
+        raise SourceNotFound(
+            f"cannot look for {path}: {describe(error)}", hint="Check the name and the permissions of its folder."
+        ) from error
+    if files:
+        return files
+    if glob.has_magic(item):
+        raise SourceNotFound(f"no file matches {path}", hint="Check the pattern; a * doesn't go into subfolders.")
+    raise SourceNotFound(
+        f"{path} is not there" if item else "the name of the file to read is empty",
+        hint=f"Name a file, a folder of *{suffix} files, or a glob. A relative name is looked up in {Path.cwd()}.",
+    )
+
+
+def _files_in(folder: Path, suffix: str) -> list[Path]:
+    files = sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() == suffix and not path.name.startswith(".") and path.is_file()
+    )
+    if not files:
+        raise SourceNotFound(
+            f"the folder {folder} has no *{suffix} files",
+            hint=f"Subfolders are not searched: the glob {folder}/**/*{suffix} does that.",
+        )
+    return files

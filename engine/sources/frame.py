@@ -1,0 +1,122 @@
+"""Batches of a Polars frame: slices of a DataFrame, or of a LazyFrame's result, spooled to disk.
+
+Invariant: no row is handed out before the whole plan has succeeded. Polars' streams can't keep that
+(`csv_blocks` tells why), so a plan is run into a temporary Parquet file, in one pass and bounded memory.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from engine.batch import Batch
+from engine.errors import SourceChanged, SourceError, describe
+from engine.sources.base import SeekableFetcher, SourceSize
+from engine.sources.parquet.fetcher import ParquetFetcher
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import polars as pl
+
+    from engine.sources.base import Position
+    from engine.text.json_values import Json
+
+SPOOL_ROW_GROUP = 100_000
+
+
+class FrameFetcher(SeekableFetcher):
+    """Fetches the rows of `frame`, for several batches at once.
+
+    A DataFrame is sliced without a copy. A LazyFrame is run when the fetcher is opened, into a temporary
+    file (TMPDIR says where) that needs space for all its rows and goes when the fetcher is closed; a resume
+    runs it again. So its plan must give the same rows in the same order every time: a group-by or a join
+    needs a sort behind it. For files as they are, `ParquetFetcher` and `CsvFetcher` need no such detour.
+    """
+
+    concurrent = True
+
+    def __init__(self, frame: pl.DataFrame | pl.LazyFrame) -> None:
+        self._frame = frame
+        self._folder: TemporaryDirectory[str] | None = None
+
+    def __getstate__(self) -> dict[str, object]:
+        """Send the frame alone to another process: the temporary file belongs to this one."""
+        return {"_frame": self._frame, "_folder": None}
+
+    def open(self, position: Position) -> None:
+        """Get ready; for a LazyFrame this runs the whole plan.
+
+        Raises:
+            SourceChanged: the frame has fewer rows than are done.
+            SourceError: the plan fails, or its rows find no place on the disk.
+        """
+        import polars as pl
+
+        super().open(position)
+        if isinstance(self._frame, pl.DataFrame):
+            self._rows: pl.DataFrame | ParquetFetcher = self._frame
+            self._height = self._frame.height
+        else:
+            spool = self._spool(self._frame)
+            self._rows = ParquetFetcher(spool)
+            self._height = pl.scan_parquet(spool, glob=False).select(pl.len()).collect().item()
+        if self._height < position.next_row:
+            raise SourceChanged(
+                f"{position.next_row:,} rows of the frame are committed, and it now has {self._height:,}"
+            )
+        if isinstance(self._rows, ParquetFetcher):
+            self._rows.open(position)
+
+    def __call__(self, batch_id: int, batch_size: int) -> Batch | None:
+        """Return the batch as a slice of the frame."""
+        if isinstance(self._rows, ParquetFetcher):
+            return self._rows(batch_id, batch_size)
+        start_row = self.position.next_row + (batch_id - self.position.next_batch_id) * batch_size
+        data = self._rows.slice(start_row, batch_size)
+        return Batch(batch_id, start_row, start_row + data.height - 1, data) if data.height else None
+
+    def cursor_after(self, batch: Batch) -> Mapping[str, Json]:
+        """Return `{"next_row": …}`."""
+        return {"next_row": batch.end_row + 1}
+
+    def identity(self) -> Mapping[str, Json]:
+        """Return the columns and their dtypes: all of a frame that is the same in another process."""
+        try:
+            schema = self._frame.lazy().collect_schema()
+        except Exception as error:
+            raise _failed(error) from error
+        return {"kind": "frame", "schema": {name: str(dtype) for name, dtype in schema.items()}}
+
+    def size(self) -> SourceSize:
+        """Return the exact number of rows."""
+        return SourceSize(self._height)
+
+    def close(self) -> None:
+        """Delete the temporary file, if there is one."""
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+    def _spool(self, plan: pl.LazyFrame) -> Path:
+        self._folder = TemporaryDirectory(prefix="batch-pipeline-", ignore_cleanup_errors=True)
+        path = Path(self._folder.name) / "rows.parquet"
+        try:
+            # Snappy, and no statistics that nobody reads: the file is written once and read once.
+            plan.sink_parquet(path, compression="snappy", statistics=False, row_group_size=SPOOL_ROW_GROUP)
+        except OSError as error:
+            raise SourceError(
+                f"cannot run the lazy frame into {path}: {describe(error)}",
+                hint="All its rows must find place there; the environment variable TMPDIR names another folder.",
+            ) from error
+        except Exception as error:
+            raise _failed(error) from error
+        return path
+
+
+def _failed(error: Exception) -> SourceError:
+    return SourceError(
+        f"the lazy frame can't be run: {describe(error)}",
+        hint="Collect it on its own to see the whole error: frame.collect(engine='streaming').",
+    )

@@ -1,0 +1,1 @@
+"""Reading Parquet files, each row group decoded once."""

@@ -1,0 +1,122 @@
+"""Batches of Parquet files: any batch, from any thread, each row group decoded once.
+
+Invariant: batch b holds the same rows whatever the row groups and files are. What is kept between batches
+is bounded by a few row groups.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from engine.batch import Batch
+from engine.errors import SourceChanged, UsageError
+from engine.sources import file_cursor, files
+from engine.sources.base import SeekableFetcher, SourceSize
+from engine.sources.parquet.files import ParquetFiles
+from engine.sources.parquet.row_group_cache import RowGroupCache
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import polars as pl
+
+    from engine.sources.base import Position
+    from engine.sources.files import FileSource
+    from engine.sources.parquet.files import RowGroup
+    from engine.text.json_values import Json
+
+
+class ParquetFetcher(SeekableFetcher):
+    """Fetches the rows of `source`: a Parquet file, a folder of `*.parquet`, a glob, or a list of these.
+
+    Files come sorted by path, those of a list in its order, and all need the first one's columns and
+    dtypes. `columns` names the columns to read, which saves decoding the others; None reads all.
+    """
+
+    concurrent = True
+
+    def __init__(self, source: FileSource, *, columns: Sequence[str] | None = None) -> None:
+        self._source = source
+        self._columns = None if columns is None else list(columns)
+        if self._columns is not None and (not self._columns or len(set(self._columns)) < len(self._columns)):
+            raise UsageError(f"columns must name at least one column, each once, not {self._columns}")
+
+    def open(self, position: Position) -> None:
+        """Read the footers of all files.
+
+        Raises:
+            SourceNotFound: no file is there.
+            SourceError: a file is no Parquet, or doesn't agree with the first.
+            SourceChanged: the files have fewer rows than are done, or not where they were.
+            UsageError: a column in `columns` isn't there.
+        """
+        super().open(position)
+        self._found = files.find(self._source, ".parquet")
+        self._files = ParquetFiles(self._found.paths, self._columns)
+        self._cache = RowGroupCache(self._files.decode, first_row=position.next_row)
+        if self._files.rows < position.next_row:
+            raise SourceChanged(
+                f"{position.next_row:,} rows of {self._source} are committed, and it now has {self._files.rows:,}"
+            )
+        cursor = position.cursor or {}
+        if "row" in cursor and (file_cursor.file_of(self._found, cursor), cursor["row"]) != self._place(
+            position.next_row
+        ):
+            raise SourceChanged(
+                f"the {position.next_row:,} rows of {self._source} that are committed ended at row {cursor['row']} of "
+                f"{cursor['name']}, and now end elsewhere: files before it have changed"
+            )
+
+    def __call__(self, batch_id: int, batch_size: int) -> Batch | None:
+        """Return the batch. It shares memory with the row groups that it was cut from."""
+        import polars as pl
+
+        start = self.position.next_row + (batch_id - self.position.next_batch_id) * batch_size
+        stop = min(start + batch_size, self._files.rows)
+        if start >= stop:
+            return None
+        return Batch(batch_id, start, stop - 1, pl.concat(self._pieces(start, stop)))
+
+    def cursor_after(self, batch: Batch) -> Mapping[str, Json]:
+        """Return how many rows are done and, unless the source is one named file, where the last one is."""
+        next_row = batch.end_row + 1
+        if self._found.fixed:
+            return {"next_row": next_row}
+        file, rows_done = self._place(next_row)
+        return {"next_row": next_row, **file_cursor.naming(self._found, file), "row": rows_done}
+
+    def identity(self) -> Mapping[str, Json]:
+        """Return the source as it was given, so that a moved folder is still the same, and the columns."""
+        return {"kind": "parquet", "source": files.as_given(self._source), "columns": self._columns}
+
+    def size(self) -> SourceSize:
+        """Return the exact number of rows, from the footers."""
+        return SourceSize(self._files.rows)
+
+    def close(self) -> None:
+        """Let go of the decoded row groups and the parsed footers; there are none when `open` failed."""
+        vars(self).pop("_cache", None)
+        vars(self).pop("_files", None)
+
+    def _pieces(self, start: int, stop: int) -> Iterator[pl.DataFrame]:
+        def is_whole(group: RowGroup) -> bool:
+            return start <= group.start and group.stop <= stop
+
+        # Groups that lie wholly in this batch are wanted by no other: they bypass the cache, and neighbours
+        # are decoded in one go, so that tiny row groups don't cost a query each.
+        for (_, whole), run in groupby(self._files.groups_of(start, stop), lambda group: (group.file, is_whole(group))):
+            groups = list(run)
+            if whole:
+                yield self._files.decode(replace(groups[0], stop=groups[-1].stop))
+                continue
+            for group in groups:
+                yield self._cache.rows(group, max(start, group.start), min(stop, group.stop))
+
+    def _place(self, next_row: int) -> tuple[int, int]:
+        """Return the file that holds the row before `next_row`, and how many of its rows come before that."""
+        if next_row == 0:
+            return 0, 0
+        group = self._files.groups_of(next_row - 1, next_row)[0]
+        return group.file, group.offset + next_row - group.start

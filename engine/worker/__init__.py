@@ -1,0 +1,1 @@
+"""What is done with one batch, wherever: fetch, steps, part, quarantine."""

@@ -1,0 +1,134 @@
+"""The source as the workers see it: asked in the right order, retried, and its answers checked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from engine.errors import FetchFailed, PipelineError, SourceContractBroken
+from engine.policy import NEVER
+from engine.sources.base import SeekableFetcher, problem
+from engine.text.json_values import stored
+from engine.worker import retrying
+from engine.worker.signals import Turnstile
+
+if TYPE_CHECKING:
+    from engine.batch import Batch
+    from engine.events import Listener
+    from engine.policy import RetryPolicy
+    from engine.sources.base import BatchFetcher
+    from engine.text.json_values import Json
+    from engine.worker.batch_context import Halfway
+    from engine.worker.signals import StopSignal
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A batch as the source gave it, with where the source stands after it.
+
+    `halfway` is there when steps have run elsewhere already; the rows of the source stayed there, and `batch` has none.
+    """
+
+    batch: Batch
+    cursor: Mapping[str, Json] | None
+    attempts: int
+    seconds: float
+    halfway: Halfway | None = None
+
+
+class Source:
+    """Fetches batches for several workers. A fetcher that isn't `concurrent` is asked in order, one at a time.
+
+    `in_order=False` is for a process that gets its batches from somebody else, who sees to their order.
+    """
+
+    def __init__(
+        self,
+        fetcher: BatchFetcher,
+        *,
+        batch_size: int,
+        first_batch_id: int,
+        retry: RetryPolicy | None,
+        stop: StopSignal,
+        emit: Listener,
+        in_order: bool = True,
+    ) -> None:
+        self._fetcher = fetcher
+        self._batch_size = batch_size
+        self._seekable = fetcher if isinstance(fetcher, SeekableFetcher) else None
+        self._retry = (self._seekable and self._seekable.retry) or retry or NEVER
+        self._stop = stop
+        self._emit = emit
+        concurrent = self._seekable is not None and self._seekable.concurrent
+        self._order = None if concurrent or not in_order else Turnstile(first_batch_id)
+        self._ended = False
+
+    @property
+    def ordered(self) -> bool:
+        """Whether batches are fetched one at a time."""
+        return self._order is not None
+
+    def fetch(self, batch_id: int) -> Fetched | None:
+        """Return the batch, or None behind the end of the source.
+
+        Raises:
+            FetchFailed: the fetcher raised.
+            SourceContractBroken: its answer isn't that batch.
+            Abandoned: the run is stopping, or an earlier fetch failed.
+        """
+        if self._order is None:
+            return self._fetch(batch_id)
+        self._order.enter(batch_id)
+        fetched = None if self._ended else self._fetch(batch_id)
+        self._ended = fetched is None
+        self._order.leave()
+        return fetched
+
+    def begun(self, batch_id: int) -> bool:  # noqa: ARG002
+        """Say whether the batch is on its way already: none is before it is fetched."""
+        return False
+
+    def give_up(self, batch_id: int) -> None:
+        """Let everyone go who waits for a turn behind this batch: it has failed."""
+        if self._order is not None:
+            self._order.break_at(batch_id)
+
+    def _fetch(self, batch_id: int) -> Fetched | None:
+        started = time.perf_counter()
+        try:
+            batch, attempts = retrying.call(
+                lambda: self._fetcher(batch_id, self._batch_size),
+                self._retry,
+                self._stop,
+                self._emit,
+                batch_id=batch_id,
+                step=None,
+            )
+        except retrying.GaveUp as gave_up:
+            if isinstance(gave_up.error, PipelineError):
+                raise gave_up.error from gave_up.error.__cause__
+            raise FetchFailed(batch_id, gave_up.error, attempts=gave_up.attempts) from gave_up.error
+        if batch is None:
+            return None
+        broken = problem(batch, batch_id)
+        if broken:
+            raise SourceContractBroken(batch_id, broken)
+        return Fetched(batch, self._cursor_after(batch), attempts, time.perf_counter() - started)
+
+    def _cursor_after(self, batch: Batch) -> Mapping[str, Json] | None:
+        if self._seekable is None:
+            return None
+        try:
+            cursor: object = self._seekable.cursor_after(batch)
+        except PipelineError:
+            raise
+        except Exception as error:
+            raise FetchFailed(batch.batch_id, error) from error
+        if not isinstance(cursor, Mapping):
+            raise SourceContractBroken(batch.batch_id, f"the cursor after it is {cursor!r}, not a JSON object")
+        try:
+            return dict(stored(cursor))
+        except (TypeError, ValueError) as error:
+            raise SourceContractBroken(batch.batch_id, f"the cursor after it can't be stored: {error}") from error

@@ -1,0 +1,119 @@
+"""What becomes of a batch that a step can't process: whether rows may be taken out of it, which, and what is left."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from engine.errors import QuarantineFull, StepError, StepFailed, StepTimedOut, describe
+from engine.policy import Quarantine
+from engine.steps.base import StatefulBatchStep
+from engine.worker.bisect import SetAside, TooManyBadRows, bad_rows, isolate, whole_batch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from engine.batch import Batch
+    from engine.policy import RetryPolicy
+    from engine.steps.base import BatchStep
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in the chain a batch failed.
+
+    `first_step` is the first one that rows can be put through again, `at_source` says whether the batch there is as the
+    source gave it, and `behind` are the steps behind those that were tried.
+    """
+
+    first_step: str
+    at_source: bool
+    behind: Sequence[BatchStep]
+
+
+class Rescuer:
+    """Takes rows out of batches, as far as the policies of pipeline and steps allow it."""
+
+    def __init__(self, steps: Sequence[BatchStep], *, retry: RetryPolicy, quarantine: Quarantine | None) -> None:
+        self._steps = {step.name: step for step in steps}
+        self._retry = retry
+        self._by_default = quarantine is not None
+        self._quarantine = quarantine or Quarantine()
+        self.active = any(self._takes_out(step) for step in steps)
+
+    def _takes_out(self, step: BatchStep) -> bool:
+        return self._by_default if step.on_error is None else step.on_error == "quarantine"
+
+    def may_rescue(self, error: StepFailed) -> bool:
+        """Say whether the failure is one of rows: not of the machine, nor one that another try may mend."""
+        step, cause = self._steps[error.step], error.__cause__
+        if not self._takes_out(step) or cause is None or (step.retry or self._retry).covers(cause):
+            return False
+        if isinstance(cause, MemoryError) or (isinstance(cause, StepTimedOut) and not cause.ended):
+            return False
+        return isinstance(cause, Exception | pl.exceptions.PanicException)
+
+    def rescue(
+        self, batch: Batch, error: StepFailed, again: Callable[[Batch], Batch], place: Place
+    ) -> tuple[pl.DataFrame | None, SetAside, int]:
+        """Return the results of the good rows, the bad ones, and how many rows the steps dropped.
+
+        `again` takes the batch, or a part of it, through the segment in which it failed. The results are None when
+        there is no good row and the steps fail on a batch without rows as well.
+
+        Raises:
+            QuarantineFull: more rows fail than may be taken out.
+            StepFailed: the failure isn't one of single rows, or the rows can't be kept.
+        """
+        step = self._steps[error.step]
+        if pl.Object in batch.data.dtypes:  # Polars panics on the way to the quarantine's file
+            error.add_note("Its rows can't be kept in quarantine: they hold Python objects, which no file takes.")
+            raise error
+        try:
+            if step.row_wise and not isinstance(step, StatefulBatchStep):
+                return self._without_bad_rows(batch, error, again, place)
+        except TooManyBadRows as too_many:
+            raise self._full(batch, too_many.first, too_many.count) from too_many.first
+        if batch.data.height > self._most(batch):
+            raise self._full(batch, error, batch.data.height) from error
+        rows = whole_batch(batch, error, at_source=place.at_source, places=True)
+        memory = next((one.name for one in (step, *place.behind) if isinstance(one, StatefulBatchStep)), None)
+        obstacle = "" if memory is None else f"step '{memory}' has a memory of the batches before"
+        return self._nothing(batch, again), SetAside(place.first_step, rows, error, whole=True, obstacle=obstacle), 0
+
+    def _without_bad_rows(
+        self, batch: Batch, error: StepFailed, again: Callable[[Batch], Batch], place: Place
+    ) -> tuple[pl.DataFrame | None, SetAside, int]:
+        found = isolate(batch, again, most=self._most(batch), fatal=lambda failed: not self.may_rescue(failed))
+        if not found.bad:
+            raise error  # each half went through: what failed was the whole, whatever the step says of itself
+        rows = bad_rows(batch, found, at_source=place.at_source, places=not place.behind)
+        whole = place.behind[0].name if place.behind else None
+        obstacle = "" if whole is None else f"step '{whole}' behind it works on whole batches"
+        frame = found.frame
+        aside = SetAside(place.first_step, rows, found.bad[0][2], obstacle=obstacle)
+        return self._nothing(batch, again) if frame is None else frame, aside, found.rows_good - found.height
+
+    def _nothing(self, batch: Batch, again: Callable[[Batch], Batch]) -> pl.DataFrame | None:
+        """Return the columns that would have come out, without a row."""
+        try:
+            return again(batch.with_data(batch.data.clear())).data.clear()
+        except StepError:
+            return None
+
+    def _most(self, batch: Batch) -> int:
+        """Return how many rows of this batch may be taken out at most, whatever was before."""
+        limits = [math.inf]
+        if self._quarantine.max_rows is not None:
+            limits.append(self._quarantine.max_rows)
+        if self._quarantine.max_fraction is not None:
+            limits.append(self._quarantine.max_fraction * (batch.end_row + 1))
+        most = min(limits)
+        return batch.data.height if most == math.inf else int(most)
+
+    def _full(self, batch: Batch, error: StepFailed, count: int) -> QuarantineFull:
+        excess = self._quarantine.excess(count, batch.end_row + 1)
+        return QuarantineFull(error.step, batch.batch_id, f"at least {excess}", describe(error.__cause__ or error))

@@ -1,0 +1,225 @@
+"""One link of a chain: a step, or neighbouring steps that are run as one lazy plan, and how a batch is put through it.
+
+Unless its steps are declared safe to run on several batches at once, a turnstile lets batches through a link one at a
+time, in order, and a lock keeps out a batch that comes back for its bad rows. It must not know what is done about a
+failure.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from engine.batch import Batch
+from engine.errors import StepFailed, StepResultInvalid
+from engine.steps.base import LazyBatchStep, StatefulBatchStep
+from engine.text.json_values import stored
+from engine.worker import retrying, time_limit
+from engine.worker.signals import Turnstile
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from engine.events import Listener
+    from engine.policy import RetryPolicy
+    from engine.steps.base import BatchStep
+    from engine.text.json_values import Json
+    from engine.worker.signals import StopSignal
+
+# A filter or selection pushed ahead of an earlier step would skip rows and columns on which that step raises
+# when it runs by itself, and a bad value would pass without a word.
+_AS_WRITTEN = pl.QueryOptFlags(predicate_pushdown=False, projection_pushdown=False)
+
+
+class Link:
+    """One or more steps that are run as one. Call `enter`, `process`, `leave`; `process` also again in between."""
+
+    def __init__(
+        self,
+        steps: tuple[BatchStep, ...],
+        first_batch_id: int,
+        retry: RetryPolicy,
+        states: Mapping[str, Json],
+        *,
+        stop: StopSignal,
+        emit: Listener,
+    ) -> None:
+        self.names = tuple(step.name for step in steps)
+        self.steps = steps
+        self.row_wise = all(step.row_wise and not isinstance(step, StatefulBatchStep) for step in steps)
+        self._retry = retry
+        self._stop = stop
+        self._emit = emit
+        self._states = {
+            step.name: stored(states.get(step.name)) for step in steps if isinstance(step, StatefulBatchStep)
+        }
+        ordered = any(in_order(step) for step in steps)
+        self._order = Turnstile(first_batch_id) if ordered else None
+        # The turnstile lets one batch in at a time; one that looks for its bad rows comes back after its turn.
+        self._alone: AbstractContextManager[object] = threading.Lock() if ordered else nullcontext()
+
+    @property
+    def ordered(self) -> bool:
+        """Whether batches go through one at a time."""
+        return self._order is not None
+
+    def enter(self, batch_id: int) -> None:
+        """Wait for this batch's turn."""
+        if self._order is not None:
+            self._order.enter(batch_id)
+
+    def leave(self, batch: Batch, states: dict[str, Json]) -> None:
+        """Note the snapshots behind this batch, and let the next one in."""
+        for step in self.steps:
+            if isinstance(step, StatefulBatchStep):
+                states[step.name] = self._states[step.name] = _snapshot(step, batch)
+        if self._order is not None:
+            self._order.leave()
+
+    def give_up(self, batch_id: int) -> None:
+        """Let everyone go who waits for a turn behind this batch."""
+        if self._order is not None:
+            self._order.break_at(batch_id)
+
+    def process(self, batch: Batch) -> tuple[Batch, int]:
+        """Return what the steps make of the batch, or of a part of it, and how many tries it took."""
+        if len(self.steps) > 1:
+            try:
+                return batch.with_data(_fused(self.steps, batch.data)), 1
+            except (Exception, pl.exceptions.PanicException):  # noqa: S110, BLE001 (the steps one by one tell which)
+                pass
+        attempts = 1
+        for step in self.steps:
+            batch, tries = self._one(step, batch)
+            attempts = max(attempts, tries)
+        return batch, attempts
+
+    def _one(self, step: BatchStep, batch: Batch) -> tuple[Batch, int]:
+        first = True
+
+        def attempt() -> object:
+            nonlocal first
+            # What a failed attempt left behind must not count: a clone costs nothing and keeps a step that changes
+            # its frame in place from spoiling a retry, and a stateful step goes back to where the last batch left it.
+            if not first:
+                self._restore(step)
+            first = False
+            given = batch.with_data(batch.data.clone())
+            with self._alone:
+                if step.timeout_seconds is None:
+                    return step.process(given)
+                return time_limit.call(lambda: step.process(given), step.timeout_seconds)
+
+        try:
+            result, attempts = retrying.call(
+                attempt, step.retry or self._retry, self._stop, self._emit, batch_id=batch.batch_id, step=step.name
+            )
+        except retrying.GaveUp as gave_up:
+            if isinstance(gave_up.error, StepResultInvalid):
+                raise gave_up.error from gave_up.error.__cause__
+            self._restore(step)
+            failed = StepFailed(
+                step.name, batch.batch_id, batch.start_row, batch.end_row, gave_up.error, attempts=gave_up.attempts
+            )
+            failed.input = batch.data
+            raise failed from gave_up.error
+        return _checked(result, batch, step.name), attempts
+
+    def restore(self) -> None:
+        """Put steps with a memory back to where the last batch left them."""
+        for step in self.steps:
+            self._restore(step)
+
+    def _restore(self, step: BatchStep) -> None:
+        if isinstance(step, StatefulBatchStep):
+            step.restore(stored(self._states[step.name]))
+
+
+def in_order(step: BatchStep) -> bool:
+    """Say whether a step takes batches one at a time, in their order."""
+    return not step.concurrent or isinstance(step, StatefulBatchStep)
+
+
+def in_segments(links: Sequence[Link]) -> list[list[Link]]:
+    """Put row-wise links that stand together into one segment; each of the others is one by itself."""
+    segments: list[list[Link]] = []
+    for link in links:
+        if segments and link.row_wise and segments[-1][-1].row_wise:
+            segments[-1].append(link)
+        else:
+            segments.append([link])
+    return segments
+
+
+def grouped(steps: Sequence[BatchStep], *, apart: bool) -> list[list[BatchStep]]:
+    """Group neighbouring steps that can be fused; the others stand alone.
+
+    `apart` keeps row-wise ones among themselves.
+    """
+    groups: list[list[BatchStep]] = []
+    for step in steps:
+        before = groups[-1][-1] if groups else None
+        if (
+            before is not None
+            and _can_fuse(step)
+            and _can_fuse(before)
+            and not (apart and step.row_wise != before.row_wise)
+        ):
+            groups[-1].append(step)
+        else:
+            groups.append([step])
+    return groups
+
+
+def _can_fuse(step: BatchStep) -> bool:
+    # A subclass that overrides process means something else by it than its plan says.
+    return (
+        isinstance(step, LazyBatchStep)
+        and not in_order(step)
+        and step.retry is None
+        and step.timeout_seconds is None
+        and type(step).process is LazyBatchStep.process
+    )
+
+
+def _fused(steps: Sequence[BatchStep], frame: pl.DataFrame) -> pl.DataFrame:
+    plan = frame.lazy()
+    for step in steps:
+        if isinstance(step, LazyBatchStep):
+            plan = step.lazy(plan)
+    result = plan.collect(optimizations=_AS_WRITTEN)
+    if not result.width:
+        raise ValueError("no columns")
+    return result
+
+
+def _checked(result: Any, batch: Batch, step: str) -> Batch:
+    """Return a step's answer as the engine goes on with it. Raises `StepResultInvalid`."""
+    if not isinstance(result, Batch):
+        what = "nothing (None)" if result is None else f"a {type(result).__name__} instead of a Batch"
+        raise StepResultInvalid(step, batch.batch_id, what)
+    data: Any = result.data
+    if not isinstance(data, pl.DataFrame):
+        what = f"a batch that holds a {type(data).__name__} instead of a Polars DataFrame"
+        raise StepResultInvalid(step, batch.batch_id, what)
+    if not data.width:
+        raise StepResultInvalid(step, batch.batch_id, "a frame without any column")
+    if (result.batch_id, result.start_row, result.end_row) != (batch.batch_id, batch.start_row, batch.end_row):
+        what = f"batch {result.batch_id} with rows {result.start_row} to {result.end_row}"
+        raise StepResultInvalid(step, batch.batch_id, what)
+    return batch.with_data(result.data)
+
+
+def _snapshot(step: StatefulBatchStep, batch: Batch) -> Json:
+    """Return the state as it will be restored: a copy, since the step goes on with its own."""
+    try:
+        snapshot: Json = stored(step.snapshot())
+    except (TypeError, ValueError) as error:
+        raise StepResultInvalid(step.name, batch.batch_id, f"a snapshot that can't be stored ({error})") from error
+    except Exception as error:
+        raise StepFailed(step.name, batch.batch_id, batch.start_row, batch.end_row, error) from error
+    return snapshot

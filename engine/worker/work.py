@@ -1,0 +1,223 @@
+"""What a worker does with one batch: fetch, steps, write, fsync. From id to manifest.
+
+Everything here may run in several threads at once, for different batches. Nothing here knows the
+catalog: a part that was written is not committed, and may as well be thrown away.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+import polars as pl
+
+from engine.checkpoint.layout import Layout, new_token
+from engine.checkpoint.parts import parts, quarantine
+from engine.checkpoint.parts.manifest import Manifest
+from engine.checkpoint.translate_errors import translate
+from engine.errors import RowsUnaccounted, StepFailed, StepResultInvalid, describe
+from engine.events import BatchFetched, BatchStarted, RowsQuarantined
+from engine.worker.signals import Abandoned
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from engine.checkpoint.parts.manifest import QuarantineFile
+    from engine.checkpoint.parts.parts import PartFormat
+    from engine.checkpoint.parts.schema import SchemaPin
+    from engine.events import Listener
+    from engine.worker.bisect import SetAside
+    from engine.worker.chain import StepChain
+    from engine.worker.fetching import Fetched
+    from engine.worker.recipe import Recipe
+    from engine.worker.signals import StopSignal
+
+
+@dataclass(frozen=True, slots=True)
+class PartTarget:
+    """Where parts go, and what they say of the checkpoint that they belong to.
+
+    `run_key` begins the idempotency key of each batch: the same in every attempt and after every crash, and
+    another one after a rewind or a reset, when doing a batch again is what is wanted.
+    """
+
+    layout: Layout
+    part_format: PartFormat
+    run_id: int
+    generation: int
+    run_key: str
+    checkpoint: str
+
+
+class Fetching(Protocol):
+    """Where a worker gets its batches from: a `Source`, or what was fetched elsewhere and sent here."""
+
+    @property
+    def ordered(self) -> bool:
+        """Whether batches are fetched one at a time."""
+
+    def begun(self, batch_id: int) -> bool:
+        """Say whether the batch is on its way already, so that it is finished although a stop was asked for."""
+
+    def fetch(self, batch_id: int) -> Fetched | None:
+        """Return the batch, as `Source.fetch`."""
+
+    def give_up(self, batch_id: int) -> None:
+        """Let everyone go who waits for a turn behind this batch."""
+
+
+class BatchWork:
+    """Takes batches whole through fetch, steps and part."""
+
+    def __init__(
+        self,
+        source: Fetching,
+        chain: StepChain,
+        pin: SchemaPin,
+        target: PartTarget,
+        *,
+        stop: StopSignal,
+        emit: Listener,
+        recipe: Recipe | None = None,
+    ) -> None:
+        self.recipe = recipe
+        self.stop = stop
+        self.emit = emit
+        self._source = source
+        self._chain = chain
+        self._pin = pin
+        self._target = target
+        self._given_up_from: float = math.inf
+
+    @property
+    def ordered(self) -> bool:
+        """Whether something in here, the fetcher or a step, can take only one batch at a time."""
+        return self._source.ordered or self._chain.ordered
+
+    def __call__(self, batch_id: int) -> Manifest | None:
+        """Return the manifest of the batch, whose part is durable under its temporary name.
+
+        None means that the source has ended. Raises what `Source.fetch`, `StepChain.process` and
+        `SchemaPin.settle` raise, `Abandoned`, and `CheckpointError` when the part can't be written.
+        """
+        try:
+            return self._work(batch_id)
+        except BaseException:
+            self.give_up(batch_id)
+            raise
+
+    def _work(self, batch_id: int) -> Manifest | None:
+        if batch_id >= self._given_up_from or (self.stop.asked and not self._source.begun(batch_id)):
+            raise Abandoned
+        self.emit(BatchStarted(batch_id))
+        results = self._results(batch_id)
+        if results is None:
+            self._pin.give_up(batch_id)
+            return None
+        return self._written(*results)
+
+    def head(self, batch_id: int) -> Fetched | None:
+        """Return the batch behind the steps that may have any batch at any time, for a process that has the others.
+
+        Raises what `Source.fetch` and `StepChain.head` raise.
+        """
+        fetched = self._fetched(batch_id)
+        if fetched is None:
+            return None
+        batch = fetched.batch
+        try:
+            halfway = self._chain.head(batch)
+        except StepFailed as error:
+            error.source = batch
+            raise
+        return replace(fetched, batch=batch.with_data(batch.data.clear()), halfway=halfway)
+
+    def _fetched(self, batch_id: int) -> Fetched | None:
+        fetched = self._source.fetch(batch_id)
+        if fetched is None:
+            return None
+        batch = replace(fetched.batch, key=f"{self._target.run_key}:{batch_id}")
+        self.emit(BatchFetched(batch_id, batch.start_row, batch.end_row, fetched.seconds))
+        return replace(fetched, batch=batch)
+
+    def _results(self, batch_id: int) -> tuple[pl.DataFrame, Manifest] | None:
+        """Return what the steps make of the batch, and its manifest so far; None behind the end of the source.
+
+        A function of its own, so that the source rows are let go before the part is written: together they
+        would make the peak of a run's memory.
+        """
+        fetched = self._fetched(batch_id)
+        if fetched is None:
+            return None
+        batch = fetched.batch
+        try:
+            processed = self._chain.process(batch, fetched.halfway)
+        except StepFailed as error:
+            error.source = batch if fetched.halfway is None else None
+            raise
+        results = processed.frame
+        if results is None:
+            results = self._pin.nothing(batch_id)
+            if results is None:
+                raise processed.set_aside[0].first_error  # nobody knows the columns of the results yet
+        frame = self._pin.settle(batch_id, results)
+        if frame is None or self.stop.now or batch_id >= self._given_up_from:
+            raise Abandoned  # whoever comes this late may find the checkpoint in other hands already
+        quarantined = sum(aside.rows.height for aside in processed.set_aside)
+        if batch.size != results.height + processed.dropped + quarantined:
+            raise RowsUnaccounted(batch_id, batch.size, results.height, processed.dropped, quarantined)
+        token = new_token()
+        return frame, Manifest(
+            batch_id=batch_id,
+            start_row=batch.start_row,
+            end_row=batch.end_row,
+            rows_out=frame.height,
+            run_id=self._target.run_id,
+            generation=self._target.generation,
+            token=token,
+            attempts=max(fetched.attempts, processed.attempts),
+            fetch_seconds=fetched.seconds,
+            timings=processed.timings,
+            cursor=fetched.cursor,
+            states=processed.states,
+            rows_quarantined=quarantined,
+            quarantine=self._quarantined(batch_id, token, processed.set_aside),
+        )
+
+    def _quarantined(self, batch_id: int, token: str, asides: Sequence[SetAside]) -> tuple[QuarantineFile, ...]:
+        """Write the rows that were taken out; until the batch is committed nobody counts them."""
+        files = [(aside.about, aside.rows) for aside in asides]
+        for about, _ in files:
+            self.emit(RowsQuarantined(batch_id, about.step, about.rows, about.error))
+        try:
+            return quarantine.write(self._target.layout, batch_id, token, files)
+        except OSError as error:
+            raise translate(self._target.layout.quarantine, error) from error
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+            first = asides[0].first_error
+            first.add_note(f"Its rows can't be kept in quarantine: {describe(error)}")
+            raise first from first.__cause__
+
+    def _written(self, frame: pl.DataFrame, manifest: Manifest) -> Manifest:
+        started = time.perf_counter()
+        target = self._target
+        try:
+            manifest = parts.write(
+                target.layout, frame, manifest, checkpoint=target.checkpoint, part_format=target.part_format
+            )
+        except OSError as error:
+            raise translate(target.layout.part(manifest.batch_id), error) from error
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+            raise StepResultInvalid(
+                self._pin.step, manifest.batch_id, f"columns that can't be stored ({describe(error)})"
+            ) from error
+        return replace(manifest, write_seconds=time.perf_counter() - started)
+
+    def give_up(self, batch_id: int = 0) -> None:
+        """Let every batch go that waits behind this one: it won't come."""
+        self._given_up_from = min(self._given_up_from, batch_id)
+        self._source.give_up(batch_id)
+        self._chain.give_up(batch_id)
+        self._pin.give_up(batch_id)

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import pytest
+from contract_target import Noted, Total
+
+from engine import Batch
+from engine.executors.ray.placeholder import head_length, with_stand_ins
+from engine.steps.base import StatefulBatchStep
+from engine.testing import numbers
+
+
+@pytest.fixture
+def steps(tmp_path):
+    steps = [
+        Noted("a", tmp_path, concurrent=True),
+        Noted("b", tmp_path),
+        Total("c"),
+        Noted("d", tmp_path, concurrent=True),
+    ]
+    steps[1].on_error = "quarantine"
+    steps[3].row_wise = False
+    return steps
+
+
+def test_the_head_ends_before_the_first_step_that_keeps_the_order(steps):
+    assert [head_length(steps[first:]) for first in range(5)] == [1, 0, 0, 1, 0]
+
+
+def test_a_memory_keeps_the_order_whatever_it_says():
+    step = Total("sum")
+    step.concurrent = True
+    assert head_length([step]) == 0
+
+
+def test_a_stand_in_has_what_the_engine_must_know_and_nothing_of_the_step(steps):
+    sent = with_stand_ins(steps)
+    assert sent[0] is steps[0]
+    assert [step.name for step in sent] == ["a", "b", "c", "d"]
+    assert [step.row_wise for step in sent[1:]] == [True, False, False]
+    assert [step.on_error for step in sent[1:]] == ["quarantine", None, None]
+    assert [isinstance(step, StatefulBatchStep) for step in sent[1:]] == [False, True, False]
+    assert not any(hasattr(step, "folder") or hasattr(step, "path") for step in sent[1:])
+
+
+def test_a_stand_in_takes_no_batch(steps):
+    for step in with_stand_ins(steps)[1:]:
+        with pytest.raises(AssertionError, match=f"step '{step.name}' was given batch 0, but runs on another machine"):
+            step.process(Batch(0, 0, 9, numbers(0, 10)))

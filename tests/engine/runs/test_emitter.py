@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from engine.events import BatchStarted
+from engine.runs.emitter import Emitter
+from engine.testing import EventLog
+
+
+def test_each_listener_gets_each_event_in_order():
+    one, two = EventLog(), EventLog()
+    emit = Emitter([one, two])
+    emit(BatchStarted(0))
+    emit(BatchStarted(1))
+    assert one.all() == two.all() == [BatchStarted(0), BatchStarted(1)]
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), SystemExit(3), GeneratorExit()])
+def test_a_listener_that_raises_is_logged_and_hurts_nobody(caplog, error):
+    def raises(event):
+        raise error
+
+    log = EventLog()
+    with caplog.at_level(logging.ERROR):
+        Emitter([raises, log])(BatchStarted(0))
+    assert log.all() == [BatchStarted(0)]
+    assert "a listener failed on BatchStarted and was ignored" in caplog.text
+
+
+def test_an_interruption_of_the_user_is_no_fault_of_a_listener():
+    def interrupted(event):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Emitter([interrupted])(BatchStarted(0))
+
+
+def test_a_list_that_grows_meanwhile_changes_nothing():
+    listeners = []
+    emit = Emitter(listeners)
+    listeners.append(EventLog())
+    emit(BatchStarted(0))
+    assert listeners[0].all() == []

@@ -1,0 +1,147 @@
+"""A replay killed at any point: each row is in one place, the results or the quarantine, and no file is left over."""
+
+from __future__ import annotations
+
+import shutil
+
+import polars as pl
+import pytest
+
+from engine import BatchPipeline, Quarantine, RunState
+from engine.checkpoint.catalog.catalog import Catalog
+from engine.checkpoint.layout import Layout
+from engine.checkpoint.recovery.verify import held, verify
+from engine.checkpoint.store import CheckpointStore
+from engine.testing import InlineExecutor, NumberSource, PickyStep
+
+ROWS = 12
+BAD = {1, 2, 7}
+UNLIMITED = Quarantine(max_rows=None, max_fraction=None)
+
+
+def pipeline(folder, bad=()):
+    return BatchPipeline(
+        [PickyStep("a", bad)], NumberSource(ROWS), 6, folder, executor=InlineExecutor(), on_error=UNLIMITED
+    )
+
+
+def rows_of(folder):
+    """The ids in the results and those in quarantine, after an opening, which leaves nothing lying about."""
+    layout = Layout(folder)
+    with CheckpointStore(folder) as store:
+        named = {
+            layout.quarantine_file(one.batch_id, one.token, number).name
+            for one in store.quarantined_batches()
+            for number in range(len(one.quarantine))
+        }
+        parts = [layout.part(batch_id) for batch_id in range(store.next_batch_id)]
+        results = [n for part in parts for n in pl.read_parquet(part)["id"].to_list()]
+        files = [layout.quarantine / name for name in sorted(named)]
+        waiting = [row["id"] for file in files for row in pl.read_parquet(file)["row"].to_list()]
+    assert {path.name for path in layout.quarantine.glob("*")} == named, "a file is left over"
+    assert not [path.name for path in folder.rglob("*") if ".tmp" in path.name]
+    return results, waiting
+
+
+@pytest.fixture
+def killed_anywhere(tmp_path, photographs, monkeypatch):
+    """Photographs of a folder while something is done with it."""
+
+    def killed(action):
+        taken = photographs(tmp_path / "ck")
+        action()
+        monkeypatch.undo()
+        assert len(taken) > 5
+        return taken
+
+    return killed
+
+
+def test_killed_anywhere_in_a_run_that_takes_rows_out(tmp_path, killed_anywhere):
+    for photograph in killed_anywhere(lambda: pipeline(tmp_path / "ck", BAD).run()):
+        results, waiting = rows_of(photograph)
+        assert sorted(results + waiting) == list(range(len(results) + len(waiting)))
+        run = pipeline(photograph, BAD)
+        run.run()
+        assert rows_of(photograph) == ([n for n in range(ROWS) if n not in BAD], sorted(BAD))
+        with held(photograph) as layout:
+            assert verify(layout).sound
+
+
+def test_killed_anywhere_in_a_replay(tmp_path, killed_anywhere):
+    pipeline(tmp_path / "ck", BAD).run()
+    for photograph in killed_anywhere(lambda: pipeline(tmp_path / "ck", {2}).replay_quarantine()):
+        with held(photograph) as layout:
+            assert verify(layout).sound
+        results, waiting = rows_of(photograph)
+        assert sorted(results + waiting) == list(range(ROWS))
+        assert results == sorted(results)
+        run = pipeline(photograph)
+        run.replay_quarantine()
+        assert rows_of(photograph) == (list(range(ROWS)), [])
+        run.run()
+        assert run.refresh().state is RunState.FINISHED
+
+
+def catalog_files(folder):
+    return [folder / "checkpoint.duckdb", folder / "checkpoint.duckdb.wal"]
+
+
+def test_a_replay_that_the_catalogs_log_has_lost_is_taken_back_in(tmp_path):
+    folder = tmp_path / "ck"
+    pipeline(folder, BAD).run()
+    before = tmp_path / "before"
+    before.mkdir()
+    for file in catalog_files(folder):
+        shutil.copy(file, before / file.name)
+    pipeline(folder, {2}).replay_quarantine()
+    for file in catalog_files(folder):
+        shutil.copy(before / file.name, file)
+
+    with held(folder) as layout:
+        report = verify(layout)
+    assert report.sound
+    assert report.parts.notes == (
+        "2 parts of replays that the catalog's log has lost; the next run takes them back in",
+    )
+    with CheckpointStore(folder) as store:
+        assert "lost replays of quarantined rows in 2 batches; they were taken back in" in store.notices[0]
+    assert rows_of(folder) == ([n for n in range(ROWS) if n != 2], [2])
+    with held(folder) as layout:
+        assert verify(layout).sound
+    run = pipeline(folder)
+    run.replay_quarantine()
+    assert rows_of(folder) == (list(range(ROWS)), [])
+
+
+def test_a_lost_replay_brings_the_pipeline_that_made_it(tmp_path):
+    folder = tmp_path / "ck"
+    pipeline(folder, BAD).run()
+    saved = {file: file.read_bytes() for file in catalog_files(folder)}
+    mended = pipeline(folder)
+    mended.steps[0].version = "2"
+    mended.replay_quarantine(accept_changes=True)
+    for file, content in saved.items():
+        file.write_bytes(content)
+    mended.run()  # isn't refused: it is the pipeline on record
+    assert rows_of(folder) == (list(range(ROWS)), [])
+
+
+def test_lost_batches_and_the_pipeline_that_made_them_come_back_together(tmp_path, photographs, monkeypatch):
+    folder = tmp_path / "ck"
+    pipeline(folder).run()
+    saved = {file: file.read_bytes() for file in catalog_files(folder)}
+    mended = pipeline(folder)
+    mended.steps[0].version = "2"
+    mended.batch_fetcher.rows = 24
+    mended.run(accept_changes=True)
+    for file, content in saved.items():
+        file.write_bytes(content)
+    taken = photographs(folder)
+    CheckpointStore(folder).close()
+    monkeypatch.undo()
+    for photograph in taken:
+        catalog = Catalog(photograph / "checkpoint.duckdb")
+        recorded = catalog.pipeline()
+        assert ('"version": "2"' in recorded[1]) == (catalog.head().next_batch_id == 4)
+        catalog.close()

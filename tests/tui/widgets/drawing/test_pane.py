@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import views
+
+from tui.look.glyphs import ASCII, UNICODE
+from tui.widgets import (
+    BatchGridPane,
+    DetailPane,
+    FailuresPane,
+    LogPane,
+    ResultsPane,
+    RunsPane,
+    StatusBar,
+    StepsPane,
+    ThroughputPane,
+)
+
+PANES = (BatchGridPane, DetailPane, FailuresPane, LogPane, ResultsPane, RunsPane, StepsPane, ThroughputPane)
+
+
+def test_what_is_shown_already_is_not_painted_again(play):
+    async def script(pilot, pane):
+        pane.refresh = lambda *regions, **_options: painted.append(regions)
+        pane.show(replace(views.running(), rows_out=1))
+        assert painted == []
+
+    painted = []
+    play(StepsPane(), script, show=lambda pane: pane.show(views.running()))
+
+
+def test_only_the_lines_that_differ_are_painted_again(play):
+    async def script(pilot, pane):
+        pane.refresh = lambda *regions, **_options: painted.extend(regions)
+        view = views.running()
+        pane.show(replace(view, steps=(view.steps[0], replace(view.steps[1], lag=134), view.steps[2])))
+        assert [(region.y, region.height) for region in painted] == [(2, 1)]
+
+    painted = []
+    play(StepsPane(), script, show=lambda pane: pane.show(views.running()))
+
+
+@pytest.mark.parametrize("kind", PANES)
+def test_every_pane_can_say_that_it_loads_and_that_it_can_not(play, kind):
+    async def script(pilot, pane):
+        pane.show_loading("reading")
+        assert pane.shown_text.strip() == "⋯ reading"
+        pane.show_problem("no [/bold] \x1b way")
+        assert pane.shown_text.strip() == "✗ no [/bold] ␛ way"
+        assert pane.footing_text == ""
+
+    play(kind(), script)
+
+
+def test_a_value_that_comes_ends_loading_even_if_it_was_shown_before(play):
+    async def script(pilot, pane):
+        before = pane.shown_text
+        pane.show_loading()
+        pane.show(views.running())
+        assert pane.shown_text == before
+
+    play(StepsPane(), script, show=lambda pane: pane.show(views.running()))
+
+
+def test_what_came_before_the_pane_was_mounted_is_shown_after(drawn):
+    pane = StepsPane()
+    pane.show(views.running())
+
+    assert "check_speed" in drawn(pane, None).shown_text
+
+
+@pytest.mark.parametrize("kind", PANES)
+def test_every_pane_can_be_focused_and_has_a_numbered_title(play, kind):
+    async def script(pilot, pane):
+        assert pane.has_focus
+        assert pane.heading_text[0].isdigit() or kind is DetailPane
+
+    play(kind(), script)
+
+
+def test_the_status_bar_is_one_line_that_takes_no_focus(play):
+    async def script(pilot, bar):
+        assert bar.region.height == 1
+        assert not bar.has_focus
+
+    play(StatusBar(), script, show=lambda bar: bar.show(views.running(), views.NOW))
+
+
+def test_a_title_can_be_given(drawn):
+    assert drawn(ResultsPane(title="6 Quarantine"), None).heading_text == "6 Quarantine"
+
+
+def test_a_border_title_that_the_screen_sets_stays(play):
+    async def script(pilot, pane):
+        pane.show(views.failed())
+        await pilot.pause()
+        assert pane.border_title == "5 Failures │ 6 Results"
+
+    def show(pane):
+        pane.border_title = "5 Failures │ 6 Results"
+
+    play(FailuresPane(), script, show=show)
+
+
+def test_glyphs_are_the_app_s_unless_some_were_given(play):
+    async def script(pilot, pane):
+        pilot.app.glyphs = ASCII
+        own, apps = StepsPane(glyphs=UNICODE), StepsPane()
+        await pilot.app.mount(own, apps)
+        assert own.glyphs is UNICODE
+        assert apps.glyphs is ASCII
+
+    play(StepsPane(), script)
+
+
+def test_another_set_of_glyphs_draws_everything_anew(play):
+    async def script(pilot, pane):
+        assert "━" in pane.shown_text
+        pane.glyphs = ASCII
+        assert pane.shown_text.isascii()
+        assert pane.has_class("-ascii")
+
+    play(StepsPane(), script, show=lambda pane: pane.show(views.running()))
+
+
+def test_a_bare_pane_has_all_its_cells(play):
+    async def script(pilot, pane):
+        assert pane.size.height == 12
+        assert pane.size.width == 79
+
+    play(StepsPane(classes="-bare"), script)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 2), (4, 3), (9, 4), (20, 3)])
+@pytest.mark.parametrize(
+    "view", [views.running(), views.hostile(), views.failed()], ids=["running", "hostile", "failed"]
+)
+def test_no_size_is_too_small(play, host, size, view):
+    panes = {
+        StatusBar: lambda pane: pane.show(view, views.NOW),
+        StepsPane: lambda pane: pane.show(view),
+        ThroughputPane: lambda pane: pane.show(view, 5),
+        BatchGridPane: lambda pane: pane.show(view),
+        RunsPane: lambda pane: pane.show(views.runs(), view),
+        FailuresPane: lambda pane: pane.show(view),
+        DetailPane: lambda pane: pane.show_failure(view.failures[0]),
+        ResultsPane: lambda pane: pane.show_page(views.RESULT_COLUMNS, views.result_rows(9), 0, 9),
+        LogPane: lambda pane: pane.add([views.HOSTILE_TEXT]),
+    }
+
+    async def script(pilot, pane):
+        for y in range(pane.size.height):
+            assert pane.render_line(y).cell_length <= max(0, pane.size.width)
+
+    for kind, show in panes.items():
+        play(kind(), script, size=size, show=show)

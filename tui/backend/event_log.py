@@ -1,0 +1,120 @@
+"""The lines of the log pane: what happened, in words, without one line a batch.
+
+A listener of the engine: called from its threads, quick, and bounded. It must not know who reads.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from engine.events import (
+    AttemptFailed,
+    BatchFailed,
+    RowsQuarantined,
+    RowsReplayed,
+    RunEnded,
+    RunStarted,
+    StopWasRequested,
+    Warned,
+)
+from engine.state import RunState
+from tui.look.format import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from engine.events import Event
+
+KEPT = 500
+LONGEST_LINE = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line; `text` may hold text from data and errors: not escaped yet."""
+
+    at: datetime
+    text: str
+
+
+class LogBook:
+    """Collects lines until someone takes them; of a flood only the newest 500 stay, and the rest is counted."""
+
+    def __init__(self, now: Callable[[], datetime] | None = None) -> None:
+        self._now = now or (lambda: datetime.now(UTC))
+        self._lines: deque[LogLine] = deque(maxlen=KEPT)
+        self._lost = 0
+        self._unfinished = ""
+        self._sinks: frozenset[str] = frozenset()
+        # A signal handler may write while the screen takes, in the same thread: reentrant.
+        self._lock = threading.RLock()
+
+    def __call__(self, event: Event) -> None:
+        """Write down an event that a person wants to read about."""
+        if isinstance(event, RunStarted):
+            self._sinks = frozenset(event.sinks)
+        words = _WORDS.get(type(event))
+        if isinstance(event, AttemptFailed):
+            self.write(_attempt_failed(event, self._sinks))
+        elif words is not None:
+            self.write(words(event))
+
+    def write(self, text: str) -> None:
+        """Add a line; safe from any thread."""
+        with self._lock:
+            self._lost += len(self._lines) == KEPT
+            self._lines.append(LogLine(self._now(), text))
+
+    def printed(self, text: str) -> None:
+        """Add what user code printed, line by line; an unfinished line waits for its end."""
+        with self._lock:
+            *lines, rest = (self._unfinished + text).split("\n")
+            if len(rest) > LONGEST_LINE:
+                lines, rest = [*lines, rest], ""
+            self._unfinished = rest
+            for line in lines[-KEPT:]:
+                if line.strip():
+                    self.write(line.rstrip())
+
+    def take(self) -> list[LogLine]:
+        """Return the lines since the last call, oldest first."""
+        with self._lock:
+            lines, lost = list(self._lines), self._lost
+            self._lines.clear()
+            self._lost = 0
+        return [LogLine(lines[0].at, f"… {lost:,} lines left out"), *lines] if lost else lines
+
+
+def _attempt_failed(event: AttemptFailed, sinks: frozenset[str]) -> str:
+    place = "the fetch"
+    if event.step is not None:
+        place = f"{'sink' if event.step in sinks else 'step'} {event.step}"
+    return (
+        f"batch {event.batch_id:,}: {place} failed ({event.attempt}/{event.max_attempts}), "
+        f"again in {event.wait_seconds:.1f} s: {event.error}"
+    )
+
+
+def _quarantined(event: RowsQuarantined) -> str:
+    rows = counted(event.rows, "row")
+    return f"batch {event.batch_id:,}: {rows} that {event.step} can't process taken out: {event.error}"
+
+
+def _replayed(event: RowsReplayed) -> str:
+    return f"batch {event.batch_id:,}: {counted(event.rows, 'row')} replayed, {event.still:,} still in quarantine"
+
+
+_ENDS = {RunState.RESUMABLE: "stopped", RunState.INCOMPLETE: "finished, with rows in quarantine"}
+_WORDS: dict[type[Any], Callable[[Any], str]] = {
+    RunStarted: lambda event: f"run {event.run_id} started at batch {event.next_batch_id:,} of {event.source}",
+    BatchFailed: lambda event: f"batch {event.batch_id:,} failed: {event.message}",
+    RowsQuarantined: _quarantined,
+    RowsReplayed: _replayed,
+    StopWasRequested: lambda event: "stop now was requested" if event.now else "stop was requested",
+    RunEnded: lambda event: f"run {event.run_id} {_ENDS.get(event.state, event.state)}",
+    Warned: lambda event: f"warning: {event.message}",
+}

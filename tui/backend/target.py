@@ -1,0 +1,78 @@
+"""The target that a person names: where its file is, whether it was edited, and the pipeline in it."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from engine.pipeline import BatchPipeline
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What the command line says in place of the pipeline file; None leaves it as it is there."""
+
+    checkpoint_dir: str | None = None
+    batch_size: int | None = None
+    executor: str | None = None
+    ray_address: str | None = None
+
+    def applied_to(self, pipeline: BatchPipeline) -> BatchPipeline:
+        """Return the pipeline with these values in place of its own."""
+        if self == Overrides():
+            return pipeline
+        from engine.executors.choice import ExecutorChoice, chosen
+
+        executor = chosen(ExecutorChoice(self.executor) if self.executor else None, self.ray_address)
+        return pipeline.with_options(batch_size=self.batch_size, checkpoint_dir=self.checkpoint_dir, executor=executor)
+
+
+class Target:
+    """`file.py[:name]` or `package.module:name`, loaded as often as it changes."""
+
+    def __init__(self, text: str, overrides: Overrides) -> None:
+        self.text = text
+        self.overrides = overrides
+        self._loaded_from: tuple[int, int] | None = None
+
+        self.known_file: Path | None = None
+        """The file of the pipeline once it was loaded, None when there is none."""
+
+    def load(self) -> BatchPipeline:
+        """Load the pipeline anew. Raises what `engine.loading.target.load` raises."""
+        from engine.loading.target import load
+
+        # Noted before it is read: an edit that comes while it loads counts as an edit.
+        self._loaded_from = self._fingerprint()
+        return self.overrides.applied_to(load(self.text))
+
+    def edited(self) -> bool:
+        """Say whether the file has changed since it was loaded."""
+        return self._fingerprint() != self._loaded_from
+
+    def _fingerprint(self) -> tuple[int, int] | None:
+        try:
+            self.known_file = file_of(self.text)
+            state = self.known_file.stat() if self.known_file else None
+        except (OSError, ImportError, ValueError):
+            return None
+        return (state.st_mtime_ns, state.st_size) if state else None
+
+
+def file_of(target: str) -> Path | None:
+    """Return the path of a target's file.
+
+    >>> file_of("flights.py:build"), file_of("/tmp/a.py")
+    (PosixPath('flights.py'), PosixPath('/tmp/a.py'))
+    """
+    head, colon, tail = target.rpartition(":")
+    place = head if colon and tail.isidentifier() else target
+    if place.endswith(".py"):
+        return Path(place)
+    module = sys.modules.get(place)
+    origin = getattr(module, "__file__", None) if module else getattr(find_spec(place), "origin", None)
+    return Path(origin) if origin else None

@@ -1,0 +1,129 @@
+"""The characters that the dashboard draws with: one set for Unicode terminals, one in ASCII.
+
+`■ ━ ▸` are of ambiguous width in East Asian fonts, hence the second set. Invariant: bars, cells, charts,
+pills and marks are one cell wide each, and within one set no two states of one thing share a glyph, so that
+meaning never hangs on colour.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from engine.state import RunState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from engine.checkpoint.catalog.records import RunOutcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glyphs:
+    """One set. `cells` has one glyph for each value of `BatchState`; `chart` goes from nothing to a full cell."""
+
+    name: str
+    bar_earlier: str
+    """Done by earlier runs."""
+    bar_done: str
+    bar_head: str
+    """The half cell where a bar ends; of the same weight as `bar_done`."""
+    bar_rest: str
+    cells: str
+    chart: str
+    failed: str
+    retry: str
+    warning: str
+    quarantine: str
+    """Rows in quarantine; a batch without them has the same in `cells`."""
+    cursor: str
+    """Marks the chosen row."""
+    folded: str
+    unfolded: str
+    branch: str
+    arrow: str
+    separator: str
+    ellipsis: str
+    dash: str
+    null: str
+    waiting: str
+    pills: Mapping[RunState, str] = field(hash=False)
+    outcomes: Mapping[RunOutcome, str] = field(hash=False)
+
+
+UNICODE = Glyphs(
+    name="unicode",
+    bar_earlier="┅",
+    bar_done="━",
+    bar_head="╸",
+    bar_rest="─",
+    cells="·▸□■✗▪○",
+    chart=" ▁▂▃▄▅▆▇█",
+    failed="✗",
+    retry="↻",
+    warning="!",
+    quarantine="○",
+    cursor="▌",
+    folded="▸",
+    unfolded="▾",
+    branch="└",
+    arrow="→",
+    separator="·",
+    ellipsis="…",
+    dash="\N{EN DASH}",
+    null="∅",
+    waiting="⋯",
+    pills={
+        RunState.IDLE: "·",
+        RunState.RESUMABLE: "⟲",
+        RunState.RUNNING: "▶",
+        RunState.STOPPING: "◼",
+        RunState.FAILED: "✗",
+        RunState.FINISHED: "✓",
+        RunState.INCOMPLETE: "◐",
+    },
+    outcomes={"running": "▶", "finished": "✓", "stopped": "⟲", "failed": "✗", "crashed": "☇"},
+)
+
+ASCII = Glyphs(
+    name="ascii",
+    bar_earlier="=",
+    bar_done="#",
+    bar_head=">",
+    bar_rest="-",
+    cells=".>+#X=o",
+    chart=" ..::||##",
+    failed="X",
+    retry="@",
+    warning="!",
+    quarantine="o",
+    cursor=">",
+    folded="+",
+    unfolded="-",
+    branch="`",
+    arrow="->",
+    separator="|",
+    ellipsis="~",
+    dash="-",
+    null="null",
+    waiting="...",
+    pills={
+        RunState.IDLE: ".",
+        RunState.RESUMABLE: "@",
+        RunState.RUNNING: ">",
+        RunState.STOPPING: "#",
+        RunState.FAILED: "X",
+        RunState.FINISHED: "*",
+        RunState.INCOMPLETE: "%",
+    },
+    outcomes={"running": ">", "finished": "*", "stopped": "@", "failed": "X", "crashed": "!"},
+)
+
+
+def glyphs_for(*, ascii_only: bool) -> Glyphs:
+    """Return the set that a terminal can show.
+
+    >>> glyphs_for(ascii_only=True).failed
+    'X'
+    """
+    return ASCII if ascii_only else UNICODE

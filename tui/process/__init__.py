@@ -1,0 +1,1 @@
+"""The terminal that the process has been given, and how the process ends."""

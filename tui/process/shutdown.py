@@ -1,0 +1,103 @@
+"""How the program ends when it isn't asked politely: signals, a terminal that closes, a screen that fails.
+
+Invariant: the run gets the time to commit what is in flight, but not for ever. Python's own signal handlers are
+used, not the event loop's: when a terminal closes, the loop may be stuck in a write to it for good.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from engine.text.terminal_safe import safe
+from tui.screens.dashboard.status_line import standing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+    from tui.app import BatchPipeApp
+
+EXIT_RESUMABLE = 4
+SIGNAL_GRACE_SECONDS = 8.0  # a supervisor kills after ten
+SCREEN_GRACE_SECONDS = 2.0
+
+
+@contextmanager
+def guarded(app: BatchPipeApp) -> Iterator[None]:
+    """Stop gracefully on SIGTERM and SIGHUP while the block runs."""
+
+    def asked_to_end(_number: int, _frame: FrameType | None) -> None:
+        app.ended_by_signal = True
+        if app.bridge is not None:
+            app.bridge.stop()
+        # `close` waits, which a handler must not: the loop that should leave the screen runs in this thread.
+        threading.Thread(target=_end, args=(app,), name="ending", daemon=True).start()
+
+    # One that is ignored stays so: nohup means it.
+    heard = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, asked_to_end) for number in heard}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end(app: BatchPipeApp) -> None:
+    """Wait for the commit, then leave: through the screen, or without it when it doesn't answer."""
+    bridge = app.bridge
+    if bridge is not None and not bridge.close(SIGNAL_GRACE_SECONDS):
+        bridge.stop(now=True)
+        bridge.close(SCREEN_GRACE_SECONDS)
+    app.leave_from_thread()
+    main = threading.main_thread()
+    main.join(SCREEN_GRACE_SECONDS)
+    if main.is_alive():
+        os._exit(app.exit_code())
+
+
+def finish_run(app: BatchPipeApp, seconds: float) -> None:
+    """Let a run that is still going on finish what is in flight, after the screen has gone."""
+    bridge = app.bridge
+    if bridge is None:
+        return
+    if bridge.running and app.waits_for_run:
+        say("finishing the batches in flight; Ctrl+C gives them up\n")
+    try:
+        done = bridge.close(seconds if app.waits_for_run else SCREEN_GRACE_SECONDS)
+    except KeyboardInterrupt:
+        done = False
+    if not done:
+        bridge.stop(now=True)
+        done = bridge.close(SCREEN_GRACE_SECONDS)
+    if not done:
+        # A step hangs in foreign code. Commits are transactions: what was in flight is done again next time.
+        os._exit(app.status or EXIT_RESUMABLE)
+
+
+def say(text: str) -> None:
+    """Write to the terminal that was left, if it is still there."""
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except OSError:
+        # It was closed. Python would fail again at its very end, and make another status of ours.
+        with suppress(OSError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            for descriptor in (1, 2):
+                os.dup2(nowhere, descriptor)
+
+
+def farewell(app: BatchPipeApp) -> str:
+    """Return the line that stays in the terminal after a run: where it stands, and that it will go on there."""
+    bridge = app.bridge
+    view = bridge.view() if bridge is not None else None
+    if view is None or view.run_id is None:
+        return ""
+    said = standing(view)
+    return f"{safe(view.pipeline, 100)}: {safe(said.words)}\n"

@@ -1,0 +1,1 @@
+"""The dashboard: its layout, what is selected, and what its keys do."""

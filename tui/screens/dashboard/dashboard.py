@@ -1,0 +1,248 @@
+"""The dashboard: pulls the view eight times a second, hands it to the panes, and lays them out.
+
+Panes that share a place as tabs are siblings of which one is displayed: nothing is ever moved or mounted
+again, so resizing, zooming and switching tabs can't lose a selection.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Input, Static
+
+from tui.actions import Scope, bindings
+from tui.backend.jobs import Job
+from tui.backend.memory import resident_bytes
+from tui.screens.dashboard.file_commands import FileCommands
+from tui.screens.dashboard.layout import PANE, PANES, tab_title, tabs
+from tui.screens.dashboard.run_commands import RunCommands
+from tui.screens.dashboard.selection import Selection
+from tui.screens.dashboard.status_line import Standing, standing
+from tui.screens.footer import KeyLine
+from tui.widgets import (
+    BatchGridPane,
+    DetailPane,
+    FailuresPane,
+    LogPane,
+    Pane,
+    QuarantinePane,
+    ResultsPane,
+    RunsPane,
+    StatusBar,
+    StepsPane,
+    ThroughputPane,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from textual.app import ComposeResult
+
+    from tui.backend.bridge import Bridge
+    from tui.backend.jobs import Done
+
+PULLS_PER_SECOND = 8
+
+
+class Dashboard(Selection, RunCommands, FileCommands):
+    """The panes over one pipeline. `begin` runs it as soon as it is loaded."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *bindings(Scope.DASHBOARD),
+        *(Binding(pane.digit, f"go('{pane.id}')", pane.name, show=False) for pane in PANES),
+    ]
+
+    def __init__(self, bridge: Bridge, *, now: Callable[[], datetime], begin: bool = False) -> None:
+        super().__init__(bridge, now=now)
+        self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
+        self.VERTICAL_BREAKPOINTS = [(0, "-flat"), (22, "-low"), (30, "-tall")]
+        self._begin = begin
+        self._tab = "failures"
+        self._zoomed: str | None = None
+        self._frozen = False
+        self._said: tuple[Standing, bool] | None = None
+        self._drawn: tuple[object, ...] | None = None
+
+    def compose(self) -> ComposeResult:
+        """Top line, sentence, panes, keys."""
+        yield StatusBar()
+        yield Static("", id="standing", markup=False)
+        with Container(id="body"):
+            yield StepsPane(id="steps")
+            yield ThroughputPane(id="throughput")
+            yield BatchGridPane(id="batches")
+            yield RunsPane(id="runs")
+            yield FailuresPane(id="failures")
+            yield QuarantinePane(id="quarantine")
+            yield ResultsPane(id="results")
+            yield LogPane(id="log", title="8 Log")
+            yield DetailPane(id="detail", title="9 Detail")
+        yield Input(placeholder="show only what holds this text; Esc shows all", id="filter", compact=True)
+        yield KeyLine(dashboard=True)
+
+    def on_mount(self) -> None:
+        """Begin to look, and load once the first picture is on the screen."""
+        self.query_one("#filter").display = False
+        self.query_one("#steps").focus()
+        self.pull()
+        self.set_interval(1 / PULLS_PER_SECOND, self.pull)
+        self.call_after_refresh(self.bridge.load)
+
+    def on_resize(self) -> None:
+        """Lay the tabs out for the new size; what was chosen stays chosen."""
+        self.lay_out()
+
+    # --- looking --------------------------------------------------------------------------------------
+
+    def pull(self) -> None:
+        """Show this instant."""
+        self.seen = view = self.bridge.view()
+        self.query_one(StatusBar).show(view, self.now())
+        self.query_one(LogPane).add([f"{line.at:%H:%M:%S}  {line.text}" for line in self.bridge.log.take()])
+        if not self._frozen:
+            self.fill_panes()
+        self._show_standing()
+        situation = self.situation()
+        # A pane writes its own title when it is first drawn, over the tabs: its heading and size tell when.
+        front = self.query_one(f"#{self._tab}", Pane)
+        rows = (len(view.steps), len(view.sinks))
+        drawn = (situation, self._tab, self.size, self._frozen, front.heading_text, front.size, rows)
+        if drawn != self._drawn:
+            # Only when something changed that decides about keys: doing it with each pull costs and leaks.
+            self._drawn = drawn
+            self.query_one(KeyLine).show(situation)
+            self.refresh_bindings()
+            self.lay_out()
+
+    def fill_panes(self) -> None:
+        """Hand the view to the panes that are to be seen."""
+        view = self.seen
+        self.query_one(StepsPane).show(view)
+        self.query_one(BatchGridPane).show(view)
+        self.query_one(ThroughputPane).show(view, resident_bytes())
+        self.query_one(RunsPane).show(self.bridge.runs, view)
+        self.query_one(FailuresPane).show(view)
+        self.query_one(QuarantinePane).show(view)
+        self.show_newest_failure()
+        if self._tab == "results":
+            self.ask_for_results()
+        elif self._tab == "quarantine":
+            self.ask_for_quarantine()
+
+    def _show_standing(self) -> None:
+        said = standing(self.seen, self.bridge.working, self.bridge.trouble)
+        frozen = ("FROZEN, f goes on  ", "bold $text-warning") if self._frozen else ""
+        line = self.query_one("#standing", Static)
+        if (said, self._frozen) != self._said:
+            self._said = (said, self._frozen)
+            line.update(Content.assemble(frozen, self.shown(said.words), " ", (self.shown(said.hint), "$text-muted")))
+            line.set_classes(said.tone.value)
+
+    # --- layout ---------------------------------------------------------------------------------------
+
+    @property
+    def compact(self) -> bool:
+        """Whether the screen is too small for all panes at once."""
+        return self.has_class("-narrow") or not self.has_class("-tall")
+
+    def lay_out(self) -> None:
+        """Decide which panes are displayed, and name the tabs in the border of the one in front."""
+        if not self.is_mounted:
+            return
+        body = self.query_one("#body")
+        zoomed = self._zoomed
+        shared = tabs(compact=self.compact)
+        self.set_class(self.compact, "-compact")
+        body.set_class(zoomed is not None, "-zoomed")
+        if self._tab not in shared:
+            self._tab = "failures"
+        for pane in PANES:
+            shown = pane.id not in shared or pane.id == self._tab
+            if pane.id == "detail":
+                shown = not self.compact
+            widget = self.query_one(f"#{pane.id}")
+            widget.display = pane.id == zoomed if zoomed else shown
+        self.styles_for_rows((len(self.seen.steps) or 3) + len(self.seen.sinks))
+        front = self.query_one(f"#{self._tab}")
+        title = tab_title(self._tab, compact=self.compact, width=front.size.width - 4)
+        front.border_title = self.shown(title)
+
+    def styles_for_rows(self, step_count: int) -> None:
+        """Give the steps and sinks the lines that they need, and no more than a third of the screen."""
+        lines = min(step_count + 4, max(7, self.size.height // (2 if self.compact else 3)))
+        self.query_one("#body").styles.grid_rows = f"{lines} 7 1fr" if not self.compact else "1fr"
+        self.query_one("#steps").styles.height = lines if self.compact and not self._zoomed else "1fr"
+
+    def action_go(self, pane_id: str) -> None:
+        """Put a pane in front and give it the focus; the detail has a screen of its own where there is no room."""
+        if pane_id == "detail" and self.compact:
+            self.open_detail()
+            return
+        if pane_id in tabs(compact=self.compact):
+            self._tab = pane_id
+        if self._zoomed is not None:
+            self._zoomed = pane_id
+        self.lay_out()
+        self.fill_panes()
+        self.query_one(f"#{pane_id}").focus()
+
+    def action_zoom(self) -> None:
+        """Give the whole screen to the pane in focus, or give it back."""
+        focused = self._pane_in_focus()
+        self._zoomed = None if self._zoomed is not None else focused
+        self.lay_out()
+        self.fill_panes()
+
+    def _pane_in_focus(self) -> str:
+        widget: Widget | None = self.focused
+        while widget is not None and widget.id not in PANE:
+            widget = widget.parent if isinstance(widget.parent, Widget) else None
+        return widget.id if widget is not None and widget.id else self._tab
+
+    def action_freeze(self) -> None:
+        """Hold the panes still, or let them go on."""
+        self._frozen = not self._frozen
+        self.pull()
+
+    # --- filter ---------------------------------------------------------------------------------------
+
+    def action_filter(self) -> None:
+        """Open the line to type a filter in."""
+        line = self.query_one("#filter", Input)
+        line.display = True
+        line.focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Filter while it is typed."""
+        event.stop()
+        self.query_one(FailuresPane).set_filter(event.value)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Enter keeps the filter and goes to the list."""
+        event.stop()
+        self.action_go("failures")
+
+    def action_back(self) -> None:
+        """Leave the filter, else zoom."""
+        line = self.query_one("#filter", Input)
+        if line.display:
+            line.value = ""
+            line.display = False
+            self.query_one(f"#{self._tab}").focus()
+        elif self._zoomed is not None:
+            self.action_zoom()
+
+    # --- jobs -----------------------------------------------------------------------------------------
+
+    def job_done(self, done: Done) -> None:
+        """Take the end of a job."""
+        self.pull()
+        super().job_done(done)
+        if done.job is Job.LOAD and done.trouble is None and self._begin:
+            self._begin = False
+            self.bridge.run()

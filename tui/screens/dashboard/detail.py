@@ -1,0 +1,54 @@
+"""One failure, batch or run on the whole screen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from tui.look.plain_text import in_glyphs
+from tui.widgets import DetailPane
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from textual.app import ComposeResult
+
+
+class DetailScreen(Screen[None]):
+    """Shows what `fill` puts into a detail pane."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,enter,q,z", "close", "Back", show=False),
+        Binding("c", "copy", "Copy", show=False),
+    ]
+
+    def __init__(self, fill: Callable[[DetailPane], None] | None) -> None:
+        super().__init__()
+        self._fill = fill
+
+    def compose(self) -> ComposeResult:
+        """One pane."""
+        yield DetailPane(title="9 Detail")
+
+    def on_mount(self) -> None:
+        """Fill it once it is there."""
+        pane = self.query_one(DetailPane)
+        pane.set_keys(in_glyphs("Esc back · c copy", pane.glyphs))
+        if self._fill is not None:
+            self._fill(pane)
+        pane.focus()
+
+    def fill(self, fill: Callable[[DetailPane], None]) -> None:
+        """Show what has come meanwhile."""
+        fill(self.query_one(DetailPane))
+
+    def action_copy(self) -> None:
+        """Copy the text."""
+        self.app.copy_to_clipboard(self.query_one(DetailPane).plain_text)
+        self.notify("Copied.")
+
+    def action_close(self) -> None:
+        """Back to the dashboard."""
+        self.dismiss(None)

@@ -1,0 +1,1 @@
+"""What the panes draw with."""

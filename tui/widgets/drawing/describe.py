@@ -1,0 +1,213 @@
+"""A failure, a batch or a run in words: blocks that a pane lays out for its width, and that can be copied as text."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from engine.text.terminal_safe import safe
+from tui.look.format import EN_DASH, count, counted, duration, instant, size, span, spans
+from tui.widgets.drawing.failure_rows import reason
+from tui.widgets.drawing.line import Line, last_lines, text_of, wrapped
+from tui.widgets.drawing.quarantine_rows import message_of
+from tui.widgets.drawing.table import table_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from engine.checkpoint.catalog.records import RunOutcome, RunRecord
+    from engine.checkpoint.parts.manifest import Manifest
+    from engine.events import BatchFailed
+    from engine.results.quarantine import QuarantinedRow
+
+EXPORT_KEY = "E"
+_UNBOUNDED = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """Lines of text, made safe, each wrapped on its own."""
+
+    lines: tuple[str, ...]
+    style: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """Names with their values; an empty value is left out."""
+
+    fields: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of texts, which may be foreign. One that `may_turn` is laid on its side where it is too wide."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    may_turn: bool = True
+
+
+Block = Paragraph | Fields | Table
+
+
+def failure_blocks(failure: BatchFailed, dash: str = EN_DASH, *, of_sink: bool = False) -> tuple[Block, ...]:
+    """Return the failure whole: what and where, the rows, what to do next, the facts, the traceback."""
+    where = "the source" if failure.step is None else f"{'sink ' if of_sink else ''}{safe(failure.step, 200)}"
+    blocks: list[Block] = [
+        Paragraph((f"{safe(failure.error_type, 200)} in {where}, batch {failure.batch_id:,}",), "bad"),
+        Paragraph(tuple(last_lines(reason(failure.message)))),
+    ]
+    columns, examples = failure.examples
+    if columns and examples and len(failure.row_numbers) >= len(examples):
+        numbered = zip(map(count, failure.row_numbers), examples, strict=False)
+        blocks.append(Table(("row", *columns), tuple((number, *row) for number, row in numbered)))
+    elif columns and examples:
+        blocks.append(Table(columns, examples))
+    if failure.hint:
+        blocks.append(Paragraph(tuple(last_lines(failure.hint)), "accent"))
+    rows = (
+        "" if failure.start_row is None or failure.end_row is None else span(failure.start_row, failure.end_row, dash)
+    )
+    facts = (
+        ("batch rows", rows),
+        ("bad rows", spans(failure.row_numbers, dash, limit=8)),
+        ("run", count(failure.run_id)),
+        ("tries", count(failure.attempts)),
+        ("at", instant(failure.at)),
+    )
+    blocks.append(Fields(facts))
+    if failure.traceback:
+        blocks.append(Paragraph(tuple(last_lines(failure.traceback)), "muted"))
+    return tuple(blocks)
+
+
+def batch_blocks(manifest: Manifest, dash: str = EN_DASH) -> tuple[Block, ...]:
+    """Return a finished batch: its rows, and what it took."""
+    cursor = "" if manifest.cursor is None else json.dumps(dict(manifest.cursor), ensure_ascii=False, default=str)
+    facts = (
+        ("rows", f"{span(manifest.start_row, manifest.end_row, dash)} ({manifest.rows_in:,})"),
+        ("rows out", count(manifest.rows_out)),
+        ("quarantined", count(manifest.rows_quarantined) if manifest.rows_quarantined else ""),
+        ("part", f"{size(manifest.bytes_written)}, CRC-32 {safe(manifest.checksum, 20)}"),
+        ("run", count(manifest.run_id)),
+        ("tries", count(manifest.attempts)),
+        ("cursor", safe(cursor, 400)),
+    )
+    steps = tuple(
+        (safe(" + ".join(timing.steps), 200), duration(timing.seconds), count(timing.rows_in), count(timing.rows_out))
+        for timing in manifest.timings
+    )
+    timings = (
+        ("fetch", duration(manifest.fetch_seconds), "", count(manifest.rows_in)),
+        *steps,
+        # A part can't say how long it took to write itself: 0 means that nobody knows.
+        ("write", duration(manifest.write_seconds or None), count(manifest.rows_out), ""),
+    )
+    return (
+        Paragraph((f"Batch {manifest.batch_id:,}",), "strong"),
+        Fields(facts),
+        Table(("step", "time", "rows in", "rows out"), timings, may_turn=False),
+    )
+
+
+def row_blocks(row: QuarantinedRow, null: str = "null") -> tuple[Block, ...]:
+    """Return a row in quarantine: what the step said, and the row as the step saw it."""
+    number = "" if row.source_row is None else f", source row {row.source_row:,}"
+    blocks: list[Block] = [
+        Paragraph((f"{safe(row.error_type, 200)} in {safe(row.step, 200)}, batch {row.batch_id:,}{number}",), "warn"),
+        Paragraph(tuple(last_lines(message_of(row)))),
+    ]
+    if row.input is None:
+        blocks.append(Paragraph((f"Its batch was taken out whole; {EXPORT_KEY} exports its rows.",), "muted"))
+    else:
+        cells = _as_cells(row.input, null)
+        blocks.append(Table(tuple(cells), (tuple(cells.values()),)) if cells else Paragraph((safe(row.input),)))
+    if row.obstacle:
+        blocks.append(Paragraph((f"It can't be replayed: {safe(row.obstacle)}.",), "warn"))
+    return tuple(blocks)
+
+
+def _as_cells(text: str, null: str) -> dict[str, str]:
+    """Return the columns of a row that is JSON text; none when it isn't, since long ones are cut."""
+    try:
+        row = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(row, dict):
+        return {}
+    return {name: _as_cell(value, null) for name, value in row.items()}
+
+
+def _as_cell(value: object, null: str) -> str:
+    if value is None:
+        return null
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+_OUTCOMES: dict[RunOutcome, tuple[str, str]] = {
+    "running": ("is running", "run"),
+    "finished": ("finished", "good"),
+    "stopped": ("was stopped", "warn"),
+    "failed": ("failed", "bad"),
+    "crashed": ("crashed: its process ended without a word", "bad"),
+}
+
+
+def run_blocks(record: RunRecord, dash: str = EN_DASH) -> tuple[Block, ...]:
+    """Return a run: when, how far, where it ran, and why it ended."""
+    words, style = _OUTCOMES[record.outcome]
+    seconds = None if record.ended_at is None else (record.ended_at - record.started_at).total_seconds()
+    last = record.next_batch_id
+    batches = f"from {record.first_batch_id:,}"
+    if last is not None:
+        batches = span(record.first_batch_id, last - 1, dash) if last > record.first_batch_id else "none"
+    facts = (
+        ("began", instant(record.started_at)),
+        ("ended", "" if record.ended_at is None else instant(record.ended_at)),
+        ("took", "" if seconds is None else duration(seconds)),
+        ("batches", batches),
+        ("rows done", "" if record.rows_done is None else count(record.rows_done)),
+        ("batch size", counted(record.batch_size, "row")),
+        ("process", f"{record.pid} on {safe(record.host, 200)}"),
+    )
+    blocks: list[Block] = [Paragraph((f"Run {record.run_id:,} {words}",), f"{style} strong"), Fields(facts)]
+    if record.message:
+        blocks.append(Paragraph(tuple(last_lines(record.message))))
+    return tuple(blocks)
+
+
+def text_blocks(title: str, text: str) -> tuple[Block, ...]:
+    """Return a title and a text, both possibly foreign."""
+    return (Paragraph((safe(title, 400),), "strong"), Paragraph(tuple(last_lines(text))))
+
+
+def laid_out(blocks: Iterable[Block], width: int, ellipsis: str) -> list[Line]:
+    """Return the blocks as lines of at most `width` cells, an empty line between two."""
+    lines: list[Line] = []
+    for block in blocks:
+        if lines:
+            lines.append(())
+        if isinstance(block, Paragraph):
+            lines.extend(((piece, block.style),) for text in block.lines for piece in wrapped(text, width))
+        elif isinstance(block, Fields):
+            lines.extend(_field_lines(block, width))
+        else:
+            lines.extend(table_lines(block.columns, block.rows, width, ellipsis, may_turn=block.may_turn))
+    return lines
+
+
+def plain(blocks: Iterable[Block]) -> str:
+    """Return the blocks as text that can be copied: nothing wrapped, nothing cut, nothing a terminal obeys."""
+    return "\n".join(text_of(line).rstrip() for line in laid_out(blocks, _UNBOUNDED, ""))
+
+
+def _field_lines(block: Fields, width: int) -> list[Line]:
+    named = [(name, value) for name, value in block.fields if value]
+    margin = max((len(name) for name, _ in named), default=0) + 2
+    lines: list[Line] = []
+    for name, value in named:
+        for number, piece in enumerate(wrapped(value, max(4, width - margin))):
+            lines.append(((f"{'' if number else name:<{margin}}", "muted"), (piece, "")))
+    return lines

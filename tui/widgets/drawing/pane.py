@@ -1,0 +1,239 @@
+"""What all panes share: a border with a numbered title, lines drawn from one immutable value, and three quiet looks.
+
+A pane is told what to show and computes its lines from that value alone; only lines that differ from those on the
+screen are painted again. It never looks at a clock, a file, a thread or the engine, and never parses markup.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.content import Content
+from textual.geometry import Region, Size
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
+from textual.scrollbar import ScrollBarRender
+from textual.strip import Strip
+
+from engine.text.terminal_safe import safe
+from tui.look.glyphs import UNICODE, Glyphs
+from tui.widgets.drawing import styles
+from tui.widgets.drawing.line import NO_LINE, Line, centred, cropped, text_of, width_of
+
+if TYPE_CHECKING:
+    from textual.binding import BindingType
+
+Shown = TypeVar("Shown")
+
+_SCROLLBAR = 1
+"""The last column is the scrollbar's, blank without one: lines stay as they are when it comes and goes."""
+_REVERSED = Style(reverse=True)
+
+
+class AsciiScrollBarRender(ScrollBarRender):
+    """A bar of whole cells: its ends aren't drawn with eighths of blocks."""
+
+    VERTICAL_BARS: ClassVar[list[str]] = [" "]
+
+
+class Pane(ScrollView, Generic[Shown], can_focus=True):
+    """A focusable pane that draws lines. Subclasses give `draw` and, if they like, `heading` and `footing`.
+
+    `title` replaces the pane's own; `glyphs` that of the app (its attribute `glyphs`, `UNICODE` without one).
+    The class `-bare` takes the border away, for a pane inside another frame. A `border_title` that someone else
+    sets stays, unless the pane's own `heading` changes (that of the batch grid does).
+    """
+
+    ALLOW_SELECT = False
+    TITLE: ClassVar[str] = ""
+    PINNED_TOP: ClassVar[int] = 0
+    """How many lines at the top don't scroll."""
+    PINNED_BOTTOM: ClassVar[int] = 0
+    BINDINGS: ClassVar[list[BindingType]] = []
+    COMPONENT_CLASSES: ClassVar[set[str]] = set(styles.COMPONENT_CLASSES)
+    DEFAULT_CSS = styles.CSS
+
+    glyphs: reactive[Glyphs] = reactive(UNICODE, init=False)
+
+    def __init__(
+        self,
+        *,
+        glyphs: Glyphs | None = None,
+        title: str | None = None,
+        id: str | None = None,  # noqa: A002 - Textual's own name for it
+        classes: str | None = None,
+    ) -> None:
+        super().__init__(id=id, classes=classes)
+        self.title = self.TITLE if title is None else title
+        self.set_reactive(Pane.glyphs, glyphs or UNICODE)
+        self._has_own_glyphs = glyphs is not None
+        self._shown: Shown | None = None
+        self._notice: Line | None = None
+        self._lines: list[Line] = []
+        self._scrolls = False
+        """Whether there are more lines than rows: then a cell is left free before the scrollbar."""
+        self._heading: Line = ((self.title, ""),)
+        self.border_title = _content(self._heading)
+        self._footing: Line = NO_LINE
+
+    # --- what a subclass gives ------------------------------------------------------------------------------
+
+    def draw(self, shown: Shown, width: int, height: int) -> list[Line]:
+        """Return all lines, pinned ones included, for so many cells; more lines than `height` scroll."""
+        raise NotImplementedError
+
+    def draw_nothing(self, width: int, height: int) -> list[Line]:  # noqa: ARG002 - the shape of `draw`
+        """Return the lines for a pane that was never told what to show."""
+        return []
+
+    def heading(self, shown: Shown | None) -> Line:  # noqa: ARG002 - for subclasses that have more to say
+        """Return the title in the upper border."""
+        return ((self.title, ""),)
+
+    def footing(self, shown: Shown | None, width: int) -> Line:  # noqa: ARG002 - the same
+        """Return the subtitle in the lower border, in at most `width` cells."""
+        return NO_LINE
+
+    # --- what everyone calls --------------------------------------------------------------------------------
+
+    def show_loading(self, words: str = "loading") -> None:
+        """Show that something is on its way, until the next value comes."""
+        self._notice = ((f"{self.glyphs.waiting} {words}", "muted"),)
+        self.redraw()
+
+    def show_problem(self, words: str) -> None:
+        """Show why there is nothing to show, until the next value comes. `words` may be foreign."""
+        self._notice = ((f"{self.glyphs.failed} ", "bad"), (safe(words), ""))
+        self.redraw()
+
+    @property
+    def room(self) -> Size:
+        """The cells that can be drawn in: all but the scrollbar's column."""
+        width, height = self.size
+        return Size(max(0, width - _SCROLLBAR), height)
+
+    @property
+    def shown_text(self) -> str:
+        """The lines as drawn, without styles; what tests read."""
+        return "\n".join(text_of(line).rstrip() for line in self._lines)
+
+    @property
+    def heading_text(self) -> str:
+        """The upper border's words."""
+        return text_of(self._heading)
+
+    @property
+    def footing_text(self) -> str:
+        """The lower border's words."""
+        return text_of(self._footing)
+
+    # --- how it gets to the screen --------------------------------------------------------------------------
+
+    def accept(self, shown: Shown) -> None:
+        """Take what to show; nothing is painted when it is what is shown already."""
+        if self._notice is None and self._shown is not None and shown == self._shown:
+            return
+        self._notice = None
+        self._shown = shown
+        self.redraw()
+
+    def redraw(self) -> None:
+        """Compute the lines, and repaint those that differ from the ones on the screen."""
+        width, height = self.room
+        if not self.is_mounted or width < 1 or height < 1:
+            return
+        lines = self._compute(width - self._scrolls, height)
+        if (len(lines) > height) != self._scrolls:
+            self._scrolls = len(lines) > height
+            lines = self._compute(width - self._scrolls, height)
+        self._dress()
+        before, self._lines = self._lines, lines
+        if len(lines) != len(before):
+            self.refresh()
+        else:
+            changed = [index for index, line in enumerate(lines) if line != before[index]]
+            rows = [y for y in map(self._row_of, changed) if 0 <= y < height]
+            if rows:
+                self.refresh(*(Region(0, y, width, 1) for y in rows))
+        # Setting it lays the pane out again, so only when it differs; and last, because that may resize it.
+        virtual_size = Size(width, max(len(lines), 1))
+        if virtual_size != self.virtual_size:
+            self.virtual_size = virtual_size
+
+    def render_line(self, y: int) -> Strip:
+        """Return one line of the screen."""
+        width = self.room.width
+        index = self._index_of(y)
+        base = self._style("")
+        if not 0 <= index < len(self._lines):
+            return Strip.blank(width, base)
+        line = cropped(self._lines[index], width, self.glyphs.ellipsis)
+        segments = [Segment(text, self._style(names)) for text, names in line if text]
+        padding = width - width_of(line)
+        if padding:
+            segments.append(Segment(" " * padding, base))
+        return Strip(segments, width)
+
+    def watch_glyphs(self) -> None:
+        """Draw with the other set."""
+        is_ascii = self.glyphs.name == "ascii"
+        self.set_class(is_ascii, "-ascii")
+        renderer = AsciiScrollBarRender if is_ascii else ScrollBarRender
+        self.vertical_scrollbar.renderer = renderer  # type: ignore[misc]  # Textual's documented way to choose one
+        self.redraw()
+
+    def on_mount(self) -> None:
+        """Take the app's glyphs, if it has any and none were given."""
+        if not self._has_own_glyphs:
+            self.set_reactive(Pane.glyphs, getattr(self.app, "glyphs", UNICODE))
+        self.watch_glyphs()
+
+    def on_resize(self) -> None:
+        """Draw for the new size."""
+        self.redraw()
+
+    def _compute(self, width: int, height: int) -> list[Line]:
+        if self._notice is not None:
+            return centred(self._notice, width, height)
+        return self.draw_nothing(width, height) if self._shown is None else self.draw(self._shown, width, height)
+
+    def _dress(self) -> None:
+        heading = self.heading(self._shown)
+        if heading != self._heading:
+            self._heading = heading
+            self.border_title = _content(heading)
+        footing = self.footing(self._shown, self.room.width) if self._notice is None else NO_LINE
+        if footing != self._footing:
+            self._footing = footing
+            self.border_subtitle = _content(footing)
+
+    def _row_of(self, index: int) -> int:
+        """Return the row of the screen where a line is now; outside of the pane when it is scrolled away."""
+        height = self.size.height
+        overflow = len(self._lines) - height
+        if index < self.PINNED_TOP or overflow <= 0:
+            return index
+        if index >= len(self._lines) - self.PINNED_BOTTOM:
+            return index - overflow
+        row = index - round(self.scroll_y)
+        return row if self.PINNED_TOP <= row < height - self.PINNED_BOTTOM else -1
+
+    def _index_of(self, y: int) -> int:
+        """Return the line that is drawn in a row of the screen."""
+        overflow = len(self._lines) - self.size.height
+        if y < self.PINNED_TOP or overflow <= 0:
+            return y
+        if y >= self.size.height - self.PINNED_BOTTOM:
+            return y + overflow
+        return y + min(round(self.scroll_y), overflow)
+
+    def _style(self, names: str) -> Style:
+        style = self.get_visual_style(*styles.component_classes(names)).rich_style
+        return style + _REVERSED if styles.REVERSE in names else style
+
+
+def _content(line: Line) -> Content | None:
+    """Return a border's text; `Content` made of parts is never parsed as markup."""
+    return Content.assemble(*((text, styles.BORDER_STYLES.get(names, "")) for text, names in line)) if line else None
