@@ -55,7 +55,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Any:
         if time.monotonic() > deadline:
             _known.update(left)
             pytest.fail(f"{item.nodeid} has left behind: {', '.join(map(_described, sorted(left)))}", pytrace=False)
-        time.sleep(0.002)
+        time.sleep(0.02)
     return result
 
 
