@@ -38,6 +38,11 @@ def lives_on() -> Iterator[None]:
     _known.update(_threads(), _children(), _servers())
 
 
+def servers_live_on() -> None:
+    """Let what listens in this process now live on."""
+    _known.update(_servers())
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup() -> Any:
     """Remember what there is before a test."""

@@ -20,6 +20,8 @@ from tui.screens.opening import OpeningScreen
 from tui.settings import Recent, Settings
 from tui.still_bridge import StillBridge
 
+pytestmark = pytest.mark.integration
+
 SIZES = {"wide": (120, 36), "small": (80, 24), "tiny": (60, 20)}
 STATES = {
     "idle": views.idle,

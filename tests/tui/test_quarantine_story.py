@@ -22,6 +22,8 @@ from tui.screens.dialogs.confirm import ConfirmScreen
 from tui.still_bridge import StillBridge
 from tui.widgets import DetailPane, QuarantinePane, StepsPane
 
+pytestmark = pytest.mark.integration
+
 
 def fails_at(*bad):
     def step(frame):
