@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import views
@@ -234,3 +235,12 @@ def test_ascii_terminal_is_given_ascii_only(view, keys):
             assert text.isascii(), sorted({character for character in text if not character.isascii()})
 
     asyncio.run(story())
+
+
+def test_every_picture_is_that_of_a_test(collected):
+    """Several processes that take pictures don't know of each other, so none can say which are left over."""
+    here = Path(__file__).parent
+    pictures = {(path.parent.name, path.stem) for path in here.rglob("__snapshots__/*/*.svg")}
+    modules = {module for module, _ in collected}
+    assert {(module, name) for module, name in pictures if module in modules} <= collected
+    assert len(pictures) > 100
