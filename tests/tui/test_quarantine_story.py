@@ -303,7 +303,7 @@ class DeadSink(Sink):
     def next_batch_id(self):
         return 0
 
-    def tokens(self, first_batch_id, last_batch_id):
+    def attempt_ids(self, first_batch_id, last_batch_id):
         return {}
 
     def put(self, deliveries):
