@@ -9,11 +9,10 @@ import pytest
 from postgres_server import wait_until
 from sql_sources import PostgresTables, values
 
-from engine import BatchPipeline
+from engine import BatchPipeline, SqlFetcher
 from engine.errors import FetchFailed
 from engine.events import AttemptFailed
 from engine.policy import RetryPolicy
-from engine.sources import SqlFetcher
 from engine.sources.base import Position
 from engine.sql.database import ConnectionLost
 from engine.steps.base import BatchStep

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from sql_sources import behind, fetch_all
 
-from engine.sources import SqlFetcher, sql
+from engine import SqlFetcher
+from engine.sources import sql
 from engine.sources.base import Position, SourceSize
 
 ROWS = "WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 1000) SELECT i FROM n"
