@@ -63,7 +63,7 @@ def test_real_failure_is_read_mended_and_run_to_the_end(flights_file, app_for, u
             view = app.bridge.view()
             assert (view.frontier, view.rows_committed, view.fraction) == (33, 336_776, 1.0)
             assert view.batches_committed_before == 21
-            assert [record.outcome for record in app.bridge.runs] == ["finished", "failed"]
+            assert [record.state for record in app.bridge.runs] == ["finished", "failed"]
             await pilot.press("q")
         assert app.return_code == 0
 
