@@ -34,7 +34,7 @@ async def test_real_failure_is_read_mended_and_run_to_the_end(flights_file, stor
         view = on.view
         assert (view.frontier, view.rows_committed, view.fraction) == (33, 336_776, 1.0)
         assert view.batches_committed_before == 21
-        assert [record.outcome for record in on.bridge.runs] == ["finished", "failed"]
+        assert [record.state for record in on.bridge.runs] == ["finished", "failed"]
         await on.press("q")
     assert on.return_code == 0
 
