@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from engine.worker.recipe import Recipe
     from engine.worker.signals import StopSignal
 
-TIMEOUT_SECONDS = 20.0
+TIMEOUT_SECONDS = 60.0
 """How long a stand-in waits for what should happen at once; then it raises `TimeoutError`."""
 
 E = TypeVar("E")

@@ -45,7 +45,7 @@ def recompute(plan: Plan, store: CheckpointStore, batch_id: int, *, stop: StopSi
         session.open_source(position)
         session.set_up_steps(recipe.states, batch_id)
         done = recipe.work(stop=stop, emit=session.emit)(batch_id)
-        store.replace(manifest, replace(_same(manifest, done), generation=manifest.generation))
+        store.replace(manifest, replace(_same(manifest, done), epoch=manifest.epoch))
 
 
 def _same(manifest: Manifest, done: Manifest | None) -> Manifest:

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from engine.batch import Batch
-from engine.checkpoint.layout import new_token
+from engine.checkpoint.layout import new_attempt_id
 from engine.checkpoint.parts import parts, quarantine
 from engine.checkpoint.parts.schema import SchemaPin
 from engine.checkpoint.translate_errors import translated
 from engine.errors import CheckpointCorrupt, StepFailed
 from engine.events import AttemptFailed, RowsReplayed, Warned
 from engine.runs.session import Session
+from engine.state import RunState
 from engine.steps.base import StatefulBatchStep
 from engine.worker.bisect import errors_as_columns
 from engine.worker.chain import StepChain
@@ -27,7 +28,6 @@ from engine.worker.signals import Abandoned
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from engine.checkpoint.catalog.records import RunOutcome, RunRecord
     from engine.checkpoint.parts.manifest import Manifest, QuarantineFile
     from engine.checkpoint.store import CheckpointStore
     from engine.events import Event, Listener
@@ -68,7 +68,7 @@ def replay(plan: Plan, store: CheckpointStore, *, stop: StopSignal, emit: Listen
         PipelineChanged: as `run`; nothing was begun.
         StepError, CheckpointError, SinkError: what ended it. Rows that succeeded before it are in the results.
     """
-    before = store.history.runs(1)
+    state = store.history.state()  # a replay leaves the frontier where it is
     with Session(plan, store, stop=stop, emit=emit, accept_changes=accept_changes) as session:
         run_id = session.begin_run()
         for notice in store.notices:
@@ -79,16 +79,11 @@ def replay(plan: Plan, store: CheckpointStore, *, stop: StopSignal, emit: Listen
             done = _Replay(session, run_id).run()
             message = f"replayed {done.rows:,} rows, {done.still:,} still in quarantine"
             session.open_sinks()
+            if state.is_finished:
+                state = RunState.at_end(store.rows_quarantined())
         finally:
-            session.end_run(run_id, _outcome(before, store.next_batch_id), message=message)
+            session.end_run(run_id, state, message=message)
     return done
-
-
-def _outcome(before: Sequence[RunRecord], next_batch_id: int) -> RunOutcome:
-    """Return the outcome of the run before: the frontier stays where it was, and so does what was made of it."""
-    if before and before[0].next_batch_id == next_batch_id and before[0].outcome in {"finished", "failed"}:
-        return before[0].outcome
-    return "stopped"
 
 
 class _Replay:
@@ -153,14 +148,14 @@ class _Replay:
     def _commit(
         self, manifest: Manifest, part: pl.DataFrame, left: Sequence[tuple[QuarantineFile, pl.DataFrame]]
     ) -> None:
-        target, layout, token = self._target, self._store.layout, new_token()
+        target, layout, attempt_id = self._target, self._store.layout, new_attempt_id()
         with translated(layout.catalog):
             changed = replace(
                 manifest,
-                token=token,
+                attempt_id=attempt_id,
                 rows_out=part.height,
                 rows_quarantined=sum(about.rows for about, _ in left),
-                quarantine=quarantine.write(layout, manifest.batch_id, token, left),
+                quarantine=quarantine.write(layout, manifest.batch_id, attempt_id, left),
             )
             changed = parts.write(layout, part, changed, checkpoint=target.checkpoint, part_format=target.part_format)
         self._store.replace(manifest, changed)

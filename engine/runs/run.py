@@ -84,19 +84,20 @@ def _run(session: Session, executor: Executor, run_id: int, point: ResumePoint) 
             quarantined=_quarantined(store, point),
             deliver=sinks.deliver if plan.sinks else None,
         ).run(recipe)
+        state = RunState.at_end(store.rows_quarantined())
     except Abandoned:
-        session.end_run(run_id, "stopped")
+        session.end_run(run_id, RunState.RESUMABLE)
         return Ended(run_id, RunState.RESUMABLE)
     except KeyboardInterrupt as error:
-        session.end_run(run_id, "stopped")
+        session.end_run(run_id, RunState.RESUMABLE)
         return _ended_by(error, run_id, emit)
     except BaseException as error:  # noqa: BLE001 (a PanicException is no Exception; `run` of the pipeline raises it)
         failure = failure_record(run_id, error, store.next_batch_id, plan.steps)
         emit(failed_event(failure))
-        session.end_run(run_id, "failed", failure=failure)
+        session.end_run(run_id, RunState.FAILED, failure=failure)
         return Ended(run_id, RunState.FAILED, error)
-    session.end_run(run_id, "finished")
-    return Ended(run_id, RunState.INCOMPLETE if store.rows_quarantined() else RunState.FINISHED)
+    session.end_run(run_id, state)
+    return Ended(run_id, state)
 
 
 def _ended_by(error: BaseException, run_id: int, emit: Listener) -> Ended:

@@ -28,11 +28,12 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from engine.checkpoint.catalog.records import FailureRecord, RunOutcome
+    from engine.checkpoint.catalog.records import FailureRecord
     from engine.checkpoint.store import CheckpointStore
     from engine.events import Event, Listener
     from engine.runs.plan import Plan
     from engine.sources.base import Position, SourceSize
+    from engine.state import RunState
     from engine.steps.base import BatchStep
     from engine.text.json_values import Json
     from engine.worker.signals import StopSignal
@@ -76,15 +77,13 @@ class Session:
             batch_size=self.plan.batch_size, pipeline=self._description, changed=self._changed
         )
 
-    def end_run(
-        self, run_id: int, outcome: RunOutcome, *, failure: FailureRecord | None = None, message: str = ""
-    ) -> None:
+    def end_run(self, run_id: int, state: RunState, *, failure: FailureRecord | None = None, message: str = "") -> None:
         """Record how the run ended. A disk that can't take even that must not hide the error that ended it."""
         history = self.store.history
         try:
             if failure is not None:
                 history.add_failure(failure)
-            history.end_run(run_id, outcome, failure.message if failure else message, retries=self.emit.retries)
+            history.end_run(run_id, state, failure.message if failure else message, retries=self.emit.retries)
         except CheckpointError as error:
             self.emit(Warned(f"how run {run_id} ended could not be recorded: {error}"))
 
@@ -150,8 +149,8 @@ class Session:
             layout=store.layout,
             part_format=PartFormat(self.plan.part_compression),
             run_id=run_id,
-            generation=store.generation,
-            run_key=f"{store.key}-{store.generation}",
+            epoch=store.epoch,
+            run_key=f"{store.key}-{store.epoch}",
             checkpoint=json.dumps({"key": store.key, "pipeline": self._description}),
         )
 

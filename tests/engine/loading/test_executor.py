@@ -33,6 +33,7 @@ def test_cpus_that_cannot_be_are_refused(cpus):
         RayExecutor(cpus_per_batch=cpus)
 
 
+@pytest.mark.integration
 def test_an_unreachable_cluster_is_told(tmp_path):
     if ray.is_initialized():
         ray.shutdown()
