@@ -1,4 +1,4 @@
-"""The parts that need no screen: settings, targets, source lines, the log, the report, the lanes."""
+"""The parts that need no screen: settings, targets, source lines, the log, the report, the worker threads."""
 
 import json
 import threading
@@ -17,7 +17,7 @@ from tui import settings as stored
 from tui.backend.event_log import KEPT, LogBook
 from tui.backend.jobs import Job, Trouble
 from tui.backend.target import Overrides, Target, file_of
-from tui.backend.worker_thread import Lane
+from tui.backend.worker_thread import WorkerThread
 from tui.screens.dashboard.editor import SourceLine, editor_command, source_line
 from tui.screens.dashboard.report import markdown
 from tui.screens.dashboard.status_line import Tone, standing
@@ -200,7 +200,7 @@ def test_printed_text_becomes_lines_when_they_are_whole():
     assert [line.text for line in log.take()] == ["half a line", "next"]
 
 
-# --- lanes and outcomes ---------------------------------------------------------------------------------
+# --- worker threads and job results ---------------------------------------------------------------------------------
 
 
 class Panic(BaseException):
@@ -218,25 +218,25 @@ def test_every_job_ends_in_one_report_whatever_it_raises():
     def panic():
         raise Panic("rust password=hunter2")
 
-    lane = Lane("test", report)
-    lane.do(Job.BATCH, lambda: 7, 7)
-    lane.do(Job.PAGE, panic)
-    lane.do(Job.EXPORT, lambda: "x")
+    thread = WorkerThread("test", report)
+    thread.do(Job.BATCH, lambda: 7, 7)
+    thread.do(Job.PAGE, panic)
+    thread.do(Job.EXPORT, lambda: "x")
     assert all_done.wait(10)
-    assert lane.close(10)
+    assert thread.close(10)
     assert [done.value for done in reports] == [7, None, "x"]
     trouble = reports[1].trouble
     assert (trouble.kind, trouble.expected) == ("Panic", False)
     assert "hunter2" not in trouble.message + trouble.traceback
 
 
-def test_lane_that_hangs_does_not_hold_the_exit():
+def test_thread_that_hangs_does_not_hold_the_exit():
     gate = threading.Event()
-    lane = Lane("test", lambda _done: None)
-    lane.do(Job.BATCH, gate.wait)
-    assert not lane.close(0.01)
+    thread = WorkerThread("test", lambda _done: None)
+    thread.do(Job.BATCH, gate.wait)
+    assert not thread.close(0.01)
     gate.set()
-    assert lane.close(10)
+    assert thread.close(10)
 
 
 def test_trouble_keeps_what_a_person_needs():

@@ -23,7 +23,7 @@ from tui.backend.event_log import LogBook
 from tui.backend.jobs import Done, Dropped, Job, Trouble
 from tui.backend.results_page import ResultsReader
 from tui.backend.target import Overrides, Target
-from tui.backend.worker_thread import Lane
+from tui.backend.worker_thread import WorkerThread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -78,8 +78,8 @@ class Bridge:
         # that moment would be told that the checkpoint is in use.
         self._door = threading.Lock()
         self._door_is_ours = False
-        self._changing = Lane("pipeline", self._report)
-        self._reading = Lane("results", self._report)
+        self._changing = WorkerThread("pipeline", self._report)
+        self._reading = WorkerThread("results", self._report)
 
     # --- where it stands ------------------------------------------------------------------------------
 

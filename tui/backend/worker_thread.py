@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Lane:
+class WorkerThread:
     """Does jobs in order in a thread of its own, which starts with the first one.
 
     `report` is called in that thread, once for each job.
@@ -52,4 +52,4 @@ class Lane:
             except BaseException as error:  # noqa: BLE001 (a PanicException of Polars is no Exception)
                 done = Done(job, trouble=Trouble.of(error), asked=asked)
             self._report(done)
-            del given, work, done  # an idle lane must not hold on to a page of rows
+            del given, work, done  # an idle thread must not hold on to a page of rows
