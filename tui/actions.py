@@ -208,12 +208,12 @@ def possible(action_id: str, situation: Situation) -> bool:
     return action is None or action.possible(situation)
 
 
-def footer(situation: Situation, width: int, *, dashboard: bool = True) -> list[Action]:
+def footer_actions(situation: Situation, width: int, *, dashboard: bool = True) -> list[Action]:
     """Return the actions to name in a footer of `width` cells, in the registry's order.
 
     `dashboard=False` is the footer of another screen, where only what is possible everywhere counts.
 
-    >>> [action.words for action in footer(Situation(RunState.IDLE), width=24)]
+    >>> [action.words for action in footer_actions(Situation(RunState.IDLE), width=24)]
     ['Run', 'Help', 'Quit']
     """
     shown = [

@@ -242,7 +242,7 @@ def test_k_is_not_offered_and_tells_why(changes, words, app_for):
         async with app.run_test(size=WIDE) as pilot:
             await pilot.press("k")
             await pilot.pause()
-            assert "Quarantine" not in str(app.screen.query_one("KeyLine").render())
+            assert "Quarantine" not in str(app.screen.query_one("KeyFooter").render())
             assert words in toasts(app)[-1]
             assert not any(job == "starting" for job, _ in app.bridge.asked)
 
@@ -255,7 +255,7 @@ def test_k_is_not_offered_when_a_sink_failed(app_for):
         async with app.run_test(size=WIDE) as pilot:
             await pilot.press("k")
             await pilot.pause()
-            assert "k Quarantine" not in str(app.screen.query_one("KeyLine").render())
+            assert "k Quarantine" not in str(app.screen.query_one("KeyFooter").render())
             assert "r delivers it again" in toasts(app)[-1]
 
     run(story())
@@ -266,7 +266,7 @@ def test_k_is_offered_for_rows(app_for):
         app = app_for(bridge=still(views.failed()))
         async with app.run_test(size=WIDE) as pilot:
             await pilot.pause()
-            assert "k Quarantine" in str(app.screen.query_one("KeyLine").render())
+            assert "k Quarantine" in str(app.screen.query_one("KeyFooter").render())
             await pilot.press("k")
             assert ("starting", True) in app.bridge.asked
 

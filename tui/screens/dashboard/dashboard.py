@@ -22,7 +22,7 @@ from tui.screens.dashboard.layout import PANE, PANES, tab_title, tabs
 from tui.screens.dashboard.run_commands import RunCommands
 from tui.screens.dashboard.selection import Selection
 from tui.screens.dashboard.status_line import Standing, standing
-from tui.screens.footer import KeyLine
+from tui.screens.footer import KeyFooter
 from tui.widgets import (
     BatchGridPane,
     DetailPane,
@@ -83,7 +83,7 @@ class Dashboard(Selection, RunCommands, FileCommands):
             yield LogPane(id="log", title="8 Log")
             yield DetailPane(id="detail", title="9 Detail")
         yield Input(placeholder="show only what holds this text; Esc shows all", id="filter", compact=True)
-        yield KeyLine(dashboard=True)
+        yield KeyFooter(dashboard=True)
 
     def on_mount(self) -> None:
         """Begin to look, and load once the first picture is on the screen."""
@@ -115,7 +115,7 @@ class Dashboard(Selection, RunCommands, FileCommands):
         if drawn != self._drawn:
             # Only when something changed that decides about keys: doing it with each pull costs and leaks.
             self._drawn = drawn
-            self.query_one(KeyLine).show(situation)
+            self.query_one(KeyFooter).show(situation)
             self.refresh_bindings()
             self.lay_out()
 
