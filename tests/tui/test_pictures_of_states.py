@@ -7,8 +7,8 @@ import pytest
 import views
 
 from tui.app import BatchPipeApp
-from tui.backend.event_log import LogBook
 from tui.backend.jobs import Done, Job, Trouble
+from tui.backend.run_log import RunLog
 from tui.look.glyphs import ASCII, UNICODE
 from tui.screens.dashboard.dashboard import Dashboard
 from tui.screens.dialogs.changed import ChangedScreen
@@ -40,7 +40,7 @@ def app(view, **changes):
     bridge_changes = {name: changes.pop(name) for name in ("working", "trouble", "loaded") if name in changes}
     runs = views.runs() if view.pipeline == "lineitem" else ()
     bridge = StillBridge(view, runs, **bridge_changes)
-    bridge.log = LogBook(now=lambda: views.NOW)
+    bridge.log = RunLog(now=lambda: views.NOW)
     bridge.log.write(f"run {view.run_id} started at batch 2,100")
     return BatchPipeApp(bridge=bridge, settings=Settings(), now=lambda: views.NOW, **changes)
 

@@ -14,8 +14,8 @@ from engine.events import AttemptFailed, BatchCommitted, RowsQuarantined, RowsRe
 from engine.frontier import Frontier
 from engine.state import RunState
 from tui import settings as stored
-from tui.backend.event_log import KEPT, LogBook
 from tui.backend.jobs import Job, Trouble
+from tui.backend.run_log import KEPT, RunLog
 from tui.backend.target import Overrides, Target, file_of
 from tui.backend.worker_thread import WorkerThread
 from tui.screens.dashboard.editor import SourceLine, editor_command, source_line
@@ -150,7 +150,7 @@ def started(run_id=1):
 
 
 def test_log_tells_what_matters_and_no_single_batches():
-    log = LogBook(now=lambda: views.NOW)
+    log = RunLog(now=lambda: views.NOW)
     log(started())
     log(BatchCommitted(21, 0, 9, 10, 100, 0.1))
     log(AttemptFailed(22, "a", 1, 3, "TimeoutError: late", 0.5))
@@ -167,7 +167,7 @@ def test_log_tells_what_matters_and_no_single_batches():
 
 
 def test_log_tells_what_is_taken_out_and_replayed_and_names_sinks():
-    log = LogBook(now=lambda: views.NOW)
+    log = RunLog(now=lambda: views.NOW)
     log(replace(started(), sinks=("orders",)))
     log.take()
     log(RowsQuarantined(21, "parse", 2, "ValueError: no number"))
@@ -185,7 +185,7 @@ def test_log_tells_what_is_taken_out_and_replayed_and_names_sinks():
 
 
 def test_of_a_flood_the_newest_lines_stay_and_the_rest_is_counted():
-    log = LogBook(now=lambda: views.NOW)
+    log = RunLog(now=lambda: views.NOW)
     for number in range(KEPT + 7):
         log.write(str(number))
     lines = log.take()
@@ -194,7 +194,7 @@ def test_of_a_flood_the_newest_lines_stay_and_the_rest_is_counted():
 
 
 def test_printed_text_becomes_lines_when_they_are_whole():
-    log = LogBook(now=lambda: views.NOW)
+    log = RunLog(now=lambda: views.NOW)
     for piece in ["half", " a line", "\n\nnext\nrest"]:
         log.printed(piece)
     assert [line.text for line in log.take()] == ["half a line", "next"]

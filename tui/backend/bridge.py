@@ -19,9 +19,9 @@ from engine.events import RowsReplayed, RunStarted
 from engine.progress import BatchState, RunView
 from engine.state import RunState
 from tui.actions import LIVE
-from tui.backend.event_log import LogBook
 from tui.backend.jobs import Done, Dropped, Job, Trouble
 from tui.backend.results_page import ResultsReader
+from tui.backend.run_log import RunLog
 from tui.backend.target import Overrides, Target
 from tui.backend.worker_thread import WorkerThread
 
@@ -55,11 +55,11 @@ class Bridge:
         pipeline: BatchPipeline | None = None,
         overrides: Overrides | None = None,
         deliver: Callable[[Done], None] | None = None,
-        log: LogBook | None = None,
+        log: RunLog | None = None,
     ) -> None:
         self.target = Target(target, overrides or Overrides()) if target else None
         self.pipeline: BatchPipeline | None = None
-        self.log = log or LogBook()
+        self.log = log or RunLog()
         self.runs: tuple[RunRecord, ...] = ()
         """The runs of this checkpoint, newest first, as of the last job."""
         self.working: Job | None = None

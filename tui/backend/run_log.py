@@ -41,7 +41,7 @@ class LogLine:
     text: str
 
 
-class LogBook:
+class RunLog:
     """Collects lines until someone takes them; of a flood only the newest 500 stay, and the rest is counted."""
 
     def __init__(self, now: Callable[[], datetime] | None = None) -> None:
