@@ -93,6 +93,6 @@ def test_secret_in_an_error_is_masked(tmp_path, app_for, until):
             await until(lambda: app.screen.query_one(DetailPane).plain_text)
             assert "hunter2" not in app.screen.query_one(DetailPane).plain_text.partition("Traceback")[0]
             assert "hunter2" not in drawn(app)
-            assert "hunter2" not in str(app.screen.query_one("#standing", Static).render())
+            assert "hunter2" not in str(app.screen.query_one("#status-line", Static).render())
 
     asyncio.run(story())

@@ -20,7 +20,7 @@ from tui.backend.target import Overrides, Target, file_of
 from tui.backend.worker_thread import WorkerThread
 from tui.screens.dashboard.editor import SourceLine, editor_command, source_line
 from tui.screens.dashboard.report import markdown
-from tui.screens.dashboard.status_line import Tone, standing
+from tui.screens.dashboard.status_line import Tone, status_line
 from tui.screens.opening import recent_choice, samples
 from tui.settings import Recent, Settings
 
@@ -264,26 +264,26 @@ def test_trouble_keeps_what_a_person_needs():
         ),
     ],
 )
-def test_standing_says_what_is_done_and_to_go(view, tone, words):
-    said = standing(view)
+def test_status_line_says_what_is_done_and_to_go(view, tone, words):
+    said = status_line(view)
     assert (said.tone, said.words) == (tone, words)
 
 
 def test_what_to_do_with_rows_in_quarantine_is_said():
-    assert standing(views.incomplete()).hint == "6 shows it; mend the step, then p replays"
-    assert "done but 2, which are in quarantine" in standing(replace(views.incomplete(), rows_quarantined=2)).words
-    assert standing(replace(views.resumable(), rows_quarantined=2)).words.endswith("; 2 rows in quarantine")
-    assert "s stops it" in standing(views.incomplete(), Job.REPLAY).hint
+    assert status_line(views.incomplete()).hint == "6 shows it; mend the step, then p replays"
+    assert "done but 2, which are in quarantine" in status_line(replace(views.incomplete(), rows_quarantined=2)).words
+    assert status_line(replace(views.resumable(), rows_quarantined=2)).words.endswith("; 2 rows in quarantine")
+    assert "s stops it" in status_line(views.incomplete(), Job.REPLAY).hint
 
 
 def test_estimates_are_called_estimates():
     view = replace(views.resumable(), source_rows_exact=False)
-    assert "about 126,776 rows to go" in standing(view).words
+    assert "about 126,776 rows to go" in status_line(view).words
 
 
 def test_a_job_is_told_before_the_state():
-    assert standing(views.failed(), Job.LOAD).words == "loading the pipeline…"
-    assert standing(views.running(), Job.RUN).tone is Tone.QUIET
+    assert status_line(views.failed(), Job.LOAD).words == "loading the pipeline…"
+    assert status_line(views.running(), Job.RUN).tone is Tone.QUIET
 
 
 def test_report_tells_the_run_and_its_failure():

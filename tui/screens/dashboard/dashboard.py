@@ -21,7 +21,7 @@ from tui.screens.dashboard.file_commands import FileCommands
 from tui.screens.dashboard.layout import PANE, PANES, tab_title, tabs
 from tui.screens.dashboard.run_commands import RunCommands
 from tui.screens.dashboard.selection import Selection
-from tui.screens.dashboard.status_line import Standing, standing
+from tui.screens.dashboard.status_line import StatusLine, status_line
 from tui.screens.footer import KeyFooter
 from tui.widgets import (
     BatchGridPane,
@@ -65,13 +65,13 @@ class Dashboard(Selection, RunCommands, FileCommands):
         self._tab = "failures"
         self._zoomed: str | None = None
         self._frozen = False
-        self._said: tuple[Standing, bool] | None = None
+        self._said: tuple[StatusLine, bool] | None = None
         self._drawn: tuple[object, ...] | None = None
 
     def compose(self) -> ComposeResult:
         """Top line, sentence, panes, keys."""
         yield StatusBar()
-        yield Static("", id="standing", markup=False)
+        yield Static("", id="status-line", markup=False)
         with Container(id="body"):
             yield StepsPane(id="steps")
             yield ThroughputPane(id="throughput")
@@ -106,7 +106,7 @@ class Dashboard(Selection, RunCommands, FileCommands):
         self.query_one(LogPane).add([f"{line.at:%H:%M:%S}  {line.text}" for line in self.bridge.log.take()])
         if not self._frozen:
             self.fill_panes()
-        self._show_standing()
+        self._show_status_line()
         situation = self.situation()
         # A pane writes its own title when it is first drawn, over the tabs: its heading and size tell when.
         front = self.query_one(f"#{self._tab}", Pane)
@@ -134,10 +134,10 @@ class Dashboard(Selection, RunCommands, FileCommands):
         elif self._tab == "quarantine":
             self.ask_for_quarantine()
 
-    def _show_standing(self) -> None:
-        said = standing(self.seen, self.bridge.working, self.bridge.trouble)
+    def _show_status_line(self) -> None:
+        said = status_line(self.seen, self.bridge.working, self.bridge.trouble)
         frozen = ("FROZEN, f goes on  ", "bold $text-warning") if self._frozen else ""
-        line = self.query_one("#standing", Static)
+        line = self.query_one("#status-line", Static)
         if (said, self._frozen) != self._said:
             self._said = (said, self._frozen)
             line.update(Content.assemble(frozen, self.shown(said.words), " ", (self.shown(said.hint), "$text-muted")))
