@@ -43,10 +43,10 @@ class Need(Enum):
     """At least one batch is committed."""
     FAILURE = auto()
     """There is a failure to look at."""
-    ISOLABLE = auto()
-    """What failed may be the fault of single rows, so that the others could go on without them."""
-    NOT_ISOLABLE = auto()
-    """It can't, for a reason that can be told."""
+    CAN_QUARANTINE = auto()
+    """The failure may be the fault of single rows, which can be taken out of the batch."""
+    CANNOT_QUARANTINE = auto()
+    """They can not be, for a reason that the screen can give."""
     QUARANTINED = auto()
     """There are rows in quarantine."""
     REPLAYING = auto()
@@ -61,7 +61,7 @@ class Situation:
     working: bool = False
     committed: bool = False
     failure: bool = False
-    isolable: bool = False
+    can_quarantine: bool = False
     quarantined: bool = False
     replaying: bool = False
 
@@ -72,8 +72,8 @@ class Situation:
             Need.REST: not self.working,
             Need.COMMITTED: self.committed,
             Need.FAILURE: self.failure,
-            Need.ISOLABLE: self.isolable,
-            Need.NOT_ISOLABLE: not self.isolable,
+            Need.CAN_QUARANTINE: self.can_quarantine,
+            Need.CANNOT_QUARANTINE: not self.can_quarantine,
             Need.QUARANTINED: self.quarantined,
             Need.REPLAYING: self.replaying,
         }[need]
@@ -137,11 +137,11 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "quarantine", "k", "Quarantine", "Take the rows that fail out of the results, keep them, and go on.",
-        frozenset({RunState.FAILED}), (*_GO, Need.ISOLABLE), footer=2,
+        frozenset({RunState.FAILED}), (*_GO, Need.CAN_QUARANTINE), footer=2,
     ),
     Action(
         "why_no_quarantine", "k", "Why not", "Say why no rows can be taken out of the batch that failed.",
-        frozenset({RunState.FAILED}), (*_GO, Need.NOT_ISOLABLE), in_palette=False,
+        frozenset({RunState.FAILED}), (*_GO, Need.CANNOT_QUARANTINE), in_palette=False,
     ),
     Action(
         "replay", "p", "Replay", "Put the rows in quarantine through the steps again; an edited file is read anew.",

@@ -8,8 +8,10 @@ from tui.app import BatchPipeApp
 from tui.screens.dashboard.dashboard import Dashboard
 
 SITUATIONS = [
-    Situation(state, working, committed, failure, isolable, quarantined)
-    for state, working, committed, failure, isolable, quarantined in product([None, *RunState], *[[False, True]] * 5)
+    Situation(state, working, committed, failure, can_quarantine, quarantined)
+    for state, working, committed, failure, can_quarantine, quarantined in product(
+        [None, *RunState], *[[False, True]] * 5
+    )
 ]
 SITUATIONS += [Situation(state, working=True, quarantined=True, replaying=True) for state in RunState]
 
@@ -48,8 +50,8 @@ def test_rewind_needs_something_committed():
 def test_rows_can_be_taken_out_of_a_failed_batch_alone():
     for situation in SITUATIONS:
         is_failed = situation.state is RunState.FAILED and not situation.working
-        assert possible("quarantine", situation) == (is_failed and situation.isolable)
-        assert possible("why_no_quarantine", situation) == (is_failed and not situation.isolable)
+        assert possible("quarantine", situation) == (is_failed and situation.can_quarantine)
+        assert possible("why_no_quarantine", situation) == (is_failed and not situation.can_quarantine)
 
 
 def test_what_says_why_not_is_offered_nowhere():

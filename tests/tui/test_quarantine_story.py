@@ -167,7 +167,7 @@ def test_pipeline_s_own_limits_hold_and_k_then_says_why_not(tmp_path, app_for, u
         async with app.run_test(size=WIDE) as pilot:
             await run_to_failure(app, pilot, until)
             assert app.bridge.trouble.kind == "QuarantineFull"
-            assert not app.screen.situation().isolable
+            assert not app.screen.situation().can_quarantine
             await pilot.press("k")
             await until(lambda: toasts(app))
             assert "on_error=Quarantine(max_rows=" in toasts(app)[-1]

@@ -12,7 +12,7 @@ from tui.actions import LIVE, Situation, possible
 from tui.backend.jobs import Job
 from tui.look.glyphs import UNICODE
 from tui.look.plain_text import in_glyphs
-from tui.screens.dashboard.quarantine_rule import why_not
+from tui.screens.dashboard.quarantine_rule import why_no_quarantine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +42,7 @@ class DashboardBase(Screen[None]):
             working=bridge.working is not None and not (bridge.working is Job.RUN and view.state in LIVE),
             committed=view.frontier >= 0,
             failure=bool(view.failures),
-            isolable=failed and not why_not(view, bridge.stopping_steps),
+            can_quarantine=failed and not why_no_quarantine(view, bridge.stopping_steps),
             quarantined=view.rows_quarantined > 0,
             replaying=bridge.working is Job.REPLAY,
         )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 QUARANTINE_FULL = "QuarantineFull"
 
 
-def why_not(view: RunView, stopping: Collection[str] = ()) -> str:
+def why_no_quarantine(view: RunView, stopping: Collection[str] = ()) -> str:
     """Return why no rows can be taken out of the batch that failed; empty when some may be.
 
     `stopping` are the steps that say of themselves that a bad row stops the run.
@@ -30,10 +30,10 @@ def why_not(view: RunView, stopping: Collection[str] = ()) -> str:
         return "No batch has failed, so there are no rows to take out."
     if failure.step is None:
         return "It was no step that failed, so there are no rows to take out. r tries again."
-    return _why_not_of(failure, view, stopping)
+    return _why_no_quarantine_of(failure, view, stopping)
 
 
-def _why_not_of(failure: BatchFailed, view: RunView, stopping: Collection[str]) -> str:
+def _why_no_quarantine_of(failure: BatchFailed, view: RunView, stopping: Collection[str]) -> str:
     if failure.step in {sink.name for sink in view.sinks}:
         return f"Batch {failure.batch_id:,} is committed; {failure.step} doesn't take it. r delivers it again."
     if failure.error_type == QUARANTINE_FULL:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tui.backend.jobs import Job
 from tui.look.format import counted
 from tui.screens.base import DashboardBase
-from tui.screens.dashboard.quarantine_rule import why_not
+from tui.screens.dashboard.quarantine_rule import why_no_quarantine
 from tui.screens.dialogs.changed import ChangedScreen
 from tui.screens.dialogs.confirm import ConfirmScreen
 from tui.screens.dialogs.rewind import RewindScreen
@@ -38,7 +38,7 @@ class RunCommands(DashboardBase):
 
     def action_why_no_quarantine(self) -> None:
         """Say why that wouldn't help."""
-        self.say(why_not(self.bridge.view(), self.bridge.stopping_steps), bad=True)
+        self.say(why_no_quarantine(self.bridge.view(), self.bridge.stopping_steps), bad=True)
 
     def action_replay(self) -> None:
         """Put the rows in quarantine through the steps again."""
@@ -107,7 +107,11 @@ class RunCommands(DashboardBase):
     def say_that_nothing_was_taken_out(self, trouble: Trouble) -> None:
         """A run that was to take bad rows out has failed at a step all the same; its error doesn't tell why."""
         failure = failure_of(self.seen)
-        if trouble.kind == "StepFailed" and failure is not None and not why_not(self.seen, self.bridge.stopping_steps):
+        if (
+            trouble.kind == "StepFailed"
+            and failure is not None
+            and not why_no_quarantine(self.seen, self.bridge.stopping_steps)
+        ):
             self.say(
                 f"No rows could be taken out of batch {failure.batch_id:,}: the step fails at the batch and not at "
                 "single rows, or with an error that another try may mend.",

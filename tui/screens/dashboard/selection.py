@@ -75,7 +75,7 @@ class Selection(DashboardBase):
     def _show_failure(self, failure: BatchFailed) -> None:
         self._failure, self._batch_id = failure, failure.batch_id
         keys = "c copy · o open source · r retry"
-        if failure == failure_of(self.seen) and self.situation().isolable:
+        if failure == failure_of(self.seen) and self.situation().can_quarantine:
             keys = "c copy · r retry · k quarantine"
         self.query_one(DetailPane).set_keys(self.shown(keys))
         of_sink = failure.step in {sink.name for sink in self.seen.sinks}
