@@ -22,7 +22,7 @@ from engine.text.terminal_safe import safe
 from tui import settings as stored
 from tui.actions import LIVE, Scope, Situation, bindings, possible
 from tui.backend.bridge import Bridge
-from tui.backend.jobs import Done, Job
+from tui.backend.jobs import Job, JobResult
 from tui.backend.target import Overrides
 from tui.look import themes
 from tui.look.glyphs import Glyphs, glyphs_for
@@ -44,11 +44,11 @@ EXIT_RESUMABLE = 4
 EXIT_INTERRUPTED = 130
 
 
-class JobDone(Message):
-    """A worker is through with a job."""
+class JobEnded(Message):
+    """A job has ended."""
 
-    def __init__(self, done: Done) -> None:
-        self.done = done
+    def __init__(self, result: JobResult) -> None:
+        self.result = result
         super().__init__()
 
 
@@ -150,20 +150,20 @@ class BatchPipeApp(App[None], inherit_bindings=False):
 
     # --- jobs -----------------------------------------------------------------------------------------
 
-    def _deliver(self, done: Done) -> None:
+    def _deliver(self, result: JobResult) -> None:
         """Take the end of a job from a worker thread; a screen that is gone takes nothing."""
         if self.is_running:
-            self.post_message(JobDone(done))
+            self.post_message(JobEnded(result))
 
-    def on_job_done(self, event: JobDone) -> None:
+    def on_job_ended(self, event: JobEnded) -> None:
         """Show how a job ended, and leave if that was what was waited for."""
         if self._leaving and not (self.bridge and self.bridge.running):
             self.exit(return_code=self.exit_code())
             return
-        if event.done.job is Job.LOAD and event.done.trouble is None:
+        if event.result.job is Job.LOAD and event.result.error is None:
             self._remember()
         if isinstance(self._dashboard, DashboardBase):
-            self._dashboard.job_done(event.done)
+            self._dashboard.job_ended(event.result)
 
     def _remember(self) -> None:
         bridge = self.bridge
@@ -270,8 +270,8 @@ class BatchPipeApp(App[None], inherit_bindings=False):
         bridge = self.bridge
         if bridge is None:
             return 0
-        if bridge.trouble is not None:
-            return bridge.trouble.exit_code
+        if bridge.error is not None:
+            return bridge.error.exit_code
         view = bridge.view()
         if view.run_id is None:
             return 0

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
     from engine.checkpoint.catalog.records import RunRecord
     from engine.progress import RunView
-    from tui.backend.jobs import Done, Job, Trouble
+    from tui.backend.jobs import ErrorReport, Job, JobResult
 
 
 class StillBridge(Bridge):
-    """Shows `view` and `runs`. `working` and `trouble` are as given; `asked` are the jobs asked for, in order."""
+    """Shows `view` and `runs`. `working` and `error` are as given; `asked` are the jobs asked for, in order."""
 
     def __init__(
         self,
@@ -26,14 +26,14 @@ class StillBridge(Bridge):
         runs: Sequence[RunRecord] = (),
         *,
         working: Job | None = None,
-        trouble: Trouble | None = None,
+        error: ErrorReport | None = None,
         loaded: bool = True,
     ) -> None:
         super().__init__()
         self.shown = view
         self.runs = tuple(runs)
         self.working = working
-        self.trouble = trouble
+        self.error = error
         self.asked: list[tuple[Job | str, object]] = []
         self._loaded = loaded
 
@@ -75,12 +75,12 @@ class StillBridge(Bridge):
         del seconds
         return True
 
-    def tell(self, done: Done) -> None:
+    def tell(self, result: JobResult) -> None:
         """End a job as the real bridge would."""
         self.working = None
-        self.trouble = done.trouble
+        self.error = result.error
         if self.deliver is not None:
-            self.deliver(done)
+            self.deliver(result)
 
     def _begin(self, job: Job, work: Callable[[], Any], asked: object = None) -> bool:
         del work

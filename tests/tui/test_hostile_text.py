@@ -73,7 +73,7 @@ def test_hostile_recent_pipelines(until):
             await pilot.pause()
             assert_harmless(app)
             await pilot.press("down", "enter")
-            await until(lambda: app.bridge is not None and app.bridge.trouble is not None)
+            await until(lambda: app.bridge is not None and app.bridge.error is not None)
             await pilot.pause()
             assert_harmless(app)
 

@@ -49,7 +49,7 @@ async def run_to_failure(app, pilot, until):
 async def quarantine_bad_rows(app, pilot, until):
     await run_to_failure(app, pilot, until)
     await pilot.press("k")
-    await until(lambda: state(app) is RunState.INCOMPLETE, told=lambda: f"{app.bridge.trouble}")
+    await until(lambda: state(app) is RunState.INCOMPLETE, told=lambda: f"{app.bridge.error}")
 
 
 def fails_at(*bad):
@@ -103,7 +103,7 @@ def test_replay_after_mending_the_step_empties_the_quarantine(flights_file, app_
             flights_file.raise_limit()
             await pilot.press("p")
             await screen_is(app, ChangedScreen, until)
-            assert "check_speed" in app.bridge.trouble.differences[0]
+            assert "check_speed" in app.bridge.error.differences[0]
             assert app.bridge.view().rows_quarantined == 1
             await pilot.press("right", "enter")
             await until(lambda: state(app) is RunState.FINISHED)
@@ -166,7 +166,7 @@ def test_pipeline_s_own_limits_hold_and_k_then_says_why_not(tmp_path, app_for, u
         app = app_for(pipeline=pipeline)
         async with app.run_test(size=WIDE) as pilot:
             await run_to_failure(app, pilot, until)
-            assert app.bridge.trouble.kind == "QuarantineFull"
+            assert app.bridge.error.kind == "QuarantineFull"
             assert not app.screen.situation().can_quarantine
             await pilot.press("k")
             await until(lambda: toasts(app))
@@ -183,7 +183,7 @@ def test_k_uses_the_engine_s_limits_where_the_pipeline_has_none(tmp_path, app_fo
         async with app.run_test(size=WIDE) as pilot:
             await run_to_failure(app, pilot, until)
             await pilot.press("k")
-            await until(lambda: app.bridge.trouble is not None and app.bridge.trouble.kind == "QuarantineFull")
+            await until(lambda: app.bridge.error is not None and app.bridge.error.kind == "QuarantineFull")
             assert app.bridge.view().frontier == 2
 
     run(story())
@@ -332,7 +332,7 @@ def test_quarantine_of_a_checkpoint_in_use_is_not_called_empty(flights_file, app
         app = app_for(str(flights_file.path))
         with CheckpointStore(flights_file.checkpoint_dir):
             async with app.run_test(size=WIDE) as pilot:
-                await until(lambda: app.bridge.trouble is not None)
+                await until(lambda: app.bridge.error is not None)
                 await pilot.press("6")
                 await until(lambda: "can't be read: the checkpoint" in app.screen.query_one(QuarantinePane).shown_text)
 

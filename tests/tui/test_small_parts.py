@@ -14,7 +14,7 @@ from engine.events import AttemptFailed, BatchCommitted, RowsQuarantined, RowsRe
 from engine.frontier import Frontier
 from engine.state import RunState
 from tui import settings as stored
-from tui.backend.jobs import Job, Trouble
+from tui.backend.jobs import ErrorReport, Job
 from tui.backend.run_log import KEPT, RunLog
 from tui.backend.target import Overrides, Target, file_of
 from tui.backend.worker_thread import WorkerThread
@@ -225,9 +225,9 @@ def test_every_job_ends_in_one_report_whatever_it_raises():
     assert all_done.wait(10)
     assert thread.close(10)
     assert [done.value for done in reports] == [7, None, "x"]
-    trouble = reports[1].trouble
-    assert (trouble.kind, trouble.expected) == ("Panic", False)
-    assert "hunter2" not in trouble.message + trouble.traceback
+    error = reports[1].error
+    assert (error.kind, error.expected) == ("Panic", False)
+    assert "hunter2" not in error.message + error.traceback
 
 
 def test_thread_that_hangs_does_not_hold_the_exit():
@@ -240,9 +240,9 @@ def test_thread_that_hangs_does_not_hold_the_exit():
 
 
 def test_trouble_keeps_what_a_person_needs():
-    trouble = Trouble.of(PipelineChanged(["step 'a' is new"], hint="go on"))
-    assert (trouble.differences, trouble.hint, trouble.exit_code) == (("step 'a' is new",), "go on", 2)
-    assert Trouble.of(UsageError("no")).expected
+    error = ErrorReport.of(PipelineChanged(["step 'a' is new"], hint="go on"))
+    assert (error.differences, error.hint, error.exit_code) == (("step 'a' is new",), "go on", 2)
+    assert ErrorReport.of(UsageError("no")).expected
 
 
 # --- the sentence and the report ------------------------------------------------------------------------

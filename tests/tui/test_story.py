@@ -56,8 +56,8 @@ def test_real_failure_is_read_mended_and_run_to_the_end(flights_file, app_for, u
             flights_file.raise_limit()
             await pilot.press("r")
             await screen_is(app, ChangedScreen, until)
-            assert app.bridge.trouble.differences
-            assert "check_speed" in app.bridge.trouble.differences[0]
+            assert app.bridge.error.differences
+            assert "check_speed" in app.bridge.error.differences[0]
             await pilot.press("right", "enter")
             await until(lambda: state(app) is RunState.FINISHED)
             view = app.bridge.view()
@@ -94,8 +94,8 @@ def test_broken_edit_is_told_and_the_checkpoint_stays(flights_file, app_for, unt
             await run_to_failure(app, pilot, until)
             flights_file.edit("LIMIT_MPH = 700", "LIMIT_MPH = = 700")
             await pilot.press("r")
-            await until(lambda: app.bridge.working is None and app.bridge.trouble is not None)
-            assert "SyntaxError" in app.bridge.trouble.message
+            await until(lambda: app.bridge.working is None and app.bridge.error is not None)
+            assert "SyntaxError" in app.bridge.error.message
             assert app.bridge.view().frontier == 20
             flights_file.edit("LIMIT_MPH = = 700", "LIMIT_MPH = 700")
             await pilot.press("r")

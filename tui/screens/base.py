@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tui.backend.bridge import Bridge
-    from tui.backend.jobs import Done
+    from tui.backend.jobs import JobResult
 
 TOAST_LIMIT = 400
 
@@ -52,8 +52,8 @@ class DashboardBase(Screen[None]):
         del parameters
         return possible(action, self.situation())
 
-    def job_done(self, done: Done) -> None:
-        """Take the end of a job."""
+    def job_ended(self, result: JobResult) -> None:
+        """React to the end of a job."""
 
     def shown(self, text: str) -> str:
         """Return text of unknown origin as this terminal may be given it."""

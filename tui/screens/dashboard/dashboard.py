@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from tui.backend.bridge import Bridge
-    from tui.backend.jobs import Done
+    from tui.backend.jobs import JobResult
 
 PULLS_PER_SECOND = 8
 
@@ -135,7 +135,7 @@ class Dashboard(Selection, RunCommands, FileCommands):
             self.ask_for_quarantine()
 
     def _show_status_line(self) -> None:
-        said = status_line(self.seen, self.bridge.working, self.bridge.trouble)
+        said = status_line(self.seen, self.bridge.working, self.bridge.error)
         frozen = ("FROZEN, f goes on  ", "bold $text-warning") if self._frozen else ""
         line = self.query_one("#status-line", Static)
         if (said, self._frozen) != self._said:
@@ -239,10 +239,10 @@ class Dashboard(Selection, RunCommands, FileCommands):
 
     # --- jobs -----------------------------------------------------------------------------------------
 
-    def job_done(self, done: Done) -> None:
-        """Take the end of a job."""
+    def job_ended(self, result: JobResult) -> None:
+        """React to the end of a job."""
         self.pull()
-        super().job_done(done)
-        if done.job is Job.LOAD and done.trouble is None and self._begin:
+        super().job_ended(result)
+        if result.job is Job.LOAD and result.error is None and self._begin:
             self._begin = False
             self.bridge.run()

@@ -15,7 +15,7 @@ from tui.widgets.steps import failure_of
 
 if TYPE_CHECKING:
     from engine.runs.replay import Replayed
-    from tui.backend.jobs import Done, Dropped, Trouble
+    from tui.backend.jobs import Dropped, ErrorReport, JobResult
 
 KEPT = "The source and the history of runs stay. This can't be undone."
 
@@ -89,26 +89,26 @@ class RunCommands(DashboardBase):
         verb = "Drop everything" if everything else "Rewind"
         self.app.push_screen(ConfirmScreen(title, [f"This drops {in_words(dropped)}.", KEPT], verb=verb), answered)
 
-    def job_done(self, done: Done) -> None:
+    def job_ended(self, result: JobResult) -> None:
         """Show how a job ended that changes the checkpoint."""
-        trouble = done.trouble
-        if trouble is not None and trouble.differences:
-            self.ask_about_changes(done)
-        elif done.job is Job.LOSS and trouble is None:
-            self.confirm_loss(done.value, done.asked)
-        elif done.job in {Job.REWIND, Job.RESET} and trouble is None:
-            count = done.value
+        error = result.error
+        if error is not None and error.differences:
+            self.ask_about_changes(result)
+        elif result.job is Job.LOSS and error is None:
+            self.confirm_loss(result.value, result.asked)
+        elif result.job in {Job.REWIND, Job.RESET} and error is None:
+            count = result.value
             self.say(f"{counted(count, 'batch', 'batches')} dropped.")
-        elif done.job is Job.REPLAY and trouble is None:
-            self.say(replayed_in_words(done.value))
-        elif done.job is Job.RUN and done.asked and trouble is not None:
-            self.say_that_nothing_was_taken_out(trouble)
+        elif result.job is Job.REPLAY and error is None:
+            self.say(replayed_in_words(result.value))
+        elif result.job is Job.RUN and result.asked and error is not None:
+            self.say_that_nothing_was_taken_out(error)
 
-    def say_that_nothing_was_taken_out(self, trouble: Trouble) -> None:
+    def say_that_nothing_was_taken_out(self, error: ErrorReport) -> None:
         """A run that was to take bad rows out has failed at a step all the same; its error doesn't tell why."""
         failure = failure_of(self.seen)
         if (
-            trouble.kind == "StepFailed"
+            error.kind == "StepFailed"
             and failure is not None
             and not why_no_quarantine(self.seen, self.bridge.stopping_steps)
         ):
@@ -118,18 +118,18 @@ class RunCommands(DashboardBase):
                 bad=True,
             )
 
-    def ask_about_changes(self, done: Done) -> None:
+    def ask_about_changes(self, result: JobResult) -> None:
         """The pipeline isn't the one of the checkpoint: go on with it?"""
 
         def answered(yes: bool | None) -> None:  # noqa: FBT001 (Textual's callback)
-            if yes and done.job is Job.REPLAY:
+            if yes and result.job is Job.REPLAY:
                 self.bridge.replay(accept_changes=True)
             elif yes:
-                self.bridge.run(accept_changes=True, quarantine=bool(done.asked))
+                self.bridge.run(accept_changes=True, quarantine=bool(result.asked))
 
-        if done.trouble is not None:
+        if result.error is not None:
             committed = f"Batches up to {self.seen.frontier:,} were made by the pipeline"
-            self.app.push_screen(ChangedScreen(done.trouble, committed=committed), answered)
+            self.app.push_screen(ChangedScreen(result.error, committed=committed), answered)
 
 
 def in_words(dropped: Dropped) -> str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from engine.checkpoint.parts.manifest import Manifest
     from engine.events import BatchFailed
-    from tui.backend.jobs import Done
+    from tui.backend.jobs import JobResult
 
 DONE = {BatchState.COMMITTED, BatchState.EARLIER, BatchState.QUARANTINED}
 
@@ -139,8 +139,8 @@ class Selection(DashboardBase):
         view = self.seen
         if view.state in LIVE or self.bridge.working is not None or not self.bridge.loaded:
             return
-        trouble = self.bridge.trouble
-        held = trouble.message if trouble is not None and trouble.kind == "CheckpointLocked" else ""
+        error = self.bridge.error
+        held = error.message if error is not None and error.kind == "CheckpointLocked" else ""
         as_of = (view.state, view.frontier, view.run_id, view.rows_quarantined, self.bridge.changes, held)
         if as_of == self._quarantine_as_of:
             return
@@ -166,12 +166,12 @@ class Selection(DashboardBase):
         self.on_quarantine_pane_highlighted(event)
         self.open_detail()
 
-    def _quarantine_read(self, done: Done) -> None:
+    def _quarantine_read(self, result: JobResult) -> None:
         pane = self.query_one(QuarantinePane)
-        if done.trouble is None:
-            pane.show_rows(done.value)
+        if result.error is None:
+            pane.show_rows(result.value)
         elif self.seen.state not in LIVE:  # a run that began meanwhile has the checkpoint; they are read after it
-            pane.show_problem(f"the quarantine can't be read: {done.trouble.message}")
+            pane.show_problem(f"the quarantine can't be read: {result.error.message}")
 
     # --- the results ----------------------------------------------------------------------------------
 
@@ -197,30 +197,30 @@ class Selection(DashboardBase):
 
     # --- what was read --------------------------------------------------------------------------------
 
-    def job_done(self, done: Done) -> None:
+    def job_ended(self, result: JobResult) -> None:
         """Take what was read."""
-        if done.job is Job.BATCH and done.asked == self._batch_id:
-            self._batch_read(done)
-        elif done.job is Job.PAGE:
-            self._page_read(done)
-        elif done.job is Job.EXPORT:
-            trouble = done.trouble
-            words = f"The results are in {done.asked}." if trouble is None else f"{trouble.message} {trouble.hint}"
-            self.say(words, bad=trouble is not None)
-        elif done.job is Job.QUARANTINE:
-            self._quarantine_read(done)
-        elif done.job is Job.EXPORT_QUARANTINE:
-            trouble = done.trouble
-            words = f"{trouble.message} {trouble.hint}" if trouble else f"The quarantine is in {done.asked}."
-            self.say(words, bad=trouble is not None)
-        super().job_done(done)
+        if result.job is Job.BATCH and result.asked == self._batch_id:
+            self._batch_read(result)
+        elif result.job is Job.PAGE:
+            self._page_read(result)
+        elif result.job is Job.EXPORT:
+            error = result.error
+            words = f"The results are in {result.asked}." if error is None else f"{error.message} {error.hint}"
+            self.say(words, bad=error is not None)
+        elif result.job is Job.QUARANTINE:
+            self._quarantine_read(result)
+        elif result.job is Job.EXPORT_QUARANTINE:
+            error = result.error
+            words = f"{error.message} {error.hint}" if error else f"The quarantine is in {result.asked}."
+            self.say(words, bad=error is not None)
+        super().job_ended(result)
 
-    def _batch_read(self, done: Done) -> None:
-        if done.trouble is not None:
-            words = done.trouble.message
+    def _batch_read(self, result: JobResult) -> None:
+        if result.error is not None:
+            words = result.error.message
             self._show_read(lambda pane: pane.show_problem(words))
         else:
-            manifest: Manifest = done.value
+            manifest: Manifest = result.value
             self._show_read(lambda pane: pane.show_batch(manifest))
 
     def _show_read(self, fill: Callable[[DetailPane], None]) -> None:
@@ -228,11 +228,11 @@ class Selection(DashboardBase):
         if isinstance(self.app.screen, DetailScreen):
             self.app.screen.fill(fill)
 
-    def _page_read(self, done: Done) -> None:
+    def _page_read(self, result: JobResult) -> None:
         self._page_is_coming = False
         pane = self.query_one(ResultsPane)
-        if done.trouble is not None:
-            pane.show_problem(f"this page can't be read: {done.trouble.message}")
-        elif isinstance(done.value, ResultsPage):
-            page = done.value
+        if result.error is not None:
+            pane.show_problem(f"this page can't be read: {result.error.message}")
+        elif isinstance(result.value, ResultsPage):
+            page = result.value
             pane.show_page(page.columns, page.rows, page.first_row, page.total_rows)

@@ -13,7 +13,7 @@ from tui.look.format import EN_DASH, counted
 
 if TYPE_CHECKING:
     from engine.progress import RunView
-    from tui.backend.jobs import Trouble
+    from tui.backend.jobs import ErrorReport
 
 
 class Tone(StrEnum):
@@ -35,8 +35,8 @@ class StatusLine:
     hint: str = ""
 
 
-def status_line(view: RunView, working: Job | None = None, trouble: Trouble | None = None) -> StatusLine:
-    """Return where the pipeline stands. `trouble` is what the last job ended with.
+def status_line(view: RunView, working: Job | None = None, error: ErrorReport | None = None) -> StatusLine:
+    """Return where the pipeline stands. `error` is what the last job ended with.
 
     >>> from engine.progress import RunView
     >>> status_line(RunView(state=RunState.IDLE)).words
@@ -46,14 +46,14 @@ def status_line(view: RunView, working: Job | None = None, trouble: Trouble | No
         return StatusLine(Tone.BUSY, f"{working}…", "s stops it after the batch that it is at")
     if working is not None and not (working is Job.RUN and view.state in LIVE):
         return StatusLine(Tone.BUSY, f"{working}…")
-    if trouble is not None and trouble.differences:
+    if error is not None and error.differences:
         return StatusLine(
             Tone.BAD,
-            f"the pipeline has changed since the last run: {'; '.join(trouble.differences)}",
+            f"the pipeline has changed since the last run: {'; '.join(error.differences)}",
             "the same key asks again",
         )
-    if trouble is not None:
-        return StatusLine(Tone.BAD, trouble.message, trouble.hint)
+    if error is not None:
+        return StatusLine(Tone.BAD, error.message, error.hint)
     return _BY_STATE[view.state](view)
 
 

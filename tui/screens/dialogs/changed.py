@@ -11,16 +11,16 @@ from tui.screens.dialogs.dialog import Dialog
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tui.backend.jobs import Trouble
+    from tui.backend.jobs import ErrorReport
 
 
 class ChangedScreen(Dialog[bool]):
     """Answers True to go on with the new pipeline from the frontier."""
 
-    def __init__(self, trouble: Trouble, *, committed: str) -> None:
+    def __init__(self, error: ErrorReport, *, committed: str) -> None:
         lines = [
             "Changed since the last run:",
-            *(f"• {line}" for line in trouble.differences),
+            *(f"• {line}" for line in error.differences),
             "",
             f"{committed} as the steps were before.",
             "Going on keeps them: the results then hold rows of both kinds.",
