@@ -59,7 +59,7 @@ class BatchPipeApp(App[None], inherit_bindings=False):
         target: what to open, `file.py[:name]` or `package.module:name`; with neither this nor `pipeline` the
             opening screen asks.
         pipeline: a pipeline that is there already.
-        bridge: in place of both; tests pass one that stands still.
+        bridge: in place of both; tests pass a fake.
         settings: what was kept for this person; read from their file unless given, and then never written.
         glyphs: the characters to draw with; as the settings say unless given.
         theme: a theme's name, instead of the one in the settings.

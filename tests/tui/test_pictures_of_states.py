@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import views
+from fake_bridge import FakeBridge
 
 from tui.app import BatchPipeApp
 from tui.backend.jobs import ErrorReport, Job, JobResult
@@ -17,7 +18,6 @@ from tui.screens.dialogs.quit import QuitScreen
 from tui.screens.dialogs.rewind import RewindScreen
 from tui.screens.opening import OpeningScreen
 from tui.settings import Recent, Settings
-from tui.still_bridge import StillBridge
 
 SIZES = {"wide": (120, 36), "small": (80, 24), "tiny": (60, 20)}
 STATES = {
@@ -39,7 +39,7 @@ def steady_memory(monkeypatch):
 def app(view, **changes):
     bridge_changes = {name: changes.pop(name) for name in ("working", "error", "loaded") if name in changes}
     runs = views.runs() if view.pipeline == "lineitem" else ()
-    bridge = StillBridge(view, runs, **bridge_changes)
+    bridge = FakeBridge(view, runs, **bridge_changes)
     bridge.log = RunLog(now=lambda: views.NOW)
     bridge.log.write(f"run {view.run_id} started at batch 2,100")
     return BatchPipeApp(bridge=bridge, settings=Settings(), now=lambda: views.NOW, **changes)
@@ -142,7 +142,7 @@ def test_detail_on_a_small_screen(snap_compare):
 def with_quarantine_open(it, rows):
     """Answer what the pane has asked for."""
     it.screen.action_go("quarantine")
-    it.bridge.tell(JobResult(Job.QUARANTINE, list(rows)))
+    it.bridge.end_job(JobResult(Job.QUARANTINE, list(rows)))
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -8,6 +8,7 @@ from dataclasses import replace
 import polars as pl
 import pytest
 import views
+from fake_bridge import FakeBridge
 
 from engine import BatchPipeline, FunctionBatchStep, Quarantine, RetryPolicy
 from engine.checkpoint.store import CheckpointStore
@@ -18,7 +19,6 @@ from engine.testing import NumberSource
 from tui.screens.dialogs.ask import AskScreen
 from tui.screens.dialogs.changed import ChangedScreen
 from tui.screens.dialogs.confirm import ConfirmScreen
-from tui.still_bridge import StillBridge
 from tui.widgets import DetailPane, QuarantinePane, StepsPane
 
 WIDE = (120, 36)
@@ -223,7 +223,7 @@ def test_rows_in_quarantine_are_data_and_obeyed_by_nobody(tmp_path, app_for, unt
 
 
 def still(view):
-    return StillBridge(view)
+    return FakeBridge(view)
 
 
 @pytest.mark.parametrize(
