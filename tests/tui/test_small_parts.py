@@ -222,8 +222,8 @@ def test_every_job_ends_in_one_report_whatever_it_raises():
     thread.do(Job.BATCH, lambda: 7, 7)
     thread.do(Job.PAGE, panic)
     thread.do(Job.EXPORT, lambda: "x")
-    assert all_done.wait(10)
-    assert thread.close(10)
+    assert all_done.wait(60)
+    assert thread.close(60)
     assert [done.value for done in reports] == [7, None, "x"]
     error = reports[1].error
     assert (error.kind, error.expected) == ("Panic", False)
@@ -236,7 +236,7 @@ def test_thread_that_hangs_does_not_hold_the_exit():
     thread.do(Job.BATCH, gate.wait)
     assert not thread.close(0.01)
     gate.set()
-    assert thread.close(10)
+    assert thread.close(60)
 
 
 def test_trouble_keeps_what_a_person_needs():
