@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from textual.binding import Binding
 
-from engine.state import RunState
+from engine import RunState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -194,6 +194,42 @@ ACTIONS: tuple[Action, ...] = (
 """In the order of footer and help."""
 
 ACTION = {action.id: action for action in ACTIONS}
+
+
+def key_of(action_id: str) -> str:
+    """Return the key of an action as people write it.
+
+    >>> key_of("run"), key_of("back")
+    ('r', 'Esc')
+    """
+    return ACTION[action_id].key_words
+
+
+def keys_of(*action_ids: str) -> str:
+    """Return the keys of actions as Textual writes them in a binding.
+
+    >>> keys_of("back", "help")
+    'escape,question_mark'
+    """
+    return ",".join(ACTION[action_id].key for action_id in action_ids)
+
+
+def key_hint(action_id: str) -> str:
+    """Return the key and the words of an action.
+
+    >>> key_hint("open_source")
+    'o open source'
+    """
+    return f"{key_of(action_id)} {ACTION[action_id].words.lower()}"
+
+
+def key_hints(*action_ids: str) -> str:
+    """Return the hints of several actions in one line.
+
+    >>> key_hints("copy", "retry")
+    'c copy · r retry'
+    """
+    return " · ".join(map(key_hint, action_ids))
 
 
 def bindings(scope: Scope) -> list[Binding]:

@@ -16,17 +16,17 @@ from textual.app import App
 from textual.content import Content
 from textual.message import Message
 
+from engine import RunState
 from engine.errors import describe
-from engine.state import RunState
 from engine.text.terminal_safe import safe
 from tui import settings as stored
-from tui.actions import Scope, Situation, bindings, possible
+from tui.actions import Scope, Situation, bindings, key_of, possible
 from tui.backend.bridge import Bridge
 from tui.backend.jobs import Job, JobResult
 from tui.backend.target import Overrides
 from tui.look import themes
 from tui.look.glyphs import Glyphs, glyphs_for
-from tui.screens.base import DashboardBase
+from tui.screens.dashboard.base import DashboardBase
 from tui.screens.palette import ActionCommands
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
     from textual.command import Provider
 
-    from engine.pipeline import BatchPipeline
+    from engine import BatchPipeline
     from tui.screens.opening import OpeningScreen
 
 EXIT_FAILED = 1
@@ -240,7 +240,10 @@ class BatchPipeApp(App[None], inherit_bindings=False):
             return
         self.leave_when_stopped(now=self._interrupts > 1)
         if self._interrupts == 1:
-            self.notify("Stopping after the batches in flight, then leaving. Ctrl+C again gives them up.", markup=False)
+            self.notify(
+                f"Stopping after the batches in flight, then leaving. {key_of('interrupt')} again gives them up.",
+                markup=False,
+            )
 
     def leave_when_stopped(self, *, now: bool = False) -> None:
         """Stop the run, and exit when it is over."""

@@ -164,7 +164,7 @@ def still(view):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"step": None}, "It was no step that failed"),
+        ({"step": None}, "No step failed"),
         ({"error_type": "QuarantineFull"}, "on_error=Quarantine"),
         ({"start_row": None, "error_type": "SchemaDrift"}, "failed as a whole"),
     ],

@@ -270,7 +270,7 @@ def test_status_line_says_what_is_done_and_to_go(view, tone, words):
 
 
 def test_what_to_do_with_rows_in_quarantine_is_said():
-    assert status_line(views.incomplete()).hint == "6 shows it; mend the step, then p replays"
+    assert status_line(views.incomplete()).hint == "6 shows it; fix the step, then p replays"
     assert "done but 2, which are in quarantine" in status_line(replace(views.incomplete(), rows_quarantined=2)).words
     assert status_line(replace(views.resumable(), rows_quarantined=2)).words.endswith("; 2 rows in quarantine")
     assert "s stops it" in status_line(views.incomplete(), Job.REPLAY).hint

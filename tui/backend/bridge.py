@@ -14,10 +14,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from engine import RunState
 from engine.errors import CheckpointLocked, PipelineError
 from engine.events import RowsReplayed, RunStarted
 from engine.progress import BatchState, RunView
-from engine.state import RunState
 from tui.backend.jobs import Dropped, ErrorReport, Job, JobResult
 from tui.backend.results_page import ResultsReader
 from tui.backend.run_log import RunLog
@@ -27,12 +27,8 @@ from tui.backend.worker_thread import WorkerThread
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from engine.checkpoint.catalog.records import RunRecord
+    from engine import BatchPipeline, Frontier, QuarantinedRow, Replayed, RunRecord
     from engine.events import Event
-    from engine.frontier import Frontier
-    from engine.pipeline import BatchPipeline
-    from engine.results.quarantine import QuarantinedRow
-    from engine.runs.replay import Replayed
 
 HISTORY = 100
 STOPPABLE = frozenset({Job.RUN, Job.REPLAY})
@@ -273,7 +269,7 @@ class Bridge:
                 self._refresh()
 
     def _replay(self, *, accept_changes: bool) -> Replayed:
-        from engine.runs.replay import Replayed
+        from engine import Replayed
 
         self._load_if_edited()
         if self.pipeline is None or self._stop_asked:

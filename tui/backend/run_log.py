@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from engine import RunState
 from engine.events import (
     AttemptFailed,
     BatchFailed,
@@ -21,7 +22,6 @@ from engine.events import (
     StopWasRequested,
     Warned,
 )
-from engine.state import RunState
 from engine.text.format import counted
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from textual.screen import Screen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from engine import Frontier
 from engine.errors import FrontierUnreadable
-from engine.frontier import Frontier
 from engine.text.terminal_safe import safe
 from tui.screens.footer import KeyFooter
 

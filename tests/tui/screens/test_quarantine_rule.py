@@ -20,7 +20,7 @@ def test_a_step_that_failed_at_rows_may_go_on_without_them():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"step": None}, "no step that failed"),
+        ({"step": None}, "No step failed"),
         ({"start_row": None, "error_type": "SchemaDrift"}, "failed as a whole"),
         ({"start_row": None, "error_type": "QuarantineFull"}, "on_error=Quarantine(max_rows=…, max_fraction=…)"),
     ],

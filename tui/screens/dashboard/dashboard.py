@@ -15,23 +15,21 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from engine.text.format import time_of_day
-from tui.actions import Scope, bindings
+from tui.actions import Scope, bindings, key_of
 from tui.backend.jobs import Job
 from tui.backend.memory import resident_bytes
 from tui.screens.dashboard.file_commands import FileCommands
-from tui.screens.dashboard.layout import PANE, PANES, tab_title, tabs
 from tui.screens.dashboard.run_commands import RunCommands
 from tui.screens.dashboard.selection import Selection
 from tui.screens.dashboard.status_line import StatusLine, status_line
 from tui.screens.footer import KeyFooter
+from tui.screens.panes import PANE, PANES, Place, tab_title, tabs
 from tui.widgets import (
     BatchGridPane,
-    DetailPane,
     FailuresPane,
     LogPane,
     Pane,
     QuarantinePane,
-    ResultsPane,
     RunsPane,
     StatusBar,
     StepsPane,
@@ -74,16 +72,11 @@ class Dashboard(Selection, RunCommands, FileCommands):
         yield StatusBar()
         yield Static("", id="status-line", markup=False)
         with Container(id="body"):
-            yield StepsPane(id="steps")
-            yield ThroughputPane(id="throughput")
-            yield BatchGridPane(id="batches")
-            yield RunsPane(id="runs")
-            yield FailuresPane(id="failures")
-            yield QuarantinePane(id="quarantine")
-            yield ResultsPane(id="results")
-            yield LogPane(id="log", title="8 Log")
-            yield DetailPane(id="detail", title="9 Detail")
-        yield Input(placeholder="show only what holds this text; Esc shows all", id="filter", compact=True)
+            for pane in PANES:
+                yield pane.widget(id=pane.id, title=pane.title)
+        yield Input(
+            placeholder=f"show only what holds this text; {key_of('back')} shows all", id="filter", compact=True
+        )
         yield KeyFooter(dashboard=True)
 
     def on_mount(self) -> None:
@@ -137,7 +130,7 @@ class Dashboard(Selection, RunCommands, FileCommands):
 
     def _show_status_line(self) -> None:
         said = status_line(self.seen, self.bridge.working, self.bridge.error)
-        frozen = ("FROZEN, f goes on  ", "bold $text-warning") if self._frozen else ""
+        frozen = (f"FROZEN, {key_of('freeze')} continues  ", "bold $text-warning") if self._frozen else ""
         line = self.query_one("#status-line", Static)
         if (said, self._frozen) != self._said:
             self._said = (said, self._frozen)
@@ -163,11 +156,10 @@ class Dashboard(Selection, RunCommands, FileCommands):
         if self._tab not in shared:
             self._tab = "failures"
         for pane in PANES:
-            shown = pane.id not in shared or pane.id == self._tab
-            if pane.id == "detail":
-                shown = not self.compact
-            widget = self.query_one(f"#{pane.id}")
-            widget.display = pane.id == zoomed if zoomed else shown
+            shown = (
+                pane.id == self._tab if pane.id in shared else not (self.compact and pane.place is Place.OWN_OR_SCREEN)
+            )
+            self.query_one(f"#{pane.id}").display = pane.id == zoomed if zoomed else shown
         self.styles_for_rows((len(self.seen.steps) or 3) + len(self.seen.sinks))
         front = self.query_one(f"#{self._tab}")
         title = tab_title(self._tab, compact=self.compact, width=front.size.width - 4)
@@ -181,7 +173,7 @@ class Dashboard(Selection, RunCommands, FileCommands):
 
     def action_go(self, pane_id: str) -> None:
         """Put a pane in front and give it the focus; the detail has a screen of its own where there is no room."""
-        if pane_id == "detail" and self.compact:
+        if self.compact and PANE[pane_id].place is Place.OWN_OR_SCREEN:
             self.open_detail()
             return
         if pane_id in tabs(compact=self.compact):

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from engine.text.format import counted
 from tui.backend.jobs import Job
-from tui.screens.base import DashboardBase
+from engine.text.format import counted
+from tui.screens.dashboard.base import DashboardBase
 from tui.screens.dashboard.quarantine_rule import why_no_quarantine
 from tui.screens.dialogs.changed import ChangedScreen
 from tui.screens.dialogs.confirm import ConfirmScreen
@@ -14,7 +15,7 @@ from tui.screens.dialogs.rewind import RewindScreen
 from tui.widgets.steps import failure_of
 
 if TYPE_CHECKING:
-    from engine.runs.replay import Replayed
+    from engine import Replayed
     from tui.backend.jobs import Dropped, ErrorReport, JobResult
 
 KEPT = "The source and the history of runs stay. This can't be undone."
@@ -145,7 +146,7 @@ def in_words(dropped: Dropped) -> str:
 def replayed_in_words(replayed: Replayed) -> str:
     """Return what a replay came to.
 
-    >>> from engine.runs.replay import Replayed
+    >>> from engine import Replayed
     >>> replayed_in_words(Replayed(rows=1, still=0))
     '1 row went through, and is among the results. The quarantine is empty.'
     """

@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.progress import BatchState
+from tui.actions import key_hints
 from tui.backend.jobs import Job
 from tui.backend.results_page import ResultsPage
-from tui.screens.base import DashboardBase
+from tui.screens.dashboard.base import DashboardBase
 from tui.screens.dashboard.detail import DetailScreen
 from tui.widgets import BatchGridPane, DetailPane, FailuresPane, QuarantinePane, ResultsPane, RunsPane
 from tui.widgets.batch_grid import STATE_WORDS
@@ -22,7 +23,7 @@ from tui.widgets.steps import failure_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from engine.checkpoint.parts.manifest import Manifest
+    from engine import Manifest
     from engine.events import BatchFailed
     from tui.backend.jobs import JobResult
 
@@ -73,9 +74,9 @@ class Selection(DashboardBase):
 
     def _show_failure(self, failure: BatchFailed) -> None:
         self._failure, self._batch_id = failure, failure.batch_id
-        keys = "c copy · o open source · r retry"
+        keys = key_hints("copy", "open_source", "retry")
         if failure == failure_of(self.seen) and self.situation().can_quarantine:
-            keys = "c copy · r retry · k quarantine"
+            keys = key_hints("copy", "retry", "quarantine")
         self.query_one(DetailPane).set_keys(self.shown(keys))
         of_sink = failure.step in {sink.name for sink in self.seen.sinks}
         self.show_detail(lambda pane: pane.show_failure(failure, of_sink=of_sink))
@@ -98,7 +99,7 @@ class Selection(DashboardBase):
         """Show a run."""
         record = event.record
         self._batch_id = None
-        self.query_one(DetailPane).set_keys(self.shown("c copy"))
+        self.query_one(DetailPane).set_keys(self.shown(key_hints("copy")))
         if record is None:
             words = f"It is the one that goes on now, at batch {self.seen.frontier + 1:,}."
             self.show_detail(lambda pane: pane.show_text(f"Run {event.run_id}", words))
@@ -115,7 +116,7 @@ class Selection(DashboardBase):
         failure = next((found for found in reversed(self.seen.failures) if found.batch_id == batch_id), None)
         self._batch_id = batch_id
         if state in DONE:
-            self.query_one(DetailPane).set_keys(self.shown("c copy · w rewind to it"))
+            self.query_one(DetailPane).set_keys(self.shown(key_hints("copy", "rewind")))
             self.show_detail(lambda pane: pane.show_loading(f"reading batch {batch_id:,}"))
             self.bridge.read_batch(batch_id)
         elif failure is not None:
@@ -157,7 +158,7 @@ class Selection(DashboardBase):
         """Show the row that the cursor is on."""
         row = event.row
         self._failure, self._batch_id = None, row.batch_id
-        self.query_one(DetailPane).set_keys(self.shown("c copy · p replay · E export"))
+        self.query_one(DetailPane).set_keys(self.shown(key_hints("copy", "replay", "export_quarantine")))
         self.show_detail(lambda pane: pane.show_row(row))
 
     def on_quarantine_pane_selected(self, event: QuarantinePane.Selected) -> None:

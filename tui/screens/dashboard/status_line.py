@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from engine.state import RunState
-from engine.text.format import EN_DASH, counted
+from engine import RunState
+from tui.actions import key_of
 from tui.backend.jobs import Job
+from engine.text.format import EN_DASH, counted
+from tui.screens.panes import PANE
 
 if TYPE_CHECKING:
-    from engine.progress import RunView
+    from engine import RunView
     from tui.backend.jobs import ErrorReport
 
 
@@ -37,12 +39,12 @@ class StatusLine:
 def status_line(view: RunView, working: Job | None = None, error: ErrorReport | None = None) -> StatusLine:
     """Return where the pipeline stands. `error` is what the last job ended with.
 
-    >>> from engine.progress import RunView
+    >>> from engine import RunView
     >>> status_line(RunView(state=RunState.IDLE)).words
     'nothing done yet; r runs it from the first batch'
     """
     if working is Job.REPLAY:
-        return StatusLine(Tone.BUSY, f"{working}…", "s stops it after the batch that it is at")
+        return StatusLine(Tone.BUSY, f"{working}…", f"{key_of('stop_replay')} stops it after the current batch")
     if working is not None and not (working is Job.RUN and view.state.is_live):
         return StatusLine(Tone.BUSY, f"{working}…")
     if error is not None and error.differences:
@@ -57,7 +59,7 @@ def status_line(view: RunView, working: Job | None = None, error: ErrorReport | 
 
 
 def _idle(view: RunView) -> StatusLine:
-    return StatusLine(Tone.QUIET, f"nothing done yet{_size(view)}; r runs it from the first batch")
+    return StatusLine(Tone.QUIET, f"nothing done yet{_size(view)}; {key_of('run')} runs it from the first batch")
 
 
 def _resumable(view: RunView) -> StatusLine:
@@ -77,7 +79,7 @@ def _stopping(view: RunView) -> StatusLine:
     flight = _batches(view.batches_in_flight)
     if view.stop_now:
         return StatusLine(Tone.BUSY, f"giving up {flight} in flight; what is committed stays")
-    return StatusLine(Tone.BUSY, f"{flight} in flight, then it stops", "S gives them up")
+    return StatusLine(Tone.BUSY, f"{flight} in flight, then it stops", f"{key_of('stop_now')} gives them up")
 
 
 def _failed(view: RunView) -> StatusLine:
@@ -95,7 +97,11 @@ def _incomplete(view: RunView) -> StatusLine:
     is_one = number == 1
     left = f"{number:,}, which {'is' if is_one else 'are'} in quarantine"
     words = f"all {counted(view.rows_committed, 'row')} done but {left}"
-    return StatusLine(Tone.WARN, words, f"6 shows {'it' if is_one else 'them'}; mend the step, then p replays")
+    return StatusLine(
+        Tone.WARN,
+        words,
+        f"{PANE['quarantine'].digit} shows {'it' if is_one else 'them'}; fix the step, then {key_of('replay')} replays",
+    )
 
 
 _BY_STATE = {

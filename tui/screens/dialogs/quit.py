@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding, BindingType
 from textual.widgets import Button
 
+from tui.actions import key_of, keys_of
 from tui.screens.dialogs.dialog import Dialog
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 class QuitScreen(Dialog[bool]):
     """Answers True to stop after the batches in flight and quit."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("q", "answer_yes", "Stop and quit", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding(keys_of("leave"), "answer_yes", "Stop and quit", show=False)]
 
     def __init__(self, in_flight: int) -> None:
         flight = "the batch in flight" if in_flight == 1 else f"the {in_flight:,} batches in flight"
@@ -24,7 +25,7 @@ class QuitScreen(Dialog[bool]):
             "A run is going on",
             [
                 f"Quitting stops it after {flight}; the next start goes on there.",
-                "Nothing that is committed is lost. Ctrl+C twice gives up what is in flight.",
+                f"Nothing that is committed is lost. {key_of('interrupt')} twice gives up what is in flight.",
             ],
             harmless=False,
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tui.screens.dialogs.ask import AskScreen
 
 if TYPE_CHECKING:
-    from engine.progress import RunView
+    from engine import RunView
 
 
 class RewindScreen(AskScreen):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from textual.screen import Screen
 
-from engine.state import RunState
+from engine import RunState
 from engine.text.terminal_safe import safe
 from tui.actions import Situation, possible
 from tui.backend.jobs import Job
