@@ -6,14 +6,15 @@ screen's end is never the reason that something is lost. It must not touch the e
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.text import Text
 from textual.app import App
-from textual.content import Content
 from textual.message import Message
 
 from engine import RunState
@@ -23,6 +24,7 @@ from tui import settings as stored
 from tui.actions import Scope, Situation, bindings, key_of, possible
 from tui.backend.bridge import Bridge
 from tui.backend.jobs import Job, JobResult
+from tui.backend.run_log import LogStream
 from tui.backend.target import Overrides
 from tui.look import themes
 from tui.look.glyphs import Glyphs, glyphs_for
@@ -108,7 +110,10 @@ class BatchPipeApp(App[None], inherit_bindings=False):
         self.theme = wanted if wanted in self.available_themes else themes.DEFAULT
 
     def on_mount(self) -> None:
-        """Open the first screen."""
+        """Open the first screen, and send to the log what user code prints."""
+        # Textual's own streams would post a message for each print, which would drown the screen. It puts the
+        # former ones back when it ends, whatever is there then.
+        sys.stdout = sys.stderr = LogStream(self.printed)
         if self.bridge is not None:
             self.open_dashboard(self.bridge)
         else:
@@ -224,7 +229,7 @@ class BatchPipeApp(App[None], inherit_bindings=False):
         if view is None or not view.state.is_live:
             self.leave_when_stopped()
             return
-        from tui.screens.dialogs.quit import QuitScreen
+        from tui.screens.dialogs.confirm import QuitScreen
 
         def answered(yes: bool | None) -> None:  # noqa: FBT001 (Textual's callback)
             if yes:
@@ -289,16 +294,11 @@ class BatchPipeApp(App[None], inherit_bindings=False):
         if self.bridge is not None:
             self.bridge.log.printed(text)
 
-    def _print(self, text: str, stderr: bool = False) -> None:  # noqa: FBT001, FBT002 (Textual's signature)
-        """Write what user code prints into the log; a message for each print would drown the screen."""
-        self.printed(text)
-        super()._print(text, stderr)
-
     def _fatal_error(self) -> None:
-        """End with one line instead of Textual's traceback, which prints the locals of every frame: secrets too."""
-        error = self._exception
+        """End with one line. Textual's own version prints the locals of every frame, and they may hold secrets.
+
+        It is private, and Textual has no public hook: a test shows an error with a secret beside it.
+        """
+        error = sys.exception()
         text = describe(error) if error is not None else "an unknown error"
-        self._exit_renderables.append(
-            Content(f"The screen failed and was closed: {safe(text)}\nThe run was stopped after its last commit.")
-        )
-        self._close_messages_no_wait()
+        self.panic(Text(f"The screen failed and was closed: {safe(text)}\nThe run was stopped after its last commit."))

@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import TextIOBase
 from typing import TYPE_CHECKING, Any
 
 from engine import RunState
@@ -39,6 +40,18 @@ class LogLine:
 
     at: datetime
     text: str
+
+
+class LogStream(TextIOBase):
+    """A text stream that hands what is written to `take`, as it comes; not always whole lines."""
+
+    def __init__(self, take: Callable[[str], None]) -> None:
+        self._take = take
+
+    def write(self, text: str) -> int:
+        """Hand the text on."""
+        self._take(text)
+        return len(text)
 
 
 class RunLog:
