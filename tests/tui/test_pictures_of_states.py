@@ -13,10 +13,8 @@ from tui.backend.jobs import ErrorReport, Job, JobResult
 from tui.backend.run_log import RunLog
 from tui.look.glyphs import ASCII, UNICODE
 from tui.screens.dashboard.dashboard import Dashboard
-from tui.screens.dialogs.changed import ChangedScreen
-from tui.screens.dialogs.confirm import ConfirmScreen
-from tui.screens.dialogs.quit import QuitScreen
-from tui.screens.dialogs.rewind import RewindScreen
+from tui.screens.dialogs.ask import RewindScreen
+from tui.screens.dialogs.confirm import ChangedScreen, ConfirmScreen, QuitScreen
 from tui.screens.opening import OpeningScreen
 from tui.settings import Recent, Settings
 

@@ -18,8 +18,7 @@ from engine.sinks.base import Sink
 from engine.state import RunState
 from engine.testing import NumberSource
 from tui.screens.dialogs.ask import AskScreen
-from tui.screens.dialogs.changed import ChangedScreen
-from tui.screens.dialogs.confirm import ConfirmScreen
+from tui.screens.dialogs.confirm import ChangedScreen, ConfirmScreen
 from tui.widgets import DetailPane, QuarantinePane, StepsPane
 
 

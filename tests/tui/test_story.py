@@ -7,11 +7,8 @@ from textual.widgets import Button
 
 from engine.state import RunState
 from tui.screens.dashboard.dashboard import Dashboard
-from tui.screens.dialogs.ask import AskScreen
-from tui.screens.dialogs.changed import ChangedScreen
-from tui.screens.dialogs.confirm import ConfirmScreen
-from tui.screens.dialogs.quit import QuitScreen
-from tui.screens.dialogs.rewind import RewindScreen
+from tui.screens.dialogs.ask import AskScreen, RewindScreen
+from tui.screens.dialogs.confirm import ChangedScreen, ConfirmScreen, QuitScreen
 from tui.widgets import DetailPane, ResultsPane, RunsPane
 
 

@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING
 
 from engine.text.format import counted
 from tui.backend.jobs import Job
-from engine.text.format import counted
 from tui.screens.dashboard.base import DashboardBase
 from tui.screens.dashboard.quarantine_rule import why_no_quarantine
-from tui.screens.dialogs.changed import ChangedScreen
-from tui.screens.dialogs.confirm import ConfirmScreen
-from tui.screens.dialogs.rewind import RewindScreen
+from tui.screens.dialogs.ask import RewindScreen
+from tui.screens.dialogs.confirm import ChangedScreen, ConfirmScreen
 from tui.widgets.steps import failure_of
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from engine import RunState
+from engine.text.format import EN_DASH, counted
 from tui.actions import key_of
 from tui.backend.jobs import Job
-from engine.text.format import EN_DASH, counted
 from tui.screens.panes import PANE
 
 if TYPE_CHECKING:
