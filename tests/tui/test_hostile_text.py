@@ -8,6 +8,8 @@ from engine.state import RunState
 from tui.settings import Recent, Settings
 from tui.widgets import DetailPane
 
+pytestmark = pytest.mark.integration
+
 HOSTILE = """
 from engine import BatchPipeline, FunctionBatchStep
 from engine.testing import NumberSource

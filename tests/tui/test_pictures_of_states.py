@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import views
@@ -17,6 +18,8 @@ from tui.screens.dialogs.ask import RewindScreen
 from tui.screens.dialogs.confirm import ChangedScreen, ConfirmScreen, QuitScreen
 from tui.screens.opening import OpeningScreen
 from tui.settings import Recent, Settings
+
+pytestmark = pytest.mark.integration
 
 SIZES = {"wide": (120, 36), "small": (80, 24), "tiny": (60, 20)}
 STATES = {
@@ -230,3 +233,12 @@ def test_ascii_terminal_is_given_ascii_only(view, keys):
             assert text.isascii(), sorted({character for character in text if not character.isascii()})
 
     asyncio.run(story())
+
+
+def test_every_picture_is_that_of_a_test(collected):
+    """Several processes that take pictures don't know of each other, so none can say which are left over."""
+    here = Path(__file__).parent
+    pictures = {(path.parent.name, path.stem) for path in here.rglob("__snapshots__/*/*.svg")}
+    modules = {module for module, _ in collected}
+    assert {(module, name) for module, name in pictures if module in modules} <= collected
+    assert len(pictures) > 100

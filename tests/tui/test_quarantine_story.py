@@ -21,6 +21,8 @@ from tui.screens.dialogs.ask import AskScreen
 from tui.screens.dialogs.confirm import ChangedScreen, ConfirmScreen
 from tui.widgets import DetailPane, QuarantinePane, StepsPane
 
+pytestmark = pytest.mark.integration
+
 
 def fails_at(*bad):
     def step(frame):

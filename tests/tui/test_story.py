@@ -11,6 +11,8 @@ from tui.screens.dialogs.ask import AskScreen, RewindScreen
 from tui.screens.dialogs.confirm import ChangedScreen, ConfirmScreen, QuitScreen
 from tui.widgets import DetailPane, ResultsPane, RunsPane
 
+pytestmark = pytest.mark.integration
+
 
 async def test_real_failure_is_read_mended_and_run_to_the_end(flights_file, story):
     async with story(flights_file.path) as on:
