@@ -70,7 +70,7 @@ def run(plan: Plan, store: CheckpointStore, *, stop: StopSignal, emit: Listener,
             emit(_started(plan, store, run_id, point, size))
             if stop.asked:
                 emit(StopWasRequested(stop.now))  # asked before anybody could know that a run begins
-            for notice in (*store.notices, *advice.on(fetcher)):
+            for notice in (*store.notices, *advice.warnings_for(fetcher)):
                 emit(Warned(notice))
             cleanup.callback(store.discard_uncommitted)
             return _run(plan, store, run_id, point, current, cleanup=cleanup, stop=stop, emit=RetryCount(emit))
