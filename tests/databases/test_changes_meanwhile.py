@@ -17,7 +17,7 @@ def nothing_read_ahead(request, monkeypatch):
         monkeypatch.setattr(ReadAhead, "begin", lambda *_: None)
 
 
-@pytest.fixture(params=["postgres", "sqlite"])
+@pytest.fixture(params=[pytest.param("postgres", marks=pytest.mark.needs("postgres")), "sqlite"])
 def ten(request):
     """A table t with the even ids 2 to 20."""
     tables = request.getfixturevalue("shared" if request.param == "postgres" else "sqlite")

@@ -107,7 +107,7 @@ def test_a_session_that_is_ended_inside_a_fetch_is_replaced(postgres, tables, pa
     running = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%batchpipe_query%'"
     wait_until(lambda: other.column(f"{running} AND pid <> pg_backend_pid()") == [1])
     terminate(other)
-    thread.join(20)
+    thread.join(60)
     other.close()
     assert len(outcome) == 1
     assert fetcher(0, 90).data["v"].to_list() == list(range(1, 91))

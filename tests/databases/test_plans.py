@@ -14,7 +14,7 @@ from engine.sources.base import Position
 from engine.sql.database import QueryFailed
 
 
-@pytest.fixture(params=["postgres", "sqlite"])
+@pytest.fixture(params=[pytest.param("postgres", marks=pytest.mark.needs("postgres")), "sqlite"])
 def hundred(request):
     tables = request.getfixturevalue("tables" if request.param == "postgres" else "sqlite")
     tables.execute("CREATE TABLE t (a integer NOT NULL, b text NOT NULL, v integer, PRIMARY KEY (a, b))")

@@ -182,6 +182,7 @@ print(json.dumps([dict(step.settings()) for step in steps]))
 """
 
 
+@pytest.mark.integration
 def test_settings_are_the_same_in_every_process():
     shown = {
         subprocess.run(
@@ -208,6 +209,7 @@ print(sorted({"polars", "duckdb"} & set(sys.modules)))
 """
 
 
+@pytest.mark.integration
 def test_polars_and_duckdb_stay_unloaded_until_they_are_needed():
     done = subprocess.run([sys.executable, "-c", LOADED], check=True, capture_output=True, text=True)
     assert done.stdout == "[]\n"

@@ -69,6 +69,7 @@ def test_settings_hold_what_a_partial_gives():
     }
 
 
+@pytest.mark.integration
 def test_a_function_of_a_script_is_named_as_others_import_it(tmp_path):
     script = tmp_path / "pipeline.py"
     script.write_text(

@@ -285,6 +285,7 @@ print(step.process(Batch(0, 0, 0, frame)).data.rows())
 """
 
 
+@pytest.mark.integration
 def test_neither_pyarrow_nor_the_time_zone_of_the_machine_has_a_part_in_it():
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_PYARROW],
