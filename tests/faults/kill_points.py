@@ -25,7 +25,7 @@ from engine.checkpoint.recovery import plan
 from engine.results import quarantine as quarantine_results
 from engine.results import read
 from engine.runs.delivery import Deliveries
-from engine.sinks import rows
+from engine.sinks import sql_table
 from engine.storage import durable, files, objects
 
 if TYPE_CHECKING:
@@ -340,7 +340,7 @@ def _writes_the_ledger(_sink: Any, name: str, *_: Any) -> bool:
 DELIVERY = {
     "batches committed, before they are delivered": before(Deliveries, "deliver"),
     "rows in the sink, not committed": _for_each(
-        after(rows, "insert"), after(DuckDBSink, "_query", _writes_the_ledger)
+        after(sql_table, "insert_rows"), after(DuckDBSink, "_query", _writes_the_ledger)
     ),
     "rows in the sink, committed": _for_each(*(after(sink, "put") for sink in _SINKS)),
 }
