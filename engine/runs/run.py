@@ -57,7 +57,7 @@ def run(
             emit(_started(session, executor, run_id, point, size))
             if stop.asked:
                 emit(StopWasRequested(stop.now))  # asked before anybody could know that a run begins
-            for notice in (*store.notices, *advice.on(plan.batch_fetcher)):
+            for notice in (*store.notices, *advice.warnings_for(plan.batch_fetcher)):
                 emit(Warned(notice))
             return _run(session, executor, run_id, point)
     except BaseException as error:

@@ -24,7 +24,7 @@ from engine.checkpoint.recovery import plan
 from engine.results import quarantine as quarantine_results
 from engine.results import read
 from engine.runs.delivery import Deliveries
-from engine.sinks import rows
+from engine.sinks import sql_table
 from engine.storage import durable, files, objects
 
 if TYPE_CHECKING:
@@ -328,9 +328,8 @@ def _writes_the_ledger(_sink: Any, name: str, *_: Any) -> bool:
 
 def _rows_in_the_sink(bomb: Bomb) -> None:
     from engine import DuckDBSink  # SQLAlchemy loads for them alone: every child would wait for it
-    from engine.sinks import rows
 
-    after(rows, "insert")(bomb)
+    after(sql_table, "insert_rows")(bomb)
     after(DuckDBSink, "_query", _writes_the_ledger)(bomb)
 
 
