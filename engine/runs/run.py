@@ -199,8 +199,8 @@ def _work(
         layout=store.layout,
         part_format=plan.part_format,
         run_id=run_id,
-        generation=store.generation,
-        run_key=f"{store.key}-{store.generation}",
+        epoch=store.epoch,
+        run_key=f"{store.key}-{store.epoch}",
         checkpoint=json.dumps({"key": store.key, "pipeline": description}),
     )
     recipe = Recipe(

@@ -431,8 +431,8 @@ def manifest() -> Manifest:
         end_row=209_999,
         rows_out=9_731,
         run_id=1,
-        generation=0,
-        token="a1b2c3",  # noqa: S106 - names an attempt, opens nothing
+        epoch=0,
+        attempt_id="a1b2c3",
         attempts=2,
         fetch_seconds=0.021,
         write_seconds=0.034,

@@ -22,7 +22,7 @@ from engine.events import (
     Warned,
 )
 from engine.state import RunState
-from tui.look.format import counted
+from engine.text.format import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable

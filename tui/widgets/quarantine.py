@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.message import Message
 
-from tui.look.format import count, counted
+from engine.text.format import count, counted
 from tui.widgets.drawing.line import NO_LINE, Line, as_many
 from tui.widgets.drawing.quarantine_rows import columns, header, keys, lines
 from tui.widgets.drawing.rows_pane import Row, RowsPane

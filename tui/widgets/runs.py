@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 from engine.state import RunState
-from tui.look.format import counted, duration, percent
+from engine.text.format import counted, duration, percent
 from tui.widgets.drawing.line import NO_LINE, Line, fit
 from tui.widgets.drawing.rows_pane import Row, RowsPane
 from tui.widgets.drawing.styles import RUN_STYLES

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.cells import cell_len
 
 from engine.state import RunState
+from engine.text.format import NONE, ago, clock, compact, count, eta, percent
 from engine.text.terminal_safe import safe
-from tui.look.format import NONE, ago, clock, compact, count, eta, percent
 from tui.widgets.drawing.line import NO_LINE, Line, cut, cut_middle, joined, spread, width_of
 from tui.widgets.drawing.pane import Pane
 from tui.widgets.drawing.styles import RUN_STYLES

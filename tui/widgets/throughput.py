@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tui.look.format import NONE, compact, count, duration, size
+from engine.text.format import NONE, compact, count, duration, size
 from tui.widgets.drawing.chart import chart, grouped
 from tui.widgets.drawing.line import NO_LINE, Line, as_many, centred, spread, width_of
 from tui.widgets.drawing.pane import Pane

@@ -154,15 +154,15 @@ class Catalog:
         """Drop the batches from `batch_id` on."""
         self._run("delete_batches_from", {"batch_id": batch_id})
 
-    def replace(self, manifest: Manifest, *, token: str, committed_at: datetime) -> bool:
-        """Put another result of the same batch in the place of the one with this token; False when it isn't there."""
-        if len(self._run("delete_batch", {"batch_id": manifest.batch_id, "token": token})) != 1:
+    def replace(self, manifest: Manifest, *, attempt_id: str, committed_at: datetime) -> bool:
+        """Put another result of the same batch in the place of the one of this attempt; False when it isn't there."""
+        if len(self._run("delete_batch", {"batch_id": manifest.batch_id, "attempt_id": attempt_id})) != 1:
             return False
         self.append_batches([manifest], committed_at)
         return True
 
     def rewind(self, *, next_batch_id: int, next_row: int) -> None:
-        """Drop the batches from `next_batch_id` on, put the frontier before them, and begin a generation."""
+        """Drop the batches from `next_batch_id` on, put the frontier before them, and begin an epoch."""
         self.delete_batches_from(next_batch_id)
         self._run("rewind_frontier", {"next_batch_id": next_batch_id, "next_row": next_row})
 
@@ -193,8 +193,8 @@ class Catalog:
         return int(rows)
 
     def quarantined(self) -> list[tuple[int, str]]:
-        """Return (batch id, token) of each batch that has rows in quarantine, in order."""
-        return [(batch_id, token) for batch_id, token in self._run("select_quarantined")]
+        """Return (batch id, attempt id) of each batch that has rows in quarantine, in order."""
+        return [(batch_id, attempt_id) for batch_id, attempt_id in self._run("select_quarantined")]
 
     def read_history(self) -> None:
         """Read all that is known besides the batches; raises `duckdb.Error` where something is damaged."""
@@ -281,8 +281,8 @@ def _batch_row(manifest: Manifest) -> tuple[object, ...]:
         manifest.end_row,
         manifest.rows_out,
         manifest.run_id,
-        manifest.generation,
-        manifest.token,
+        manifest.epoch,
+        manifest.attempt_id,
         manifest.attempts,
         manifest.fetch_seconds,
         manifest.write_seconds,

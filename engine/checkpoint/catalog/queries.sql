@@ -8,7 +8,7 @@ INSERT INTO frontier VALUES (0, 0, 0);
 SELECT format, checkpoint_key FROM checkpoint;
 
 -- name: select_frontier
-SELECT next_batch_id, next_row, generation FROM frontier;
+SELECT next_batch_id, next_row, epoch FROM frontier;
 
 -- name: advance_frontier
 UPDATE frontier SET next_batch_id = $next_batch_id, next_row = $next_row
@@ -16,28 +16,28 @@ WHERE next_batch_id = $expected_batch_id AND next_row = $expected_row
 RETURNING next_batch_id;
 
 -- name: rewind_frontier
-UPDATE frontier SET next_batch_id = $next_batch_id, next_row = $next_row, generation = generation + 1;
+UPDATE frontier SET next_batch_id = $next_batch_id, next_row = $next_row, epoch = epoch + 1;
 
 -- name: place_frontier
-UPDATE frontier SET next_batch_id = $next_batch_id, next_row = $next_row, generation = $generation;
+UPDATE frontier SET next_batch_id = $next_batch_id, next_row = $next_row, epoch = $epoch;
 
 -- name: delete_batches_from
 DELETE FROM batches WHERE batch_id >= $batch_id;
 
 -- name: delete_batch
-DELETE FROM batches WHERE batch_id = $batch_id AND token = $token RETURNING batch_id;
+DELETE FROM batches WHERE batch_id = $batch_id AND attempt_id = $attempt_id RETURNING batch_id;
 
 -- name: count_quarantined
 SELECT coalesce(sum(rows_quarantined), 0) FROM batches WHERE rows_quarantined > 0;
 
 -- name: select_quarantined
-SELECT batch_id, token FROM batches WHERE rows_quarantined > 0 ORDER BY batch_id;
+SELECT batch_id, attempt_id FROM batches WHERE rows_quarantined > 0 ORDER BY batch_id;
 
 -- name: count_batches
 SELECT count(*), coalesce(max(batch_id), -1), coalesce(sum(rows_out), 0) FROM batches;
 
 -- name: select_batches
-SELECT batch_id, start_row, end_row, rows_out, run_id, generation, token, attempts, fetch_seconds, write_seconds,
+SELECT batch_id, start_row, end_row, rows_out, run_id, epoch, attempt_id, attempts, fetch_seconds, write_seconds,
        timings, "cursor", states, bytes_written, checksum, rows_quarantined, quarantine
 FROM batches WHERE batch_id BETWEEN $first_batch_id AND $last_batch_id ORDER BY batch_id;
 

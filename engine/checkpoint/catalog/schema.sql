@@ -9,12 +9,12 @@ CREATE TABLE checkpoint (
     software VARCHAR NOT NULL
 );
 
--- One row, always: the first batch and the first source row that are not committed. `generation` counts
--- rewinds and resets; parts of an older generation beyond the frontier are leftovers of those.
+-- One row, always: the first batch and the first source row that are not committed. `epoch` counts
+-- rewinds and resets; parts of an older epoch beyond the frontier are leftovers of those.
 CREATE TABLE frontier (
     next_batch_id BIGINT NOT NULL CHECK (next_batch_id >= 0),
     next_row BIGINT NOT NULL CHECK (next_row >= 0),
-    generation BIGINT NOT NULL CHECK (generation >= 0)
+    epoch BIGINT NOT NULL CHECK (epoch >= 0)
 );
 
 -- One row for each committed batch. Rows are source rows, both ends inclusive. `timings` is a list of
@@ -26,8 +26,8 @@ CREATE TABLE batches (
     end_row BIGINT NOT NULL,
     rows_out BIGINT NOT NULL CHECK (rows_out >= 0),
     run_id BIGINT NOT NULL,
-    generation BIGINT NOT NULL,
-    token VARCHAR NOT NULL,
+    epoch BIGINT NOT NULL,
+    attempt_id VARCHAR NOT NULL,
     attempts INTEGER NOT NULL CHECK (attempts >= 1),
     fetch_seconds DOUBLE NOT NULL,
     write_seconds DOUBLE NOT NULL,

@@ -124,7 +124,7 @@ def test_a_stop_from_a_signal_handler_inside_a_look_does_not_hang(script):
     script.progress._clock = clock
     look = threading.Thread(target=script.progress.view, daemon=True)
     look.start()
-    look.join(timeout=10)
+    look.join(timeout=60)
 
     assert not look.is_alive()
     assert script.progress.state is RunState.STOPPING

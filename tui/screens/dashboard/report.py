@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from engine.text import format as fmt
 from engine.text.terminal_safe import safe, safe_lines
-from tui.look import format as fmt
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence

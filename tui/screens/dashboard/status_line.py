@@ -7,8 +7,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from engine.state import RunState
+from engine.text.format import EN_DASH, counted
 from tui.backend.jobs import Job
-from tui.look.format import EN_DASH, counted
 
 if TYPE_CHECKING:
     from engine.progress import RunView
@@ -110,7 +110,7 @@ _BY_STATE = {
 
 
 def _batches(count: int) -> str:
-    return counted(count, "batch", "batches")
+    return counted(count, "batch")
 
 
 def _quarantined(view: RunView) -> str:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.state import RunState
+from engine.text.format import EN_DASH, count, counted, duration, instant, size, span, spans
 from engine.text.terminal_safe import safe
-from tui.look.format import EN_DASH, count, counted, duration, instant, size, span, spans
 from tui.widgets.drawing.failure_rows import reason
 from tui.widgets.drawing.line import Line, last_lines, text_of, wrapped
 from tui.widgets.drawing.quarantine_rows import message_of
