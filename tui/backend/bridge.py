@@ -261,7 +261,7 @@ class Bridge:
         self._load_if_edited()
         if self.pipeline is None:
             return
-        own_limits = self.pipeline.quarantine is not None
+        own_limits = self.pipeline.on_error is not None
         try:
             with self._at_the_door():
                 self.pipeline.run(
