@@ -14,7 +14,7 @@ from tui.widgets.steps import failure_of
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from engine.events import BatchFailed
+    from engine.events import FailureRecord
     from engine.progress import RunView
 
 QUARANTINE_FULL = "QuarantineFull"
@@ -33,7 +33,7 @@ def why_not(view: RunView, stopping: Collection[str] = ()) -> str:
     return _why_not_of(failure, view, stopping)
 
 
-def _why_not_of(failure: BatchFailed, view: RunView, stopping: Collection[str]) -> str:
+def _why_not_of(failure: FailureRecord, view: RunView, stopping: Collection[str]) -> str:
     if failure.step in {sink.name for sink in view.sinks}:
         return f"Batch {failure.batch_id:,} is committed; {failure.step} doesn't take it. r delivers it again."
     if failure.error_type == QUARANTINE_FULL:
