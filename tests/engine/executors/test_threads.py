@@ -136,7 +136,7 @@ def test_shutting_down_twice_or_before_the_start_does_no_harm():
     before = threading.active_count()
     executor = ThreadExecutor(2)
     executor.shutdown()
-    executor.start(Work(), lambda: None)
+    start(executor, Work())
     assert executor.submit(3).result(TIMEOUT_SECONDS) == 6
     executor.shutdown()
     executor.shutdown()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from textual.app import SuspendNotSupported
 
-from tui.screens.base import DashboardBase
+from tui.screens.dashboard.base import DashboardBase
 from tui.screens.dashboard.editor import SourceLine, editor_command, source_line
 from tui.screens.dashboard.report import markdown
 from tui.screens.dialogs.ask import AskScreen

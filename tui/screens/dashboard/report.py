@@ -14,9 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
     from datetime import datetime
 
-    from engine.checkpoint.catalog.records import RunRecord
+    from engine import RunRecord, RunView
     from engine.events import FailureRecord
-    from engine.progress import RunView
 
 _SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\`*_{}[]<>#|~!&$"})
 
