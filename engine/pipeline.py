@@ -25,7 +25,7 @@ from engine.results import quarantine, read
 from engine.runs import fingerprint
 from engine.runs import run as running
 from engine.runs.emitter import Emitter
-from engine.runs.failure import failed_event, now
+from engine.runs.failure import now
 from engine.runs.plan import Plan, as_tuple, quarantine_limits
 from engine.runs.recompute import recompute
 from engine.runs.replay import Replayed, replay
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from engine.checkpoint.catalog.records import FailureRecord, RunRecord
+    from engine.checkpoint.catalog.records import RunRecord
     from engine.checkpoint.parts.manifest import Manifest
-    from engine.events import Listener
+    from engine.events import FailureRecord, Listener
     from engine.executors.base import Executor
     from engine.policy import OnError, Quarantine, RetryPolicy
     from engine.progress import RunView
@@ -487,7 +487,7 @@ class BatchPipeline:
             state=state,
             sinks=[sink.name for sink in self.sinks],
             rows_quarantined=quarantined,
-            failures=[failed_event(failure) for failure in reversed(failures)],
+            failures=reversed(failures),
         )
 
     def _source_size(self, position: Position) -> SourceSize | None:

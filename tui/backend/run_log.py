@@ -124,7 +124,7 @@ def _replayed(event: RowsReplayed) -> str:
 _ENDS = {RunState.INCOMPLETE: "finished, with rows in quarantine"}
 _WORDS: dict[type[Any], Callable[[Any], str]] = {
     RunStarted: lambda event: f"run {event.run_id} started at batch {event.next_batch_id:,} of {event.source}",
-    BatchFailed: lambda event: f"batch {event.batch_id:,} failed: {event.message}",
+    BatchFailed: lambda event: f"batch {event.failure.batch_id:,} failed: {event.failure.message}",
     RowsQuarantined: _quarantined,
     RowsReplayed: _replayed,
     StopWasRequested: lambda event: "stop now was requested" if event.now else "stop was requested",

@@ -16,7 +16,7 @@ from tui.screens.dialogs.ask import AskScreen
 from tui.screens.dialogs.confirm import ConfirmScreen
 
 if TYPE_CHECKING:
-    from engine.events import BatchFailed
+    from engine.events import FailureRecord
 
 SUFFIXES = (".parquet", ".csv", ".duckdb", ".db")
 QUARANTINE_SUFFIXES = (".csv", ".parquet")
@@ -36,7 +36,7 @@ class FileCommands(DashboardBase):
         """Return what the detail pane shows, as plain text."""
         return ""
 
-    def failure_in_mind(self) -> BatchFailed | None:
+    def failure_in_mind(self) -> FailureRecord | None:
         """Return the failure that a person looks at."""
         return None
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from engine import RunView
-    from engine.events import BatchFailed
+    from engine.events import FailureRecord
 
 QUARANTINE_FULL = "QuarantineFull"
 
@@ -34,7 +34,7 @@ def why_no_quarantine(view: RunView, stopping: Collection[str] = ()) -> str:
     return _why_no_quarantine_of(failure, view, stopping)
 
 
-def _why_no_quarantine_of(failure: BatchFailed, view: RunView, stopping: Collection[str]) -> str:
+def _why_no_quarantine_of(failure: FailureRecord, view: RunView, stopping: Collection[str]) -> str:
     if failure.step in {sink.name for sink in view.sinks}:
         return (
             f"Batch {failure.batch_id:,} is committed, but not to {failure.step}. {key_of('retry')} delivers it again."

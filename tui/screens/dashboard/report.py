@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from engine import RunRecord, RunView
-    from engine.events import BatchFailed
+    from engine.events import FailureRecord
 
 _SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\`*_{}[]<>#|~!&$"})
 
@@ -64,7 +64,7 @@ def _lines(view: RunView, runs: Sequence[RunRecord], now: datetime) -> Iterator[
     yield from _section("Warnings", ("",), [(_text(warning),) for warning in view.warnings])
 
 
-def _failure(failure: BatchFailed, sinks: Collection[str]) -> Iterator[str]:
+def _failure(failure: FailureRecord, sinks: Collection[str]) -> Iterator[str]:
     kind = "sink" if failure.step in sinks else "step"
     place = f"{kind} {_text(failure.step)}" if failure.step else "the source"
     yield ""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from engine import Manifest
-    from engine.events import BatchFailed
+    from engine.events import FailureRecord
     from tui.backend.jobs import JobResult
 
 DONE = {BatchState.COMMITTED, BatchState.EARLIER, BatchState.QUARANTINED}
@@ -35,8 +35,8 @@ class Selection(DashboardBase):
 
     _fill: Callable[[DetailPane], None] | None = None
     _batch_id: int | None = None
-    _failure: BatchFailed | None = None
-    _newest_failure: BatchFailed | None = None
+    _failure: FailureRecord | None = None
+    _newest_failure: FailureRecord | None = None
     _results_as_of: tuple[int, int | None, int] | None = None
     _first_result_row = 0
     _page_is_coming = False
@@ -72,7 +72,7 @@ class Selection(DashboardBase):
             self._show_failure(newest)
         self._newest_failure = newest
 
-    def _show_failure(self, failure: BatchFailed) -> None:
+    def _show_failure(self, failure: FailureRecord) -> None:
         self._failure, self._batch_id = failure, failure.batch_id
         keys = key_hints("copy", "open_source", "retry")
         if failure == failure_of(self.seen) and self.situation().can_quarantine:
@@ -90,7 +90,7 @@ class Selection(DashboardBase):
         self._show_failure(event.failure)
         self.open_detail()
 
-    def failure_in_mind(self) -> BatchFailed | None:
+    def failure_in_mind(self) -> FailureRecord | None:
         """Return the failure that was chosen last, else the newest."""
         known = self._failure if self._failure in self.seen.failures else None
         return known or (self.seen.failures[-1] if self.seen.failures else None)
