@@ -24,7 +24,6 @@ from engine.checkpoint.recovery import plan
 from engine.results import quarantine as quarantine_results
 from engine.results import read
 from engine.runs.delivery import Deliveries
-from engine.sinks import sql_table
 from engine.storage import durable, files, objects
 
 if TYPE_CHECKING:
