@@ -11,7 +11,7 @@ from engine.errors import FetchFailed, PipelineError, SourceContractBroken
 from engine.policy import NEVER
 from engine.sources.base import SeekableFetcher, problem
 from engine.text.json_values import stored
-from engine.worker import retrying
+from engine.worker.retrying import call_with_retries
 from engine.worker.signals import Turnstile
 
 if TYPE_CHECKING:
@@ -97,19 +97,15 @@ class Source:
 
     def _fetch(self, batch_id: int) -> Fetched | None:
         started = time.perf_counter()
-        try:
-            batch, attempts = retrying.call(
-                lambda: self._fetcher(batch_id, self._batch_size),
-                self._retry,
-                self._stop,
-                self._emit,
-                batch_id=batch_id,
-                step=None,
-            )
-        except retrying.GaveUp as gave_up:
-            if isinstance(gave_up.error, PipelineError):
-                raise gave_up.error from gave_up.error.__cause__
-            raise FetchFailed(batch_id, gave_up.error, attempts=gave_up.attempts) from gave_up.error
+        batch, attempts = call_with_retries(
+            lambda: self._fetcher(batch_id, self._batch_size),
+            self._retry,
+            stop=self._stop,
+            emit=self._emit,
+            batch_id=batch_id,
+            step=None,
+            failed=lambda error, attempts: FetchFailed(batch_id, error, attempts=attempts),
+        )
         if batch is None:
             return None
         broken = problem(batch, batch_id)

@@ -17,8 +17,9 @@ from engine.batch import Batch
 from engine.errors import StepFailed, StepResultInvalid
 from engine.steps.base import LazyBatchStep, StatefulBatchStep
 from engine.text.json_values import stored
-from engine.worker import retrying, time_limit
+from engine.worker.retrying import call_with_retries
 from engine.worker.signals import Turnstile
+from engine.worker.time_limit import call_with_limit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -112,21 +113,24 @@ class Link:
             with self._alone:
                 if step.timeout_seconds is None:
                     return step.process(given)
-                return time_limit.call(lambda: step.process(given), step.timeout_seconds)
+                return call_with_limit(lambda: step.process(given), step.timeout_seconds)
 
-        try:
-            result, attempts = retrying.call(
-                attempt, step.retry or self._retry, self._stop, self._emit, batch_id=batch.batch_id, step=step.name
-            )
-        except retrying.GaveUp as gave_up:
-            if isinstance(gave_up.error, StepResultInvalid):
-                raise gave_up.error from gave_up.error.__cause__
+        def failed(error: BaseException, attempts: int) -> StepFailed:
             self._restore(step)
-            failed = StepFailed(
-                step.name, batch.batch_id, batch.start_row, batch.end_row, gave_up.error, attempts=gave_up.attempts
-            )
-            failed.input = batch.data
-            raise failed from gave_up.error
+            failure = StepFailed(step.name, batch.batch_id, batch.start_row, batch.end_row, error, attempts=attempts)
+            failure.input = batch.data
+            return failure
+
+        result, attempts = call_with_retries(
+            attempt,
+            step.retry or self._retry,
+            stop=self._stop,
+            emit=self._emit,
+            batch_id=batch.batch_id,
+            step=step.name,
+            failed=failed,
+            as_it_is=StepResultInvalid,
+        )
         return _checked(result, batch, step.name), attempts
 
     def restore(self) -> None:
