@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from engine.batch import Batch
     from engine.text.json_values import Json
     from engine.worker.bisect import SetAside
-    from engine.worker.stage import Link
+    from engine.worker.stage import Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +45,13 @@ class SegmentStart:
 
 @dataclass(frozen=True, slots=True)
 class Halfway:
-    """A batch that is through the first `links` links of a chain, and what was noted until then.
+    """A batch that is through the first `stages` stages of a chain, and what was noted until then.
 
     `batch` is None when every row was taken out. `start` is there when the batch is inside a segment and rows may have
     to be tried apart: that begins where the segment does.
     """
 
-    links: int
+    stages: int
     batch: Batch | None
     start: SegmentStart | None = None
     timings: tuple[StepTiming, ...] = ()
@@ -75,19 +75,19 @@ class Passage:
         """Return the notes with which a batch goes on that is half-way."""
         return cls(list(before.timings), {}, before.attempts, before.dropped, list(before.set_aside))
 
-    def note(self, link: Link, seconds: float, rows_in: int | None, rows_out: int | None, attempts: int) -> None:
-        """Note that the batch is through a link."""
-        self.timings.append(StepTiming(link.names, seconds, rows_in, rows_out))
+    def note(self, stage: Stage, seconds: float, rows_in: int | None, rows_out: int | None, attempts: int) -> None:
+        """Note that the batch is through a stage."""
+        self.timings.append(StepTiming(stage.names, seconds, rows_in, rows_out))
         self.attempts = max(self.attempts, attempts)
         if rows_in is not None and rows_out is not None:
             self.dropped += rows_in - rows_out
 
-    def halfway(self, links: int, batch: Batch | None, start: SegmentStart | None) -> Halfway:
-        """Return the batch behind so many links, on its way to another process."""
-        return Halfway(links, batch, start, tuple(self.timings), self.attempts, self.dropped, tuple(self.set_aside))
+    def halfway(self, stages: int, batch: Batch | None, start: SegmentStart | None) -> Halfway:
+        """Return the batch behind so many stages, on its way to another process."""
+        return Halfway(stages, batch, start, tuple(self.timings), self.attempts, self.dropped, tuple(self.set_aside))
 
     def processed(self, batch: Batch | None) -> Processed:
-        """Return the batch behind all links, None when nobody could tell its columns."""
+        """Return the batch behind all stages, None when nobody could tell its columns."""
         frame = self._results(batch)
         return Processed(
             frame, tuple(self.timings), self.states or None, self.attempts, self.dropped, tuple(self.set_aside)

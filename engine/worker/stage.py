@@ -1,6 +1,6 @@
-"""One link of a chain: a step, or neighbouring steps that are run as one lazy plan, and how a batch is put through it.
+"""One stage of a chain: a step, or neighbouring steps that are run as one lazy plan, and how a batch is put through it.
 
-Unless its steps are declared safe to run on several batches at once, a turnstile lets batches through a link one at a
+Unless its steps are declared safe to run on several batches at once, a turnstile lets batches through a stage one at a
 time, in order, and a lock keeps out a batch that comes back for its bad rows. It must not know what is done about a
 failure.
 """
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _AS_WRITTEN = pl.QueryOptFlags(predicate_pushdown=False, projection_pushdown=False)
 
 
-class Link:
+class Stage:
     """One or more steps that are run as one. Call `enter`, `process`, `leave`; `process` also again in between."""
 
     def __init__(
@@ -58,7 +58,7 @@ class Link:
         self._states = {
             step.name: stored(states.get(step.name)) for step in steps if isinstance(step, StatefulBatchStep)
         }
-        ordered = any(in_order(step) for step in steps)
+        ordered = any(is_ordered(step) for step in steps)
         self._order = Turnstile(first_batch_id) if ordered else None
         # The turnstile lets one batch in at a time; one that looks for its bad rows comes back after its turn.
         self._alone: AbstractContextManager[object] = threading.Lock() if ordered else nullcontext()
@@ -143,23 +143,23 @@ class Link:
             step.restore(stored(self._states[step.name]))
 
 
-def in_order(step: BatchStep) -> bool:
+def is_ordered(step: BatchStep) -> bool:
     """Say whether a step takes batches one at a time, in their order."""
     return not step.concurrent or isinstance(step, StatefulBatchStep)
 
 
-def in_segments(links: Sequence[Link]) -> list[list[Link]]:
-    """Put row-wise links that stand together into one segment; each of the others is one by itself."""
-    segments: list[list[Link]] = []
-    for link in links:
-        if segments and link.row_wise and segments[-1][-1].row_wise:
-            segments[-1].append(link)
+def segments_of(stages: Sequence[Stage]) -> list[list[Stage]]:
+    """Put row-wise stages that stand together into one segment; each of the others is one by itself."""
+    segments: list[list[Stage]] = []
+    for stage in stages:
+        if segments and stage.row_wise and segments[-1][-1].row_wise:
+            segments[-1].append(stage)
         else:
-            segments.append([link])
+            segments.append([stage])
     return segments
 
 
-def grouped(steps: Sequence[BatchStep], *, apart: bool) -> list[list[BatchStep]]:
+def fusible_groups(steps: Sequence[BatchStep], *, apart: bool) -> list[list[BatchStep]]:
     """Group neighbouring steps that can be fused; the others stand alone.
 
     `apart` keeps row-wise ones among themselves.
@@ -183,7 +183,7 @@ def _can_fuse(step: BatchStep) -> bool:
     # A subclass that overrides process means something else by it than its plan says.
     return (
         isinstance(step, LazyBatchStep)
-        and not in_order(step)
+        and not is_ordered(step)
         and step.retry is None
         and step.timeout_seconds is None
         and type(step).process is LazyBatchStep.process

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.steps.base import BatchStep, StatefulBatchStep
-from engine.worker.stage import in_order
+from engine.worker.stage import is_ordered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def head_length(steps: Sequence[BatchStep]) -> int:
     """Return how many leading steps may have any batch at any time."""
-    return next((number for number, step in enumerate(steps) if in_order(step)), len(steps))
+    return next((number for number, step in enumerate(steps) if is_ordered(step)), len(steps))
 
 
 def with_stand_ins(steps: Sequence[BatchStep]) -> tuple[BatchStep, ...]:

@@ -101,7 +101,7 @@ def test_a_stretch_that_begins_with_the_rest_is_not_sent_twice():
     steps = [Whole("a", concurrent=True), Refuses("b", (), concurrent=False)]
     batch = Batch(0, 0, ROWS - 1, numbers(0, ROWS))
     halfway = chain(steps, EventLog(), Quarantine()).head(batch)
-    assert (halfway.links, halfway.start) == (1, None)
+    assert (halfway.stages, halfway.start) == (1, None)
 
 
 def test_a_failure_that_no_row_is_to_blame_for_ends_in_the_head():
