@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Processed:
+class BatchResult:
     """What the whole chain made of a batch.
 
     `frame` is None when every row was taken out before anybody could tell what columns come out. `dropped` counts the
@@ -44,7 +44,7 @@ class SegmentStart:
 
 
 @dataclass(frozen=True, slots=True)
-class Halfway:
+class PartialResult:
     """A batch that is through the first `stages` stages of a chain, and what was noted until then.
 
     `batch` is None when every row was taken out. `start` is there when the batch is inside a segment and rows may have
@@ -61,7 +61,7 @@ class Halfway:
 
 
 @dataclass(slots=True)
-class Passage:
+class BatchContext:
     """What is noted while one batch goes through."""
 
     timings: list[StepTiming] = field(default_factory=list)
@@ -71,7 +71,7 @@ class Passage:
     set_aside: list[SetAside] = field(default_factory=list)
 
     @classmethod
-    def behind(cls, before: Halfway) -> Passage:
+    def behind(cls, before: PartialResult) -> BatchContext:
         """Return the notes with which a batch goes on that is half-way."""
         return cls(list(before.timings), {}, before.attempts, before.dropped, list(before.set_aside))
 
@@ -82,14 +82,16 @@ class Passage:
         if rows_in is not None and rows_out is not None:
             self.dropped += rows_in - rows_out
 
-    def halfway(self, stages: int, batch: Batch | None, start: SegmentStart | None) -> Halfway:
+    def partial(self, stages: int, batch: Batch | None, start: SegmentStart | None) -> PartialResult:
         """Return the batch behind so many stages, on its way to another process."""
-        return Halfway(stages, batch, start, tuple(self.timings), self.attempts, self.dropped, tuple(self.set_aside))
+        return PartialResult(
+            stages, batch, start, tuple(self.timings), self.attempts, self.dropped, tuple(self.set_aside)
+        )
 
-    def processed(self, batch: Batch | None) -> Processed:
+    def result(self, batch: Batch | None) -> BatchResult:
         """Return the batch behind all stages, None when nobody could tell its columns."""
         frame = self._results(batch)
-        return Processed(
+        return BatchResult(
             frame, tuple(self.timings), self.states or None, self.attempts, self.dropped, tuple(self.set_aside)
         )
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from engine.policy import RetryPolicy
     from engine.sources.base import BatchFetcher
     from engine.text.json_values import Json
-    from engine.worker.batch_context import Halfway
+    from engine.worker.batch_context import PartialResult
     from engine.worker.signals import StopSignal
 
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 class Fetched:
     """A batch as the source gave it, with where the source stands after it.
 
-    `halfway` is there when steps have run elsewhere already; the rows of the source stayed there, and `batch` has none.
+    `partial` is there when steps have run elsewhere already; the rows of the source stayed there, and `batch` has none.
     """
 
     batch: Batch
     cursor: Mapping[str, Json] | None
     attempts: int
     seconds: float
-    halfway: Halfway | None = None
+    partial: PartialResult | None = None
 
 
 class Source:

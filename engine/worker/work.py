@@ -125,11 +125,11 @@ class BatchWork:
             return None
         batch = fetched.batch
         try:
-            halfway = self._chain.head(batch)
+            partial = self._chain.head(batch)
         except StepFailed as error:
             error.source = batch
             raise
-        return replace(fetched, batch=batch.with_data(batch.data.clear()), halfway=halfway)
+        return replace(fetched, batch=batch.with_data(batch.data.clear()), partial=partial)
 
     def _fetched(self, batch_id: int) -> Fetched | None:
         fetched = self._source.fetch(batch_id)
@@ -150,9 +150,9 @@ class BatchWork:
             return None
         batch = fetched.batch
         try:
-            processed = self._chain.process(batch, fetched.halfway)
+            processed = self._chain.process(batch, fetched.partial)
         except StepFailed as error:
-            error.source = batch if fetched.halfway is None else None
+            error.source = batch if fetched.partial is None else None
             raise
         results = processed.frame
         if results is None:

@@ -57,8 +57,8 @@ class Outcome:
             raise Abandoned
         if self.error is not None:
             raise self.error from arrived(self.cause)
-        if self.fetched is not None and self.fetched.halfway is not None:
-            for aside, one in zip(self.fetched.halfway.set_aside, self.causes, strict=True):
+        if self.fetched is not None and self.fetched.partial is not None:
+            for aside, one in zip(self.fetched.partial.set_aside, self.causes, strict=True):
                 aside.first_error.__cause__ = arrived(one)
         return self.fetched or self.manifest
 
@@ -118,7 +118,7 @@ def _whole(shop: _Workshop, done: Manifest | None, pinned: pl.Schema | None) -> 
 
 
 def _half(fetched: Fetched | None) -> Outcome:
-    asides = fetched.halfway.set_aside if fetched and fetched.halfway else ()
+    asides = fetched.partial.set_aside if fetched and fetched.partial else ()
     return Outcome(fetched=fetched, causes=tuple(sent(aside.first_error.__cause__) for aside in asides))
 
 

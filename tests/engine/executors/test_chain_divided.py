@@ -81,8 +81,8 @@ def test_it_comes_out_as_from_one_piece(kinds, quarantine):
     expected = came_of(lambda: chain(made(), one, limits).process(batch))
 
     def divided():
-        halfway = chain(with_stand_ins(made()), two, limits).head(batch)
-        return chain(made(), two, limits).process(batch.with_data(batch.data.clear()), halfway)
+        partial = chain(with_stand_ins(made()), two, limits).head(batch)
+        return chain(made(), two, limits).process(batch.with_data(batch.data.clear()), partial)
 
     assert came_of(divided) == expected
     assert told(two) == told(one)
@@ -92,16 +92,16 @@ def test_without_a_quarantine_the_rows_travel_once():
     steps = [WithColumnsBatchStep("a", twice=pl.col("id") * 2), Refuses("b", (), concurrent=False)]
     batch = Batch(0, 0, ROWS - 1, numbers(0, ROWS))
     assert chain(steps, EventLog(), None).head(batch).start is None
-    halfway = chain(steps, EventLog(), Quarantine()).head(batch)
-    assert halfway.start is not None
-    assert_frame_equal(halfway.start.batch.data, batch.data)
+    partial = chain(steps, EventLog(), Quarantine()).head(batch)
+    assert partial.start is not None
+    assert_frame_equal(partial.start.batch.data, batch.data)
 
 
 def test_a_stretch_that_begins_with_the_rest_is_not_sent_twice():
     steps = [Whole("a", concurrent=True), Refuses("b", (), concurrent=False)]
     batch = Batch(0, 0, ROWS - 1, numbers(0, ROWS))
-    halfway = chain(steps, EventLog(), Quarantine()).head(batch)
-    assert (halfway.stages, halfway.start) == (1, None)
+    partial = chain(steps, EventLog(), Quarantine()).head(batch)
+    assert (partial.stages, partial.start) == (1, None)
 
 
 def test_a_failure_that_no_row_is_to_blame_for_ends_in_the_head():

@@ -189,7 +189,7 @@ def test_a_failing_step_lets_nobody_wait_behind_it():
 
     outcomes = in_threads(process, [3, 2, 1, 0])
     assert {batch_id: type(outcome).__name__ for batch_id, outcome in outcomes.items()} == {
-        0: "Processed",
+        0: "BatchResult",
         1: "StepFailed",
         2: "Abandoned",
         3: "Abandoned",
