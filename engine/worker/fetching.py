@@ -90,7 +90,7 @@ class Source:
         """Say whether the batch is on its way already: none is before it is fetched."""
         return False
 
-    def give_up(self, batch_id: int) -> None:
+    def cancel_from(self, batch_id: int) -> None:
         """Let everyone go who waits for a turn behind this batch: it has failed."""
         if self._order is not None:
             self._order.break_at(batch_id)

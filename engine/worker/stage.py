@@ -81,7 +81,7 @@ class Stage:
         if self._order is not None:
             self._order.leave()
 
-    def give_up(self, batch_id: int) -> None:
+    def cancel_from(self, batch_id: int) -> None:
         """Let everyone go who waits for a turn behind this batch."""
         if self._order is not None:
             self._order.break_at(batch_id)

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from engine.text.json_values import Json
 
 
-def head_length(steps: Sequence[BatchStep]) -> int:
+def leading_count(steps: Sequence[BatchStep]) -> int:
     """Return how many leading steps may have any batch at any time."""
     return next((number for number, step in enumerate(steps) if is_ordered(step)), len(steps))
 
 
 def with_stand_ins(steps: Sequence[BatchStep]) -> tuple[BatchStep, ...]:
     """Return the leading steps that may have any batch at any time, and stand-ins for all behind them."""
-    length = head_length(steps)
+    length = leading_count(steps)
     return (*steps[:length], *(_stand_in(step) for step in steps[length:]))
 
 
