@@ -117,7 +117,7 @@ def test_a_reporter_that_fails_is_logged_and_the_block_goes_on(caplog):
         return RunView()
 
     with caplog.at_level(logging.ERROR, "engine"), Reporter(look, Style.BAR):
-        assert looked.wait(20)
+        assert looked.wait(60)
     assert "progress can't be shown any more" in caplog.text
 
 
@@ -128,12 +128,12 @@ def test_a_screen_that_blocks_is_left_behind(monkeypatch):
     def look():
         if threading.current_thread().name == "reporter":
             blocked.set()
-            release.wait(20)
+            release.wait(60)
         return RunView()
 
     monkeypatch.setattr("engine.cli.reporter._JOIN_SECONDS", 0.01)
     with Reporter(look, Style.BAR):
-        assert blocked.wait(20)
+        assert blocked.wait(60)
     assert not release.is_set()
     release.set()
 

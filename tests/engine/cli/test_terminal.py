@@ -9,6 +9,8 @@ import termios
 
 import pytest
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 def on_terminal(start):

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from engine.state import RunState
 from engine.text.format import EN_DASH, counted
-from tui.actions import LIVE
 from tui.backend.jobs import Job
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ def standing(view: RunView, working: Job | None = None, trouble: Trouble | None 
     """
     if working is Job.REPLAY:
         return Standing(Tone.BUSY, f"{working}…", "s stops it after the batch that it is at")
-    if working is not None and not (working is Job.RUN and view.state in LIVE):
+    if working is not None and not (working is Job.RUN and view.state.is_live):
         return Standing(Tone.BUSY, f"{working}…")
     if trouble is not None and trouble.differences:
         return Standing(
