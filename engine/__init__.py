@@ -11,14 +11,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from engine.batch import Batch
     from engine.checkpoint.catalog.records import FailureRecord, RunRecord
+    from engine.checkpoint.loss import Loss
     from engine.checkpoint.parts.manifest import Manifest, StepTiming
+    from engine.checkpoint.recovery.report import Check, Repair, Repaired, Report
     from engine.errors import PipelineError
     from engine.executors.ray.executor import RayExecutor
     from engine.frontier import Frontier
     from engine.pipeline import BatchPipeline
     from engine.policy import Quarantine, RetryPolicy
     from engine.progress import RunView
-    from engine.results.quarantine import QuarantinedRow
+    from engine.results.page import ResultsPage
+    from engine.results.quarantine import QuarantinedRow, Reason
+    from engine.results.view import CheckpointStatus, CheckpointView
     from engine.runs.replay import Replayed
     from engine.sinks import DuckDBSink, SqlSink
     from engine.sinks.base import Delivery, Sink
@@ -53,7 +57,11 @@ _HOMES = {
     "engine.pipeline": ("BatchPipeline",),
     "engine.policy": ("Quarantine", "RetryPolicy"),
     "engine.progress": ("RunView",),
-    "engine.results.quarantine": ("QuarantinedRow",),
+    "engine.checkpoint.loss": ("Loss",),
+    "engine.checkpoint.recovery.report": ("Check", "Repair", "Repaired", "Report"),
+    "engine.results.page": ("ResultsPage",),
+    "engine.results.quarantine": ("QuarantinedRow", "Reason"),
+    "engine.results.view": ("CheckpointStatus", "CheckpointView"),
     "engine.runs.replay": ("Replayed",),
     "engine.sinks.base": ("Delivery", "Sink"),
     "engine.sinks": ("DuckDBSink", "SqlSink"),
@@ -83,7 +91,10 @@ __all__ = [
     "BatchPipeline",
     "BatchStep",
     "CastBatchStep",
+    "Check",
     "CheckBatchStep",
+    "CheckpointStatus",
+    "CheckpointView",
     "CsvFetcher",
     "DeduplicateBatchStep",
     "Delivery",
@@ -96,6 +107,7 @@ __all__ = [
     "Frontier",
     "FunctionBatchStep",
     "LazyBatchStep",
+    "Loss",
     "Manifest",
     "ParquetFetcher",
     "PipelineError",
@@ -103,8 +115,13 @@ __all__ = [
     "Quarantine",
     "QuarantinedRow",
     "RayExecutor",
+    "Reason",
     "RenameBatchStep",
+    "Repair",
+    "Repaired",
     "Replayed",
+    "Report",
+    "ResultsPage",
     "RetryPolicy",
     "RunRecord",
     "RunState",

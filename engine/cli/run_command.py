@@ -107,21 +107,20 @@ def _limits(
         raise UsageError("--max-quarantined means nothing with --on-error stop", hint="Leave one of the two out.")
     if on_error is OnErrorChoice.STOP:
         return "stop"
-    if on_error is None and pipeline.quarantine is None and max_quarantined is not None:
+    if on_error is None and pipeline.on_error is None and max_quarantined is not None:
         raise UsageError(
             "this pipeline stops at a row that a step can't process", hint="Add --on-error quarantine to take rows out."
         )
     if max_quarantined is not None:
         return Quarantine(max_rows=max_quarantined, max_fraction=None)
-    return (pipeline.quarantine or "quarantine") if on_error is OnErrorChoice.QUARANTINE else None
+    return (pipeline.on_error or "quarantine") if on_error is OnErrorChoice.QUARANTINE else None
 
 
 def _agree_to_drop(pipeline: "BatchPipeline", *, yes: bool) -> None:
-    from engine.checkpoint.recovery.loss import loss_of_rewind
     from engine.checkpoint.view import CheckpointView
 
     with CheckpointView(pipeline.checkpoint_dir).open() as store:
-        loss = loss_of_rewind(store, -1) if store else None
+        loss = store.loss_of_rewind(-1) if store else None
     if loss:
         where = safe(str(pipeline.checkpoint_dir))
         require_agreement(f"starting over drops {loss_in_words(loss)} in {where}", "Drop them?", yes=yes)

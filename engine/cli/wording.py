@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from engine.checkpoint.recovery.loss import Loss
+    from engine.checkpoint.loss import Loss
 
 _THOUSAND = 1_000
 _TEN = 10

@@ -15,7 +15,7 @@ from engine.errors import PipelineChanged, PipelineError, describe
 from engine.text.masking import mask_secrets
 
 if TYPE_CHECKING:
-    from engine.checkpoint.recovery.loss import Loss
+    from engine.checkpoint.loss import Loss
 
 
 class Job(StrEnum):
