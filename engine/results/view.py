@@ -139,13 +139,12 @@ class CheckpointView:
         frontier = self._frontier(store)
         if store is None:
             return CheckpointStatus(RunState.IDLE, frontier, rows_quarantined=0, result_rows=0)
-        runs, quarantined = tuple(store.history.runs(1)), store.rows_quarantined()
         return CheckpointStatus(
-            state_of(frontier, runs, quarantined),
+            store.history.state(),
             frontier,
-            runs=runs,
+            runs=tuple(store.history.runs(1)),
             failures=tuple(store.history.failures(1)),
-            rows_quarantined=quarantined,
+            rows_quarantined=store.rows_quarantined(),
             result_rows=store.result_row_count(),
         )
 
@@ -298,16 +297,3 @@ class CheckpointView:
         paths = self._committed_parts()
         read.export(paths, Path(path), folder=self.checkpoint_dir, table=table, overwrite=overwrite)
         return len(paths)
-
-
-def state_of(frontier: Frontier, runs: Sequence[RunRecord], quarantined: int) -> RunState:
-    """Return where a pipeline stands that isn't running.
-
-    `runs` are newest first, `quarantined` says how many rows are in quarantine.
-    """
-    if runs and runs[0].next_batch_id == frontier.next_batch_id:
-        if runs[0].outcome == "finished":
-            return RunState.INCOMPLETE if quarantined else RunState.FINISHED
-        if runs[0].outcome == "failed":
-            return RunState.FAILED
-    return RunState.RESUMABLE if frontier.next_batch_id else RunState.IDLE

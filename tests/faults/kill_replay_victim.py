@@ -19,7 +19,8 @@ import duckdb
 import kill_replay_target
 import kill_target
 import polars as pl
-from kill_victim import KILLS, Victim
+from kill_count import KILLS
+from kill_victim import Victim
 
 _LAUNCHER = Path(__file__).parent / "kill_replay_launcher.py"
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding
 from textual.message import Message
 
+from engine.text.format import counted
 from engine.text.terminal_safe import safe
-from tui.look.format import counted
 from tui.widgets.drawing.failure_rows import Kind, KindKey, columns, header, kinds, matches, rows
 from tui.widgets.drawing.line import NO_LINE, Line, cut
 from tui.widgets.drawing.rows_pane import Row, RowsPane

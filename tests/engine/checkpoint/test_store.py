@@ -13,7 +13,14 @@ from engine.checkpoint.catalog.catalog import Catalog
 from engine.checkpoint.catalog.head import Head
 from engine.checkpoint.parts import parts
 from engine.checkpoint.store import CheckpointStore
-from engine.errors import CheckpointCorrupt, CheckpointError, DiskFull, NothingToRewind, RowsNotContiguous
+from engine.errors import (
+    CheckpointCorrupt,
+    CheckpointError,
+    CheckpointLocked,
+    DiskFull,
+    NothingToRewind,
+    RowsNotContiguous,
+)
 from engine.frontier import Frontier
 from engine.storage import durable
 
@@ -68,8 +75,11 @@ def test_opening_and_closing_changes_nothing(committed, contents):
 def test_closing_twice_does_no_harm(folder):
     store = CheckpointStore(folder)
     store.close()
-    store.close()
-    CheckpointStore(folder).close()
+    with CheckpointStore(folder) as again:
+        store.close()
+        with pytest.raises(CheckpointLocked):  # the lock that the other one holds is still there
+            CheckpointStore(folder)
+        assert again.next_batch_id == 0
 
 
 def test_the_key_stays(folder):

@@ -56,7 +56,7 @@ def test_a_finished_run_is_seen(view, finished):
     status = view.status()
     assert status.state is RunState.FINISHED
     assert status.frontier.last_completed_batch_id == 2
-    assert status.runs[0].outcome == "finished"
+    assert status.runs[0].state is RunState.FINISHED
     assert (status.parts, status.result_rows, status.rows_quarantined, status.results_url) == (3, 25, 0, None)
     assert status.part_bytes == sum(part_of(finished, batch_id).stat().st_size for batch_id in range(3))
     assert view.collect_results()["id"].to_list() == list(range(25))
