@@ -7,12 +7,12 @@ from contextlib import ExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from engine.errors import PipelineError, SinkFailed
+from engine.errors import SinkFailed
 from engine.events import SinkDelivered
 from engine.policy import NEVER
 from engine.sinks.base import Delivery
 from engine.storage import files
-from engine.worker import retrying
+from engine.worker.retrying import call_with_retries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -68,9 +68,9 @@ class Deliveries:
             self._call(sink, frontier, lambda: sink.drop_from(frontier))
         for first in range(0, frontier, _LOOKED_AT):
             last = min(first + _LOOKED_AT, frontier) - 1
-            held = self._call(sink, first, partial(sink.tokens, first, last))
+            held = self._call(sink, first, partial(sink.attempt_ids, first, last))
             manifests = self._store.batches(first, last)
-            lacking = [manifest for manifest in manifests if held.get(manifest.batch_id) != manifest.token]
+            lacking = [manifest for manifest in manifests if held.get(manifest.batch_id) != manifest.attempt_id]
             for start in range(0, len(lacking), _TOGETHER):
                 if self._stop.asked:
                     return  # the next run goes on from here
@@ -82,17 +82,19 @@ class Deliveries:
         started = time.perf_counter()
         with ExitStack() as copies:
             deliveries = [
-                Delivery(one.batch_id, one.token, copies.enter_context(files.local(layout.part(one.batch_id))))
+                Delivery(one.batch_id, one.attempt_id, copies.enter_context(files.local(layout.part(one.batch_id))))
                 for one in manifests
             ]
             self._call(sink, manifests[0].batch_id, lambda: sink.put(deliveries))
         self._emit(SinkDelivered(sink.name, manifests[-1].batch_id, time.perf_counter() - started))
 
     def _call(self, sink: Sink, batch_id: int, function: Callable[[], T], *, retry: bool = True) -> T:
-        policy = sink.retry if retry else NEVER
-        try:
-            return retrying.call(function, policy, self._stop, self._emit, batch_id=batch_id, step=sink.name)[0]
-        except retrying.GaveUp as gave_up:
-            if isinstance(gave_up.error, PipelineError):
-                raise gave_up.error from gave_up.error.__cause__
-            raise SinkFailed(sink.name, batch_id, gave_up.error, attempts=gave_up.attempts) from gave_up.error
+        return call_with_retries(
+            function,
+            sink.retry if retry else NEVER,
+            stop=self._stop,
+            emit=self._emit,
+            batch_id=batch_id,
+            step=sink.name,
+            failed=lambda error, attempts: SinkFailed(sink.name, batch_id, error, attempts=attempts),
+        )[0]

@@ -1,9 +1,4 @@
 """The sinks that come with the engine: a table of a SQL database, and a table of a DuckDB file.
 
-Invariant: importing this package loads neither polars nor duckdb nor sqlalchemy; a sink loads them when it is made.
+A sink's file loads its database's library; `engine` loads the file when somebody asks for the sink.
 """
-
-from engine.sinks.duckdb_sink import DuckDBSink
-from engine.sinks.sql_sink import SqlSink
-
-__all__ = ["DuckDBSink", "SqlSink"]

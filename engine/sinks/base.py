@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from engine.errors import SinkNotUsable
 from engine.policy import RetryPolicy
 
 if TYPE_CHECKING:
@@ -13,15 +14,29 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+LEDGER = "batchpipe_deliveries"
+"""The table that a sink of the engine keeps beside its target: which batches the target holds."""
+
+
+def filled_by_another(name: str) -> SinkNotUsable:
+    """Return the error for a target, called `name`, whose ledger names another checkpoint."""
+    return SinkNotUsable(
+        name,
+        f"{name} is filled by another checkpoint",
+        hint=f"Give each checkpoint a table of its own; or, to start this table over, drop it and delete its rows from "
+        f"{LEDGER}.",
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """The results of one committed batch: the Parquet file `part`, written by the attempt that `token` names.
+    """The results of one committed batch: the Parquet file `part`, written by the attempt that `attempt_id` names.
 
     The file is local, if need be a copy, and is there as long as `put` takes.
     """
 
     batch_id: int
-    token: str
+    attempt_id: str
     part: Path
 
 
@@ -29,10 +44,10 @@ class Sink(ABC):
     """Follows the committed batches. What it holds can be asked of it, so nothing has to be remembered here.
 
     Batches are delivered after they are committed, in order. With the rows of a batch a sink keeps the batch's
-    id and token in the same transaction; on the next run it is asked for them, gets what it lacks, and drops what
+    id and attempt id in the same transaction; on the next run it is asked for them, gets what it lacks, and drops what
     is no longer among the results: after a crash, a rewind, a reset, or when it is new.
 
-    Call order in a run: `open`, `next_batch_id`, `tokens` and `drop_from` and `put` as needed, `close`. All of it
+    Call order in a run: `open`, `next_batch_id`, `attempt_ids` and `drop_from` and `put` as needed, `close`. All of it
     from one thread. After an error the same `put` may come again, and must then work with a new connection.
     """
 
@@ -57,14 +72,14 @@ class Sink(ABC):
         """Return the id after the greatest batch that is held, 0 when there is none."""
 
     @abstractmethod
-    def tokens(self, first_batch_id: int, last_batch_id: int) -> Mapping[int, str]:
-        """Return the tokens of the batches that are held in this range, both ids inclusive, by id."""
+    def attempt_ids(self, first_batch_id: int, last_batch_id: int) -> Mapping[int, str]:
+        """Return the attempt ids of the batches that are held in this range, both ids inclusive, by id."""
 
     @abstractmethod
     def put(self, deliveries: Sequence[Delivery]) -> None:
-        """Take these batches in, all or none: rows, ids and tokens in one transaction.
+        """Take these batches in, all or none: rows, ids and attempt ids in one transaction.
 
-        A batch that is held with another token is replaced; one that is held with the same token is left as it is.
+        A batch that is held from another attempt is replaced; one that is held from the same attempt is left as it is.
 
         Raises:
             SinkNotUsable: the place can't take them, such as a table with other columns.

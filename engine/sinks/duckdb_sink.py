@@ -11,17 +11,19 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import duckdb
+
 from engine.errors import SinkNotUsable, UsageError
 from engine.policy import RetryPolicy
-from engine.sinks.base import Sink
+from engine.sinks.base import Sink, filled_by_another
+from engine.storage import durable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    import duckdb
-
     from engine.sinks.base import Delivery
 
+# The ledger's `token` is the attempt's id. The name is older than that word: no migration reaches these tables.
 # Names can't be parameters: {table} and {column} are filled in quoted.
 _STATEMENTS = {
     "tables": "SELECT table_name FROM duckdb_tables() WHERE NOT internal",
@@ -29,7 +31,7 @@ _STATEMENTS = {
         target VARCHAR NOT NULL, batch_id BIGINT NOT NULL, checkpoint_key VARCHAR NOT NULL, token VARCHAR NOT NULL)""",
     "owners": "SELECT DISTINCT checkpoint_key FROM batchpipe_deliveries WHERE target = ?",
     "greatest": "SELECT max(batch_id) FROM batchpipe_deliveries WHERE target = ?",
-    "tokens": "SELECT batch_id, token FROM batchpipe_deliveries WHERE target = ? AND batch_id BETWEEN ? AND ?",
+    "attempt_ids": "SELECT batch_id, token FROM batchpipe_deliveries WHERE target = ? AND batch_id BETWEEN ? AND ?",
     "make_table": """CREATE TABLE IF NOT EXISTS {table} AS
         SELECT *, 0::BIGINT AS {column} FROM read_parquet(?, hive_partitioning = false) LIMIT 0""",
     "insert": """INSERT INTO {table} BY NAME
@@ -88,34 +90,29 @@ class DuckDBSink(Sink):
         self._query("make_ledger")
         owners = self._query("owners", self._table)
         if owners and owners != [(checkpoint_key,)]:
-            raise SinkNotUsable(
-                self.name,
-                f"{self.name} is filled by another checkpoint",
-                hint="Give each checkpoint a table of its own; or, to start this table over, drop it and delete its "
-                "rows from batchpipe_deliveries.",
-            )
+            raise filled_by_another(self.name)
 
     def next_batch_id(self) -> int:
         """Return the id after the greatest batch in the ledger."""
         ((greatest,),) = self._query("greatest", self._table)
         return 0 if greatest is None else int(greatest) + 1
 
-    def tokens(self, first_batch_id: int, last_batch_id: int) -> Mapping[int, str]:
+    def attempt_ids(self, first_batch_id: int, last_batch_id: int) -> Mapping[int, str]:
         """Return what the ledger has in this range."""
-        return dict(self._query("tokens", self._table, first_batch_id, last_batch_id))
+        return dict(self._query("attempt_ids", self._table, first_batch_id, last_batch_id))
 
     def put(self, deliveries: Sequence[Delivery]) -> None:
         """Insert from the parts, without a detour through frames, and write the ledger, in one transaction."""
-        held = self.tokens(deliveries[0].batch_id, deliveries[-1].batch_id)
+        held = self.attempt_ids(deliveries[0].batch_id, deliveries[-1].batch_id)
         with self._transaction():
             self._make_table(deliveries[0].part)
             for one in deliveries:
-                if held.get(one.batch_id) == one.token:
+                if held.get(one.batch_id) == one.attempt_id:
                     continue
                 if one.batch_id in held:
                     self._delete(one.batch_id, one.batch_id)
                 self._query("insert", one.batch_id, _escaped(one.part))
-                self._query("insert_ledger", self._table, one.batch_id, self._key, one.token)
+                self._query("insert_ledger", self._table, one.batch_id, self._key, one.attempt_id)
 
     def drop_from(self, batch_id: int) -> None:
         """Delete rows and ledger in one transaction."""
@@ -132,10 +129,6 @@ class DuckDBSink(Sink):
 
     def _make(self) -> None:
         """Make the file whole under another name: a kill while DuckDB makes one leaves something unopenable."""
-        import duckdb
-
-        from engine.storage import durable
-
         temporary = self._path.with_name(f".{self._path.name}.tmp")
         temporary.unlink(missing_ok=True)
         duckdb.connect(str(temporary)).close()
@@ -145,14 +138,11 @@ class DuckDBSink(Sink):
 
     def _connected(self) -> duckdb.DuckDBPyConnection:
         if self._connection is None:
-            import duckdb
-
             self._connection = duckdb.connect(str(self._path), config=_SETTINGS)
             self._connection.execute("PRAGMA disable_checkpoint_on_shutdown")
         return self._connection
 
     def _make_table(self, part: Path) -> None:
-        import duckdb
 
         try:
             self._query("make_table", _escaped(part))
@@ -185,8 +175,6 @@ class DuckDBSink(Sink):
     @contextmanager
     def _told(self) -> Iterator[None]:
         """Tell DuckDB's errors about the file as those of this sink."""
-        import duckdb
-
         try:
             yield
         except (duckdb.IOException, duckdb.InvalidInputException, duckdb.BinderException, OSError) as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sql_sources import behind, fetch_all, values
 
-from engine.sources import SqlFetcher
+from engine import SqlFetcher
 from engine.sources.base import Position
 from engine.sql.page import ReadAhead
 

@@ -9,7 +9,7 @@ import pytest
 from polars.testing import assert_frame_equal
 from sql_sources import behind, fetch_all
 
-from engine.sources import SqlFetcher
+from engine import SqlFetcher
 from engine.sources.base import Position
 from engine.sql.database import QueryFailed
 

@@ -30,6 +30,16 @@ def state_folder(tmp_path, monkeypatch):
     return folder
 
 
+@pytest.fixture(autouse=True)
+def in_utc():
+    """Times on the screen are local: make them the same on every machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", "UTC")
+        time.tzset()
+        yield
+    time.tzset()
+
+
 class PipelineFile:
     """A copy of the sample pipeline that a test may edit: its limit, a step, whatever is in there."""
 

@@ -15,7 +15,7 @@ from textual.binding import Binding
 from textual.message import Message
 
 from engine.progress.view import BatchState
-from tui.look.format import count, span
+from engine.text.format import count, span
 from tui.widgets.drawing.cells import Shape, shape, worst_states
 from tui.widgets.drawing.line import NO_LINE, Line, centred, joined, width_of
 from tui.widgets.drawing.pane import Pane

@@ -7,14 +7,13 @@ stay in place when there are more steps than lines.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
 
 from engine.state import RunState
+from engine.text.format import NONE, compact, count, next_attempt, percent, rows_per_second
 from engine.text.terminal_safe import safe
-from tui.look.format import NONE, compact, count, percent, rows_per_second
 from tui.widgets.drawing.bar import bar
 from tui.widgets.drawing.line import NO_LINE, Line, cropped, fit, restyled, spread
 from tui.widgets.drawing.pane import Pane
@@ -22,7 +21,7 @@ from tui.widgets.drawing.pane import Pane
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from engine.events import BatchFailed
+    from engine.events import FailureRecord
     from engine.progress.view import Retrying, RunView, SinkView, StepView
     from tui.look.glyphs import Glyphs
 
@@ -132,10 +131,8 @@ def _sink_line(sink: SinkView, view: RunView, widths: Columns, width: int, glyph
 def retry_words(retries: Sequence[Retrying]) -> str:
     """Return which try comes next, and when: of several, the one that is due first."""
     first = min(retries, key=lambda retry: retry.seconds_until_next)
-    seconds = ceil(first.seconds_until_next)
-    when = f"in {seconds:,} s" if seconds else "now"
     others = f" +{len(retries) - 1}" if len(retries) > 1 else ""
-    return f"retry {first.attempt + 1}/{first.max_attempts} {when}{others}"
+    return next_attempt(first.attempt, first.max_attempts, first.seconds_until_next) + others
 
 
 def source_trouble(view: RunView, glyphs: Glyphs) -> Line:
@@ -147,7 +144,7 @@ def source_trouble(view: RunView, glyphs: Glyphs) -> Line:
     return ((f"{glyphs.retry} source {retry_words(retries)}", "warn"),) if retries else NO_LINE
 
 
-def failure_of(view: RunView) -> BatchFailed | None:
+def failure_of(view: RunView) -> FailureRecord | None:
     """Return what made the pipeline fail, None when it hasn't."""
     return view.failures[-1] if view.state is RunState.FAILED and view.failures else None
 

@@ -67,7 +67,7 @@ def test_counters_come_every_five_seconds(told, clock):
     clock.now = 4.9
     assert told(RUNNING) == []
     clock.now = 5.0
-    assert told(RUNNING) == ["batch 4: 40 of 100 rows (40.0%), 20 rows/s, eta 3.0s"]
+    assert told(RUNNING) == ["4 batches, 40 of 100 rows (40.0%), 20 rows/s, eta ~3s"]
     clock.now = 9.9
     assert told(RUNNING) == []
 
@@ -75,7 +75,7 @@ def test_counters_come_every_five_seconds(told, clock):
 def test_counters_come_at_the_end_too(told):
     told(RUNNING)
     done = changed(state=RunState.FINISHED, rows_committed=100, frontier=9, fraction=1.0, average_rows_per_second=25.0)
-    assert told(done, last=True) == ["batch 10: 100 of 100 rows (100.0%), 25 rows/s"]
+    assert told(done, last=True) == ["10 batches, 100 of 100 rows (100%), 25 rows/s"]
 
 
 def test_a_stop_is_said_once_for_each_kind(told):

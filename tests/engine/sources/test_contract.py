@@ -16,8 +16,8 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from engine import CsvFetcher, FrameFetcher, ParquetFetcher, SqlFetcher
 from engine.errors import SourceChanged
-from engine.sources import CsvFetcher, FrameFetcher, ParquetFetcher, SqlFetcher
 from engine.sources.base import Position
 from engine.sources.csv import blocks
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 
+from engine.text.format import NONE, count
 from engine.text.terminal_safe import safe
-from tui.look.format import NONE, count
 from tui.widgets.drawing.line import Line, cut, fit
 from tui.widgets.drawing.rows_pane import Row
 

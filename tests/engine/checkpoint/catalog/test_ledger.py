@@ -9,7 +9,8 @@ import pytest
 from engine.checkpoint.catalog import compaction
 from engine.checkpoint.catalog.catalog import Catalog
 from engine.checkpoint.layout import Layout
-from engine.checkpoint.recovery.repair import Means, Repair, carry_out
+from engine.checkpoint.recovery.repair import carry_out
+from engine.checkpoint.recovery.report import Means, Repair
 from engine.checkpoint.store import CheckpointStore
 from engine.errors import CheckpointCorrupt, CheckpointNotWritable
 
@@ -60,7 +61,7 @@ def test_a_repair_refuses_it_as_well(committed):
 def test_a_replacement_of_a_batch_that_is_another_by_now_is_refused(store, written):
     store.commit([written(store, 0)])
     with pytest.raises(CheckpointCorrupt, match="not in the catalog as it was found"):
-        store.replace(replace(written(store, 0), token="another"), written(store, 0))  # noqa: S106 (no secret)
+        store.replace(replace(written(store, 0), attempt_id="another"), written(store, 0))
     assert len(store.batches(0, 9)) == 1
 
 

@@ -3,9 +3,10 @@ from __future__ import annotations
 import pytest
 
 from engine.checkpoint.layout import Layout
-from engine.checkpoint.recovery.loss import Loss
-from engine.checkpoint.recovery.repair import Means, Repair, carry_out, decide
-from engine.checkpoint.recovery.verify import Check, Report, held, verify
+from engine.checkpoint.loss import Loss
+from engine.checkpoint.recovery.repair import carry_out
+from engine.checkpoint.recovery.report import Check, Means, Repair, Report
+from engine.checkpoint.recovery.verify import held, verify
 from engine.checkpoint.store import CheckpointStore
 from engine.errors import CheckpointCorrupt
 from engine.frontier import Frontier
@@ -30,12 +31,12 @@ NOTED = Check("x", "fine", notes=("left by a crash",))
 )
 def test_the_means_follow_from_what_is_wrong(catalog, parts, mirror, loss, means):
     report = Report(catalog, parts, mirror, usable_batches=3, loss=loss)
-    assert decide(report) == Repair(means, 3, loss)
+    assert report.repair == Repair(means, 3, loss)
 
 
 def repair(folder):
     with held(folder) as layout:
-        plan = decide(verify(layout))
+        plan = verify(layout).repair
         sentences = carry_out(layout, plan)
     with CheckpointStore(folder):
         pass
@@ -92,7 +93,7 @@ def test_runs_after_a_rebuild_are_numbered_on_and_commits_go_on(committed, writt
     repair(committed)
     with CheckpointStore(committed) as store:
         (lost,) = store.history.runs()
-        assert (lost.run_id, lost.outcome, lost.next_batch_id) == (1, "stopped", 3)
+        assert (lost.run_id, lost.state, lost.next_batch_id) == (1, "resumable", 3)
         assert "are not known" in lost.message
         assert store.history.begin_run(batch_size=10, pipeline=store.history.pipeline(), changed=False) == 2
         store.commit([written(store, 3)])
@@ -111,7 +112,7 @@ def test_parts_that_a_rewind_left_behind_do_not_come_back(committed, written):
     repair(committed)
     assert ids(committed) == list(range(15))
     with CheckpointStore(committed) as store:
-        assert store.generation == 1
+        assert store.epoch == 1
 
 
 def test_a_rebuild_stops_before_a_damaged_part_and_says_what_goes(committed):
@@ -119,7 +120,7 @@ def test_a_rebuild_stops_before_a_damaged_part_and_says_what_goes(committed):
     layout.catalog.unlink()
     layout.part(1).write_bytes(b"damaged")
     with held(committed) as held_layout:
-        plan = decide(verify(held_layout))
+        plan = verify(held_layout).repair
     assert plan == Repair(Means.REBUILD, 1, Loss(2, 10, 10))
     repair(committed)
     assert ids(committed) == list(range(10))
@@ -150,7 +151,7 @@ def test_without_a_catalog_and_without_parts_nothing_can_be_made(committed):
     for batch_id in range(3):
         layout.part(batch_id).unlink()
     with held(committed) as held_layout, pytest.raises(CheckpointCorrupt, match="there is no part"):
-        carry_out(held_layout, decide(verify(held_layout)))
+        carry_out(held_layout, verify(held_layout).repair)
     assert layout.catalog.read_bytes() == b""
 
 
@@ -161,9 +162,9 @@ def test_a_missing_part_puts_the_frontier_before_it(committed):
     assert plan == Repair(Means.REWIND, 1, Loss(2, 20, 20))
     assert sentences == ["the frontier is at batch 0 now"]
     assert ids(committed) == list(range(10))
-    assert Frontier.load(layout.mirror).last_completed_row == 9
+    assert Frontier.load(layout.frontier_file).last_completed_row == 9
     with CheckpointStore(committed) as store:
-        assert store.generation == 1
+        assert store.epoch == 1
 
 
 def test_a_damaged_first_part_puts_the_frontier_at_the_start(committed):
@@ -197,7 +198,7 @@ def test_a_killed_repair_can_be_begun_again(committed, monkeypatch):
         patch.setattr("engine.checkpoint.recovery.repair._move_aside", kill)
         patch.setattr(shutil, "rmtree", lambda *_, **__: None)
         with pytest.raises(Killed), held(committed) as held_layout:
-            carry_out(held_layout, decide(verify(held_layout)))
+            carry_out(held_layout, verify(held_layout).repair)
     repair(committed)
     assert ids(committed) == list(range(30))
     assert not list(committed.glob(".checkpoint-*"))

@@ -8,8 +8,8 @@ from datetime import date, datetime
 import polars as pl
 import pytest
 
+from engine import CsvFetcher
 from engine.errors import SourceChanged, SourceError, SourceNotFound, UsageError
-from engine.sources import CsvFetcher
 from engine.sources.base import Position, SourceSize
 from engine.sources.csv import blocks
 
@@ -446,7 +446,7 @@ def test_a_process_can_end_while_a_file_is_half_read(write):
     code = (
         "import sys\n"
         "from engine.sources.base import Position\n"
-        "from engine.sources import CsvFetcher\n"
+        "from engine import CsvFetcher\n"
         "fetcher = CsvFetcher(sys.argv[1])\n"
         "fetcher.open(Position())\n"
         "print(fetcher(0, 10).size)\n"
