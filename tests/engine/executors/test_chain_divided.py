@@ -54,7 +54,7 @@ def came_of(function):
         processed = function()
     except StepFailed as error:
         return str(error)
-    quarantined = [(rows.about, rows.rows.to_dicts()) for rows in processed.quarantined]
+    quarantined = [(rows.about, rows.frame.to_dicts()) for rows in processed.quarantined]
     rows = None if processed.frame is None else (processed.frame.schema, processed.frame.rows())
     timed = [(timing.steps, timing.rows_in, timing.rows_out) for timing in processed.timings]
     return rows, timed, processed.states, processed.attempts, processed.dropped, quarantined
