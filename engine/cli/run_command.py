@@ -14,6 +14,7 @@ from engine.cli.streams import say
 from engine.cli.wording import loss_in_words
 from engine.errors import UsageError
 from engine.loading.executor import ExecutorChoice, executor_named
+from engine.text.exit_codes import ExitCode
 from engine.text.terminal_safe import safe
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def run(
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Write each event as a line of JSON to stdout.")] = False,
     yes: Yes = False,
-) -> int:
+) -> ExitCode:
     """Run a pipeline from its frontier to the end of its source.
 
     The first Ctrl-C (or SIGTERM, or a closed terminal) finishes the batches in flight, the second gives them
@@ -117,11 +118,10 @@ def _limits(
 
 
 def _agree_to_drop(pipeline: "BatchPipeline", *, yes: bool) -> None:
-    from engine.checkpoint.recovery.loss import loss_of_rewind
     from engine.checkpoint.view import CheckpointView
 
     with CheckpointView(pipeline.checkpoint_dir).open() as store:
-        loss = loss_of_rewind(store, -1) if store else None
+        loss = store.loss_of_rewind(-1) if store else None
     if loss:
         where = safe(str(pipeline.checkpoint_dir))
         require_agreement(f"starting over drops {loss_in_words(loss)} in {where}", "Drop them?", yes=yes)

@@ -12,7 +12,6 @@ import traceback
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from engine.checkpoint.catalog.records import FailureRecord
 from engine.errors import (
     CheckFailed,
     FetchFailed,
@@ -25,7 +24,7 @@ from engine.errors import (
     StepSetupFailed,
     describe,
 )
-from engine.events import BatchFailed
+from engine.events import FailureRecord
 from engine.steps.base import LazyBatchStep
 from engine.text.masking import mask_secrets
 
@@ -55,7 +54,7 @@ def failure_record(run_id: int, error: BaseException, next_batch_id: int, steps:
     row_numbers, examples = named_rows(error, steps)
     return FailureRecord(
         run_id=run_id,
-        failed_at=now(),
+        at=now(),
         batch_id=getattr(error, "batch_id", next_batch_id),
         start_row=error.start_row if isinstance(error, StepFailed | RowsNotContiguous) else None,
         end_row=error.end_row if isinstance(error, StepFailed | RowsNotContiguous) else None,
@@ -67,25 +66,6 @@ def failure_record(run_id: int, error: BaseException, next_batch_id: int, steps:
         traceback=mask_secrets("".join(traceback.format_exception(cause))),
         row_numbers=row_numbers,
         examples=examples,
-    )
-
-
-def failed_event(failure: FailureRecord) -> BatchFailed:
-    """Return the failure as the event that is emitted for it."""
-    return BatchFailed(
-        run_id=failure.run_id,
-        at=failure.failed_at,
-        batch_id=failure.batch_id,
-        start_row=failure.start_row,
-        end_row=failure.end_row,
-        step=failure.step,
-        attempts=failure.attempts,
-        error_type=failure.error_type,
-        message=failure.message,
-        hint=failure.hint,
-        traceback=failure.traceback,
-        row_numbers=failure.row_numbers,
-        examples=failure.examples,
     )
 
 

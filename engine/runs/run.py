@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.events import RunStarted, StopWasRequested, Warned
+from engine.events import BatchFailed, RunStarted, StopWasRequested, Warned
 from engine.runs.batch_loop import BatchLoop
-from engine.runs.failure import failed_event, failure_record, now
+from engine.runs.failure import failure_record, now
 from engine.runs.resume_rules import resume_point
 from engine.runs.session import Session
 from engine.sources import advice
@@ -57,7 +57,7 @@ def run(
             emit(_started(session, executor, run_id, point, size))
             if stop.asked:
                 emit(StopWasRequested(stop.now))  # asked before anybody could know that a run begins
-            for notice in (*store.notices, *advice.on(plan.batch_fetcher)):
+            for notice in (*store.notices, *advice.warnings_for(plan.batch_fetcher)):
                 emit(Warned(notice))
             return _run(session, executor, run_id, point)
     except BaseException as error:
@@ -93,7 +93,7 @@ def _run(session: Session, executor: Executor, run_id: int, point: ResumePoint) 
         return _ended_by(error, run_id, emit)
     except BaseException as error:  # noqa: BLE001 (a PanicException is no Exception; `run` of the pipeline raises it)
         failure = failure_record(run_id, error, store.next_batch_id, plan.steps)
-        emit(failed_event(failure))
+        emit(BatchFailed(failure))
         session.end_run(run_id, RunState.FAILED, failure=failure)
         return Ended(run_id, RunState.FAILED, error)
     session.end_run(run_id, state)

@@ -28,9 +28,8 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from engine.checkpoint.catalog.records import FailureRecord
     from engine.checkpoint.store import CheckpointStore
-    from engine.events import Event, Listener
+    from engine.events import Event, FailureRecord, Listener
     from engine.runs.plan import Plan
     from engine.sources.base import Position, SourceSize
     from engine.state import RunState
