@@ -58,7 +58,7 @@ class RemoteResult:
         if self.error is not None:
             raise self.error from unpack_cause(self.cause)
         if self.fetched is not None and self.fetched.partial is not None:
-            for rows, cause in zip(self.fetched.partial.quarantined, self.causes, strict=True):
+            for rows, cause in zip(self.fetched.partial.result.quarantined, self.causes, strict=True):
                 rows.first_error.__cause__ = unpack_cause(cause)
         return self.fetched or self.manifest
 
@@ -119,7 +119,7 @@ def _of_whole(state: _WorkerState, done: Manifest | None, pinned: pl.Schema | No
 
 
 def _of_leading(fetched: Fetched | None) -> RemoteResult:
-    quarantined = fetched.partial.quarantined if fetched and fetched.partial else ()
+    quarantined = fetched.partial.result.quarantined if fetched and fetched.partial else ()
     return RemoteResult(fetched=fetched, causes=tuple(pack_cause(rows.first_error.__cause__) for rows in quarantined))
 
 
