@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from engine.batch import Batch as Batch
-    from engine.checkpoint.catalog.records import FailureRecord as FailureRecord
     from engine.checkpoint.catalog.records import RunRecord as RunRecord
     from engine.checkpoint.loss import Loss as Loss
     from engine.checkpoint.parts.manifest import Manifest as Manifest
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from engine.checkpoint.recovery.report import Repaired as Repaired
     from engine.checkpoint.recovery.report import Report as Report
     from engine.errors import PipelineError as PipelineError
+    from engine.events import FailureRecord as FailureRecord
     from engine.events import Listener as Listener
     from engine.executors.base import Executor as Executor
     from engine.executors.ray.executor import RayExecutor as RayExecutor

@@ -31,10 +31,11 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from engine.checkpoint.catalog.records import FailureRecord, RunRecord
+    from engine.checkpoint.catalog.records import RunRecord
     from engine.checkpoint.layout import Layout
     from engine.checkpoint.parts.manifest import Manifest
     from engine.checkpoint.recovery.report import Report
+    from engine.events import FailureRecord
     from engine.results.page import ResultsPage
     from engine.storage.files import StoredPath
 
@@ -101,12 +102,12 @@ class CheckpointView:
 
     # --- frontier and history -------------------------------------------------------------------------
 
-    def _steps(self) -> Sequence[str] | None:
+    def _step_names(self) -> Sequence[str] | None:
         """Return the names of the steps whose frontiers are shown; None for those that were recorded last."""
         return None
 
     def _frontier(self, store: CheckpointStore | None) -> Frontier:
-        steps = self._steps()
+        steps = self._step_names()
         if store is None:
             return Frontier.at_start(steps or ())
         return store.frontier(store.history.steps() if steps is None else steps)
