@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import PipelineChanged, PipelineError, describe
+from engine.text.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +45,7 @@ class ErrorReport:
     kind: str
     message: str
     hint: str = ""
-    exit_code: int = 1
+    exit_code: ExitCode = ExitCode.FAILED
     differences: tuple[str, ...] = ()
 
     @classmethod
@@ -55,7 +56,7 @@ class ErrorReport:
             kind=type(error).__name__,
             message=describe(error),
             hint=known.hint if known else "",
-            exit_code=known.exit_code if known else 1,
+            exit_code=known.exit_code if known else ExitCode.FAILED,
             differences=error.differences if isinstance(error, PipelineChanged) else (),
         )
 
