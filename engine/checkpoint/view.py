@@ -23,8 +23,9 @@ from engine.storage import files
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from engine.checkpoint.catalog.records import FailureRecord, RunRecord
+    from engine.checkpoint.catalog.records import RunRecord
     from engine.checkpoint.layout import Layout
+    from engine.events import FailureRecord
     from engine.storage.files import StoredPath
     from engine.storage.objects import ObjectPath
 

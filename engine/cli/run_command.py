@@ -108,13 +108,13 @@ def _limits(
         raise UsageError("--max-quarantined means nothing with --on-error stop", hint="Leave one of the two out.")
     if on_error is OnErrorChoice.STOP:
         return "stop"
-    if on_error is None and pipeline.quarantine is None and max_quarantined is not None:
+    if on_error is None and pipeline.on_error is None and max_quarantined is not None:
         raise UsageError(
             "this pipeline stops at a row that a step can't process", hint="Add --on-error quarantine to take rows out."
         )
     if max_quarantined is not None:
         return Quarantine(max_rows=max_quarantined, max_fraction=None)
-    return (pipeline.quarantine or "quarantine") if on_error is OnErrorChoice.QUARANTINE else None
+    return (pipeline.on_error or "quarantine") if on_error is OnErrorChoice.QUARANTINE else None
 
 
 def _agree_to_drop(pipeline: "BatchPipeline", *, yes: bool) -> None:

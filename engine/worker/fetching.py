@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from engine.errors import FetchFailed, PipelineError, SourceContractBroken
 from engine.policy import NEVER
-from engine.sources.base import SeekableFetcher, problem
+from engine.sources.base import SeekableFetcher, answer_problem
 from engine.text.json_values import stored
 from engine.worker import retrying
 from engine.worker.signals import Turnstile
@@ -112,7 +112,7 @@ class Source:
             raise FetchFailed(batch_id, gave_up.error, attempts=gave_up.attempts) from gave_up.error
         if batch is None:
             return None
-        broken = problem(batch, batch_id)
+        broken = answer_problem(batch, batch_id)
         if broken:
             raise SourceContractBroken(batch_id, broken)
         return Fetched(batch, self._cursor_after(batch), attempts, time.perf_counter() - started)

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from engine.worker.bisect import SetAside
     from engine.worker.chain import StepChain
     from engine.worker.fetching import Fetched
-    from engine.worker.recipe import Recipe
     from engine.worker.signals import StopSignal
 
 
@@ -80,11 +79,9 @@ class BatchWork:
         *,
         stop: StopSignal,
         emit: Listener,
-        recipe: Recipe | None = None,
     ) -> None:
-        self.recipe = recipe
-        self.stop = stop
-        self.emit = emit
+        self._stop = stop
+        self._emit = emit
         self._source = source
         self._chain = chain
         self._pin = pin
@@ -109,9 +106,9 @@ class BatchWork:
             raise
 
     def _work(self, batch_id: int) -> Manifest | None:
-        if batch_id >= self._given_up_from or (self.stop.asked and not self._source.begun(batch_id)):
+        if batch_id >= self._given_up_from or (self._stop.asked and not self._source.begun(batch_id)):
             raise Abandoned
-        self.emit(BatchStarted(batch_id))
+        self._emit(BatchStarted(batch_id))
         results = self._results(batch_id)
         if results is None:
             self._pin.give_up(batch_id)
@@ -139,7 +136,7 @@ class BatchWork:
         if fetched is None:
             return None
         batch = replace(fetched.batch, key=f"{self._target.run_key}:{batch_id}")
-        self.emit(BatchFetched(batch_id, batch.start_row, batch.end_row, fetched.seconds))
+        self._emit(BatchFetched(batch_id, batch.start_row, batch.end_row, fetched.seconds))
         return replace(fetched, batch=batch)
 
     def _results(self, batch_id: int) -> tuple[pl.DataFrame, Manifest] | None:
@@ -163,7 +160,7 @@ class BatchWork:
             if results is None:
                 raise processed.set_aside[0].first_error  # nobody knows the columns of the results yet
         frame = self._pin.settle(batch_id, results)
-        if frame is None or self.stop.now or batch_id >= self._given_up_from:
+        if frame is None or self._stop.now or batch_id >= self._given_up_from:
             raise Abandoned  # whoever comes this late may find the checkpoint in other hands already
         quarantined = sum(aside.rows.height for aside in processed.set_aside)
         if batch.size != results.height + processed.dropped + quarantined:
@@ -190,7 +187,7 @@ class BatchWork:
         """Write the rows that were taken out; until the batch is committed nobody counts them."""
         files = [(aside.about, aside.rows) for aside in asides]
         for about, _ in files:
-            self.emit(RowsQuarantined(batch_id, about.step, about.rows, about.error))
+            self._emit(RowsQuarantined(batch_id, about.step, about.rows, about.error))
         try:
             return quarantine.write(self._target.layout, batch_id, attempt_id, files)
         except OSError as error:

@@ -1,7 +1,7 @@
 """What comes back from a job on the pipeline: plain values, safe to keep and to show.
 
 An exception never leaves the worker thread: its traceback would keep frames alive, and their locals may
-hold a password. `Trouble` holds what a person needs of it, secrets masked.
+hold a password. `ErrorReport` holds what a person needs of it, secrets masked.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Job(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class ErrorReport:
     """An error as a value. `differences` is empty unless the pipeline isn't the checkpoint's any more.
 
     `expected` is True for errors that the engine raises on purpose, False for anything else.
@@ -52,7 +52,7 @@ class Trouble:
     expected: bool = True
 
     @classmethod
-    def of(cls, error: BaseException) -> Trouble:
+    def of(cls, error: BaseException) -> ErrorReport:
         """Return the error as a value."""
         known = isinstance(error, PipelineError)
         return cls(
@@ -75,12 +75,12 @@ class Dropped:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """A job is over: with `value`, whose type depends on the job, or with trouble."""
+class JobResult:
+    """A job is over: with a `value`, whose type depends on the job, or with an error."""
 
     job: Job
     value: Any = None
-    trouble: Trouble | None = None
+    error: ErrorReport | None = None
     asked: Any = None
     """What the job was asked about: the batch id, the first row of a page, the path of an export; of a run whether it
     takes bad rows out.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from engine.text.exit_codes import ExitCode
 from engine.text.terminal_safe import safe
-from tui.screens.dashboard.status_line import standing
+from tui.screens.dashboard.status_line import status_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,5 +99,5 @@ def farewell(app: BatchPipeApp) -> str:
     view = bridge.view() if bridge is not None else None
     if view is None or view.run_id is None:
         return ""
-    said = standing(view)
+    said = status_line(view)
     return f"{safe(view.pipeline, 100)}: {safe(said.words)}\n"

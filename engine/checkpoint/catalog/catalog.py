@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from engine.checkpoint.catalog.head import Head
-from engine.checkpoint.catalog.records import FailureRecord, RunRecord
+from engine.checkpoint.catalog.records import RunRecord
 from engine.checkpoint.parts.manifest import Manifest, QuarantineFile, StepTiming
 from engine.checkpoint.translate_errors import REPAIR_HINT
 from engine.errors import CheckpointCorrupt
+from engine.events import FailureRecord
 from engine.state import RunState
 
 if TYPE_CHECKING:

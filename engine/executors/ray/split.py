@@ -29,8 +29,7 @@ class Divided:
 
     def start(self, recipe: Recipe, *, stop: StopSignal, emit: Listener, on_done: Callable[[], None]) -> None:
         """Begin. Raises `UsageError` when a thread of an earlier run still hangs."""
-        rest = recipe.work(stop=stop, emit=_without_beginning(emit), source=self._source)
-        self._threads.start(rest, on_done)
+        self._threads.start(recipe, stop=stop, emit=_without_beginning(emit), on_done=on_done, source=self._source)
         self._jobs.start()
 
     def submit(self, batch_id: int) -> Future[Manifest | None]:

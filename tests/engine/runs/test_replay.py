@@ -15,6 +15,8 @@ from engine.runs.replay import Replayed
 from engine.steps.base import BatchStep
 from engine.testing import EventLog, InlineExecutor, NumberSource, PickyStep, RunningTotal, TransientError
 
+pytestmark = pytest.mark.integration
+
 UNLIMITED = Quarantine(max_rows=None, max_fraction=None)
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from engine.checkpoint.catalog.records import RunRecord
     from engine.checkpoint.parts.manifest import Manifest
-    from engine.events import BatchFailed
+    from engine.events import FailureRecord
     from engine.results.quarantine import QuarantinedRow
 
 EXPORT_KEY = "E"
@@ -54,7 +54,7 @@ class Table:
 Block = Paragraph | Fields | Table
 
 
-def failure_blocks(failure: BatchFailed, dash: str = EN_DASH, *, of_sink: bool = False) -> tuple[Block, ...]:
+def failure_blocks(failure: FailureRecord, dash: str = EN_DASH, *, of_sink: bool = False) -> tuple[Block, ...]:
     """Return the failure whole: what and where, the rows, what to do next, the facts, the traceback."""
     where = "the source" if failure.step is None else f"{'sink ' if of_sink else ''}{safe(failure.step, 200)}"
     blocks: list[Block] = [
