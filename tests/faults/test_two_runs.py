@@ -16,7 +16,7 @@ import mishaps
 import pytest
 
 from engine.checkpoint.view import CheckpointView
-from engine.cli.boundary import run_app
+from engine.cli.error_exit import run_app
 from engine.errors import CheckpointLocked
 
 ROUNDS = 5
