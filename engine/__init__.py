@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from engine.batch import Batch as Batch
-    from engine.checkpoint.catalog.records import FailureRecord as FailureRecord
     from engine.checkpoint.catalog.records import RunRecord as RunRecord
     from engine.checkpoint.parts.manifest import Manifest as Manifest
     from engine.checkpoint.parts.manifest import StepTiming as StepTiming
     from engine.errors import PipelineError as PipelineError
+    from engine.events import FailureRecord as FailureRecord
     from engine.events import Listener as Listener
     from engine.executors.base import Executor as Executor
     from engine.executors.ray.executor import RayExecutor as RayExecutor

@@ -8,27 +8,27 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engine.checkpoint.location import checked_url
 from engine.checkpoint.parts import parts
 from engine.checkpoint.store import CheckpointStore
-from engine.checkpoint.view import CheckpointView, state_of
+from engine.checkpoint.view import CheckpointView
 from engine.errors import CheckpointLocked, UsageError, describe
 from engine.events import RunEnded, StopWasRequested
 from engine.executors.threads import ThreadExecutor
 from engine.frontier import Frontier
 from engine.progress import Progress
 from engine.results import quarantine, read
-from engine.runs import fingerprint, replay_run
+from engine.runs import fingerprint
 from engine.runs import run as running
-from engine.runs.arguments import check_arguments, checked_sinks, checked_steps, limits
 from engine.runs.emitter import Emitter
-from engine.runs.failure import failed_event, now
-from engine.runs.plan import Plan, source_name
+from engine.runs.failure import now
+from engine.runs.plan import Plan, as_tuple, quarantine_limits
 from engine.runs.recompute import recompute
-from engine.runs.replay import Replayed
+from engine.runs.replay import Replayed, replay
 from engine.sources.base import Position, SeekableFetcher, SourceSize
 from engine.state import RunState
 from engine.worker.signals import StopSignal
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from engine.checkpoint.catalog.records import FailureRecord, RunRecord
+    from engine.checkpoint.catalog.records import RunRecord
     from engine.checkpoint.parts.manifest import Manifest
-    from engine.events import Listener
+    from engine.events import FailureRecord, Listener
     from engine.executors.base import Executor
     from engine.policy import OnError, Quarantine, RetryPolicy
     from engine.progress import RunView
@@ -94,35 +94,80 @@ class BatchPipeline:
         sinks: Iterable[Sink] = (),
         on_error: OnError | Quarantine = "stop",
     ) -> None:
-        self.steps = checked_steps(steps)
-        check_arguments(batch_fetcher, batch_size, workers, part_compression)
-        self.batch_fetcher = batch_fetcher
-        self.batch_size = batch_size
-        self.checkpoint_dir = Path(checkpoint_dir)
-        self.results_url = checked_url(results_url)
-        self.name = name or self.checkpoint_dir.name
-        self.workers = workers
-        self._given_name = name
-        self._given_executor = executor
-        self._retry = retry
-        self._part_format = parts.PartFormat(part_compression)
-        self._listeners = list(listeners)
-        self._executor = executor or ThreadExecutor(workers)
-        self.sinks = checked_sinks(sinks)
-        self.quarantine = limits(on_error)
-        self._checkpoint = CheckpointView(self.checkpoint_dir, self.results_url)
+        self._begin_with(
+            Plan(
+                steps=as_tuple(steps),
+                batch_fetcher=batch_fetcher,
+                batch_size=batch_size,
+                checkpoint_dir=Path(checkpoint_dir),
+                name=name,
+                results_url=checked_url(results_url),
+                workers=workers,
+                retry=retry,
+                part_compression=part_compression,
+                listeners=tuple(listeners),
+                executor=executor,
+                sinks=as_tuple(sinks),
+                on_error=quarantine_limits(on_error),
+            )
+        )
+
+    def _begin_with(self, plan: Plan) -> None:
+        self._plan = plan
+        self._executor = plan.executor or ThreadExecutor(plan.workers)
+        self._checkpoint = CheckpointView(plan.checkpoint_dir, plan.results_url)
         self._stop = StopSignal()
         self._busy = threading.Lock()
-        self._progress = self._new_progress(Frontier.at_start(self._step_names), RunState.IDLE)
+        self._progress = self._new_progress(Frontier.at_start(plan.step_names), RunState.IDLE)
 
     @property
-    def _step_names(self) -> tuple[str, ...]:
-        return tuple(step.name for step in self.steps)
+    def steps(self) -> tuple[BatchStep, ...]:
+        """The steps, in order."""
+        return self._plan.steps
+
+    @property
+    def batch_fetcher(self) -> BatchFetcher:
+        """The source; another one counts from the next run on."""
+        return self._plan.batch_fetcher
+
+    @batch_fetcher.setter
+    def batch_fetcher(self, batch_fetcher: BatchFetcher) -> None:
+        self._plan = replace(self._plan, batch_fetcher=batch_fetcher)
+
+    @property
+    def batch_size(self) -> int:
+        """Source rows a batch."""
+        return self._plan.batch_size
+
+    @property
+    def checkpoint_dir(self) -> Path:
+        """The folder of the checkpoint."""
+        return self._plan.checkpoint_dir
+
+    @property
+    def name(self) -> str:
+        """What to call the pipeline on screens."""
+        return self._plan.title
+
+    @property
+    def workers(self) -> int | None:
+        """How many batches to work on at the same time, None for the default."""
+        return self._plan.workers
+
+    @property
+    def sinks(self) -> tuple[Sink, ...]:
+        """Where the results go besides the parts."""
+        return self._plan.sinks
+
+    @property
+    def on_error(self) -> Quarantine | None:
+        """How many rows may go into quarantine, None when the run stops at the first one that fails."""
+        return self._plan.on_error
 
     @property
     def source(self) -> str:
         """What is read, and how once that is known; for people to read, without secrets."""
-        return source_name(self.batch_fetcher)
+        return self._plan.source
 
     def with_options(
         self,
@@ -132,7 +177,7 @@ class BatchPipeline:
         workers: int | None = None,
         executor: Executor | None = None,
     ) -> BatchPipeline:
-        """Return a pipeline of the same steps over the same source, other in what is given here.
+        """Return a pipeline with the same plan except for what is given here; None keeps a value.
 
         The steps and the fetcher are shared: run one of the two at a time. An executor that was passed in is
         kept, and `workers` means nothing to it.
@@ -140,25 +185,21 @@ class BatchPipeline:
         Raises:
             UsageError: a value that can't be right.
         """
-        return BatchPipeline(
-            self.steps,
-            self.batch_fetcher,
-            self.batch_size if batch_size is None else batch_size,
-            self.checkpoint_dir if checkpoint_dir is None else checkpoint_dir,
-            name=self._given_name,
-            results_url=self.results_url,
-            workers=self.workers if workers is None else workers,
-            retry=self._retry,
-            part_compression=self._part_format.compression,
-            listeners=self._listeners,
-            executor=executor or self._given_executor,
-            sinks=self.sinks,
-            on_error=self.quarantine or "stop",
+        given: dict[str, Any] = {
+            "batch_size": batch_size,
+            "checkpoint_dir": None if checkpoint_dir is None else Path(checkpoint_dir),
+            "workers": workers,
+            "executor": executor,
+        }
+        pipeline = BatchPipeline.__new__(BatchPipeline)
+        pipeline._begin_with(  # noqa: SLF001 (its own class)
+            replace(self._plan, **{name: value for name, value in given.items() if value is not None})
         )
+        return pipeline
 
     def add_listener(self, listener: Listener) -> None:
         """Call `listener` with each event of the runs to come."""
-        self._listeners.append(listener)
+        self._plan = replace(self._plan, listeners=(*self._plan.listeners, listener))
 
     # --- running --------------------------------------------------------------------------------------
 
@@ -182,6 +223,7 @@ class BatchPipeline:
             CheckpointError: the checkpoint can't be used or written.
             PipelineChanged, SourceNotFound: nothing was begun.
         """
+        plan = self._plan if on_error is None else replace(self._plan, on_error=quarantine_limits(on_error))
         with self._alone():
             self._stop = StopSignal()
             with self._open() as store:
@@ -190,12 +232,12 @@ class BatchPipeline:
                     fingerprint.description(self.steps, self.batch_fetcher, self.batch_size)
                     self._source_size(Position())
                     self._rewind(store, -1)
-                emit = Emitter([self._progress, *self._listeners])
+                emit = Emitter([self._progress, *self._plan.listeners])
                 try:
                     ended = running.run(
-                        self._plan(on_error), store, stop=self._stop, emit=emit, accept_changes=accept_changes
+                        plan, self._executor, store, stop=self._stop, emit=emit, accept_changes=accept_changes
                     )
-                    frontier = store.frontier(self._step_names)
+                    frontier = store.frontier(self._plan.step_names)
                     store.close()
                 except BaseException as error:
                     self._end_what_was_begun(error, emit)
@@ -209,7 +251,7 @@ class BatchPipeline:
     def _end_what_was_begun(self, error: BaseException, emit: Listener) -> None:
         """Tell the listeners that the run is over although it couldn't say so itself: Ctrl-C comes at any moment."""
         view = self._progress.view()
-        if view.run_id is None or view.state not in {RunState.RUNNING, RunState.STOPPING}:
+        if view.run_id is None or not view.state.is_live:
             return
         interrupted = isinstance(error, KeyboardInterrupt)
         if interrupted:
@@ -227,20 +269,7 @@ class BatchPipeline:
             return
         self._stop.ask(now=now)
         if self._busy.locked():
-            Emitter([self._progress, *self._listeners])(StopWasRequested(now))
-
-    def _plan(self, on_error: OnError | Quarantine | None = None) -> Plan:
-        return Plan(
-            name=self.name,
-            steps=self.steps,
-            fetcher=self.batch_fetcher,
-            batch_size=self.batch_size,
-            executor=self._executor,
-            retry=self._retry,
-            part_format=self._part_format,
-            sinks=self.sinks,
-            quarantine=self.quarantine if on_error is None else limits(on_error),
-        )
+            Emitter([self._progress, *self._plan.listeners])(StopWasRequested(now))
 
     # --- where things stand ---------------------------------------------------------------------------
 
@@ -256,7 +285,7 @@ class BatchPipeline:
         """
         with self._alone():
             with self._checkpoint.open() as store:
-                frontier = store.frontier(self._step_names) if store else Frontier.at_start(self._step_names)
+                frontier = store.frontier(self._plan.step_names) if store else Frontier.at_start(self._plan.step_names)
                 last = store.last_manifest() if store else None
                 size = self._source_size(
                     Position(frontier.next_batch_id, frontier.next_row, last.cursor if last else None)
@@ -269,7 +298,7 @@ class BatchPipeline:
 
     def get_frontier(self) -> Frontier:
         """Return the committed frontier; while another run holds the checkpoint, as its mirror file has it."""
-        return self._checkpoint.frontier(self._step_names)
+        return self._checkpoint.frontier(self._plan.step_names)
 
     def history(self, limit: int = 100) -> list[RunRecord]:
         """Return the runs of this checkpoint, newest first. Raises `CheckpointLocked` while one is going on."""
@@ -310,7 +339,7 @@ class BatchPipeline:
 
     def _rewind(self, store: CheckpointStore, batch_id: int) -> int:
         dropped = store.rewind(batch_id)
-        frontier = store.frontier(self._step_names)
+        frontier = store.frontier(self._plan.step_names)
         state = RunState.RESUMABLE if batch_id >= 0 else RunState.IDLE
         view = self._progress.view()
         known = None if view.source_rows is None else SourceSize(view.source_rows, exact=view.source_rows_exact)
@@ -321,13 +350,15 @@ class BatchPipeline:
 
     def _show_standing(self, store: CheckpointStore, size: SourceSize | None = None) -> None:
         """Let `view` tell what the checkpoint says."""
-        frontier = store.frontier(self._step_names)
-        quarantined = store.rows_quarantined()
-        state = state_of(frontier, store.history.runs(1), quarantined)
+        frontier = store.frontier(self._plan.step_names)
         if size is None and (rows := self._progress.view().source_rows) is not None:
             size = SourceSize(rows, exact=self._progress.view().source_rows_exact)
         self._progress = self._new_progress(
-            frontier, state, store.history.failures(), size=size, quarantined=quarantined
+            frontier,
+            store.history.state(),
+            store.history.failures(),
+            size=size,
+            quarantined=store.rows_quarantined(),
         )
 
     def recompute(self, batch_id: int) -> None:
@@ -340,7 +371,7 @@ class BatchPipeline:
             StepError, SourceError, CheckpointError: what ended it; nothing is changed.
         """
         with self._alone(), self._open() as store:
-            recompute(self._plan(), store, batch_id, stop=StopSignal(), emit=Emitter(self._listeners))
+            recompute(self._plan, store, batch_id, stop=StopSignal(), emit=Emitter(self._plan.listeners))
 
     # --- quarantine -----------------------------------------------------------------------------------
 
@@ -364,9 +395,9 @@ class BatchPipeline:
             if store is None or not store.rows_quarantined():
                 return Replayed()
             self._stop = StopSignal()
-            emit = Emitter(self._listeners)
+            emit = Emitter(self._plan.listeners)
             try:
-                return replay_run.replay(self._plan(), store, stop=self._stop, emit=emit, accept_changes=accept_changes)
+                return replay(self._plan, store, stop=self._stop, emit=emit, accept_changes=accept_changes)
             finally:
                 self._show_standing(store)
 
@@ -431,7 +462,7 @@ class BatchPipeline:
             self._busy.release()
 
     def _open(self) -> CheckpointStore:
-        return CheckpointStore(self.checkpoint_dir, self.results_url)
+        return CheckpointStore(self._plan.checkpoint_dir, self._plan.results_url)
 
     def _new_progress(
         self,
@@ -446,7 +477,7 @@ class BatchPipeline:
             pipeline=self.name,
             source=self.source,
             checkpoint_dir=str(self.checkpoint_dir),
-            steps=self._step_names,
+            steps=self._plan.step_names,
             batch_size=self.batch_size,
             workers=self._executor.workers,
             window=self._executor.window,
@@ -456,7 +487,7 @@ class BatchPipeline:
             state=state,
             sinks=[sink.name for sink in self.sinks],
             rows_quarantined=quarantined,
-            failures=[failed_event(failure) for failure in reversed(failures)],
+            failures=reversed(failures),
         )
 
     def _source_size(self, position: Position) -> SourceSize | None:

@@ -89,7 +89,7 @@ def _status(where: Place, standing: "Standing") -> Iterator[str]:
         yield f"              in {remote}"
     for run in standing.runs:
         took = duration((run.ended_at - run.started_at).total_seconds()) if run.ended_at else "an unknown time"
-        yield f"last run      {run.run_id}: {run.outcome}, began {instant(run.started_at)}, took {took}"
+        yield f"last run      {run.run_id}: {run.state.outcome}, began {instant(run.started_at)}, took {took}"
     for failure in standing.failures:
         yield f"last failure  run {failure.run_id}, batch {failure.batch_id}: {safe(failure.message, _MESSAGE)}"
 
@@ -132,7 +132,7 @@ def _run_cells(run: "RunRecord") -> tuple[str, ...]:
         str(run.run_id),
         instant(run.started_at),
         took,
-        run.outcome,
+        run.state.outcome,
         str(run.first_batch_id),
         last,
         rows,

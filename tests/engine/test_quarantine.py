@@ -16,6 +16,8 @@ from engine.policy import RetryPolicy
 from engine.steps.base import BatchStep
 from engine.testing import EventLog, InlineExecutor, NumberSource, PickyStep, RunningTotal, TransientError, numbers
 
+pytestmark = pytest.mark.integration
+
 UNLIMITED = Quarantine(max_rows=None, max_fraction=None)
 
 

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engine import DuckDBSink, SqlSink
 from engine.checkpoint import frontier_file, location, lock, store
 from engine.checkpoint.catalog import catalog, compaction, history, ledger
 from engine.checkpoint.parts import parts, quarantine
@@ -25,7 +24,6 @@ from engine.checkpoint.recovery import plan
 from engine.results import quarantine as quarantine_results
 from engine.results import read
 from engine.runs.delivery import Deliveries
-from engine.sinks import sql_table
 from engine.storage import durable, files, objects
 
 if TYPE_CHECKING:
@@ -322,27 +320,30 @@ REWINDING = {
 }
 """Reached by `rewind`, by `reset`, and by a fresh run over old results."""
 
-_SINKS = (DuckDBSink, SqlSink)
-
-
-def _for_each(*points: Callable[[Bomb], None]) -> Callable[[Bomb], None]:
-    def arm(bomb: Bomb) -> None:
-        for point in points:
-            point(bomb)
-
-    return arm
-
 
 def _writes_the_ledger(_sink: Any, name: str, *_: Any) -> bool:
     return name == "insert_ledger"
 
 
+def _rows_in_the_sink(bomb: Bomb) -> None:
+    from engine import DuckDBSink  # SQLAlchemy loads for them alone: every child would wait for it
+    from engine.sinks import sql_table
+
+    after(sql_table, "insert_rows")(bomb)
+    after(DuckDBSink, "_query", _writes_the_ledger)(bomb)
+
+
+def _rows_committed_in_the_sink(bomb: Bomb) -> None:
+    from engine import DuckDBSink, SqlSink
+
+    for sink in (DuckDBSink, SqlSink):
+        after(sink, "put")(bomb)
+
+
 DELIVERY = {
     "batches committed, before they are delivered": before(Deliveries, "deliver"),
-    "rows in the sink, not committed": _for_each(
-        after(sql_table, "insert_rows"), after(DuckDBSink, "_query", _writes_the_ledger)
-    ),
-    "rows in the sink, committed": _for_each(*(after(sink, "put") for sink in _SINKS)),
+    "rows in the sink, not committed": _rows_in_the_sink,
+    "rows in the sink, committed": _rows_committed_in_the_sink,
 }
 """Reached by every commit of a run with a sink."""
 

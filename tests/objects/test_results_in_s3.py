@@ -363,7 +363,8 @@ def line(s3_server, bucket, monkeypatch):
     line = Line(s3_server.port)
     for name, value in environment(line.port).items():
         monkeypatch.setenv(name, value)
-    return line
+    yield line
+    line.cut()
 
 
 def test_reading_while_the_storage_is_away_is_told_as_that(make, line, monkeypatch, tmp_path):

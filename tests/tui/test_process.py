@@ -54,7 +54,7 @@ def test_signal_stops_gracefully_and_leaves_the_screen(number, sleepy, tmp_path)
         assert b"\x1b[?1049l" in process.written, "the alternate screen is still on"
     found = standing(tmp_path)
     assert (found.state, found.held_by) == (RunState.RESUMABLE, None)
-    assert found.runs[0].outcome == "stopped"
+    assert found.runs[0].state == "resumable"
 
 
 def test_closed_terminal_loses_no_commit(sleepy, tmp_path):
@@ -64,7 +64,7 @@ def test_closed_terminal_loses_no_commit(sleepy, tmp_path):
         assert process.process.wait() == 4
     found = standing(tmp_path)
     assert (found.state, found.held_by) == (RunState.RESUMABLE, None)
-    assert found.runs[0].outcome == "stopped"
+    assert found.runs[0].state == "resumable"
 
 
 def test_failed_run_ends_with_1_and_says_where_it_stands(flights_file, tmp_path):

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 from engine.checkpoint.catalog.records import RunRecord
 from engine.checkpoint.parts.manifest import Manifest, StepTiming
-from engine.events import BatchFailed
+from engine.events import FailureRecord
 from engine.progress.view import BatchState, Retrying, RunView, SinkView, StepView
 from engine.results.quarantine import QuarantinedRow
 from engine.state import RunState
@@ -40,9 +40,9 @@ HOSTILE_NAMES = (
 )
 
 
-def flight_failure() -> BatchFailed:
+def flight_failure() -> FailureRecord:
     """The real one of the sample data."""
-    return BatchFailed(
+    return FailureRecord(
         run_id=1,
         at=NOON + timedelta(seconds=3),
         batch_id=21,
@@ -215,7 +215,7 @@ def with_sinks() -> RunView:
     return replace(running(), sinks=(SinkView(name=SINK, frontier=6_238), SinkView(name="speeds in speeds.duckdb")))
 
 
-def sink_failure() -> BatchFailed:
+def sink_failure() -> FailureRecord:
     """The first of them didn't take a batch, and that ended the run."""
     return replace(
         flight_failure(),
@@ -356,7 +356,7 @@ def many_steps(count: int = 24) -> RunView:
     return replace(view, steps=steps)
 
 
-def hostile_failure() -> BatchFailed:
+def hostile_failure() -> FailureRecord:
     """Text from people who don't like us, in every field."""
     return replace(
         flight_failure(),
@@ -397,13 +397,13 @@ def hostile() -> RunView:
 def runs() -> tuple[RunRecord, ...]:
     """Two ended runs of the long pipeline, oldest first, and the one that runs now."""
 
-    def record(run_id, minute, outcome, **changes):
+    def record(run_id, minute, state, **changes):
         begun = NOON - timedelta(minutes=minute)
         fields = {
             "run_id": run_id,
             "started_at": begun,
             "ended_at": begun + timedelta(seconds=changes.pop("seconds", 60)),
-            "outcome": outcome,
+            "state": state,
             "first_batch_id": 0,
             "next_batch_id": 0,
             "rows_done": 0,
@@ -415,9 +415,11 @@ def runs() -> tuple[RunRecord, ...]:
         return RunRecord(**(fields | changes))
 
     return (
-        record(1, 60, "failed", seconds=62, next_batch_id=1_200, rows_done=120_000_000, message="batch 1,200 failed"),
-        record(2, 30, "stopped", seconds=170, first_batch_id=1_200, next_batch_id=2_100, rows_done=90_000_000),
-        record(3, 0, "running", first_batch_id=2_100, next_batch_id=None, rows_done=None, ended_at=None),
+        record(
+            1, 60, RunState.FAILED, seconds=62, next_batch_id=1_200, rows_done=120_000_000, message="batch 1,200 failed"
+        ),
+        record(2, 30, RunState.RESUMABLE, seconds=170, first_batch_id=1_200, next_batch_id=2_100, rows_done=90_000_000),
+        record(3, 0, RunState.RUNNING, first_batch_id=2_100, next_batch_id=None, rows_done=None, ended_at=None),
     )
 
 

@@ -15,8 +15,6 @@ from engine.state import RunState
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from engine.checkpoint.catalog.records import RunOutcome
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Glyphs:
@@ -47,8 +45,7 @@ class Glyphs:
     dash: str
     null: str
     waiting: str
-    pills: Mapping[RunState, str] = field(hash=False)
-    outcomes: Mapping[RunOutcome, str] = field(hash=False)
+    runs: Mapping[RunState, str] = field(hash=False)
 
 
 UNICODE = Glyphs(
@@ -73,7 +70,7 @@ UNICODE = Glyphs(
     dash="\N{EN DASH}",
     null="∅",
     waiting="⋯",
-    pills={
+    runs={
         RunState.IDLE: "·",
         RunState.RESUMABLE: "⟲",
         RunState.RUNNING: "▶",
@@ -81,8 +78,8 @@ UNICODE = Glyphs(
         RunState.FAILED: "✗",
         RunState.FINISHED: "✓",
         RunState.INCOMPLETE: "◐",
+        RunState.CRASHED: "☇",
     },
-    outcomes={"running": "▶", "finished": "✓", "stopped": "⟲", "failed": "✗", "crashed": "☇"},
 )
 
 ASCII = Glyphs(
@@ -107,7 +104,7 @@ ASCII = Glyphs(
     dash="-",
     null="null",
     waiting="...",
-    pills={
+    runs={
         RunState.IDLE: ".",
         RunState.RESUMABLE: "@",
         RunState.RUNNING: ">",
@@ -115,8 +112,8 @@ ASCII = Glyphs(
         RunState.FAILED: "X",
         RunState.FINISHED: "*",
         RunState.INCOMPLETE: "%",
+        RunState.CRASHED: "!",
     },
-    outcomes={"running": ">", "finished": "*", "stopped": "@", "failed": "X", "crashed": "!"},
 )
 
 

@@ -20,7 +20,7 @@ from tui.widgets.drawing.pane import Pane
 if TYPE_CHECKING:
     from engine.checkpoint.catalog.records import RunRecord
     from engine.checkpoint.parts.manifest import Manifest
-    from engine.events import BatchFailed
+    from engine.events import FailureRecord
     from engine.results.quarantine import QuarantinedRow
 
 _EMPTY = "enter on a failure, a batch or a run shows it here"
@@ -32,7 +32,7 @@ class DetailPane(Pane[tuple[Block, ...]]):
     TITLE = "Detail"
     keys = ""
 
-    def show_failure(self, failure: BatchFailed | None, *, of_sink: bool = False) -> None:
+    def show_failure(self, failure: FailureRecord | None, *, of_sink: bool = False) -> None:
         """Show a failure whole, or nothing."""
         self._take(() if failure is None else failure_blocks(failure, self.glyphs.dash, of_sink=of_sink))
 

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     from textual.binding import BindingType
 
-    from engine.events import BatchFailed
+    from engine.events import FailureRecord
     from engine.progress.view import RunView
 
-Shown = tuple["BatchFailed", ...]
+Shown = tuple["FailureRecord", ...]
 _FILTER = 30
 """Characters of the filter that are repeated."""
 
@@ -43,7 +43,7 @@ class FailuresPane(RowsPane[Shown]):
     class Highlighted(Message):
         """Someone moved to this failure."""
 
-        def __init__(self, pane: FailuresPane, failure: BatchFailed) -> None:
+        def __init__(self, pane: FailuresPane, failure: FailureRecord) -> None:
             super().__init__()
             self.pane = pane
             self.failure = failure
@@ -72,7 +72,7 @@ class FailuresPane(RowsPane[Shown]):
         self.build_again()
 
     @property
-    def selected(self) -> BatchFailed | None:
+    def selected(self) -> FailureRecord | None:
         """The failure that enter would tell: of a kind its newest."""
         return self._failure_at(self.cursor_key)
 
@@ -122,7 +122,7 @@ class FailuresPane(RowsPane[Shown]):
         self._unfolded = self._unfolded | {key} if unfold and is_several else self._unfolded - {key}
         self.build_again()
 
-    def _failure_at(self, key: Hashable) -> BatchFailed | None:
+    def _failure_at(self, key: Hashable) -> FailureRecord | None:
         for kind in self._kinds:
             if key == kind.key:
                 return kind.failures[0]

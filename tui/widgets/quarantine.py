@@ -14,7 +14,6 @@ from engine.text.format import count, counted
 from tui.widgets.drawing.line import NO_LINE, Line, as_many
 from tui.widgets.drawing.quarantine_rows import columns, header, keys, lines
 from tui.widgets.drawing.rows_pane import Row, RowsPane
-from tui.widgets.status_bar import LIVE
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -61,7 +60,7 @@ class QuarantinePane(RowsPane[Quarantined]):
 
     def show(self, view: RunView) -> None:
         """Show how many rows are in quarantine now."""
-        live = view.state in LIVE
+        live = view.state.is_live
         if not view.rows_quarantined and not live:
             self._read = ()
         shown = Quarantined(self._read, view.rows_quarantined, live)

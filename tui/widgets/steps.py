@@ -21,7 +21,7 @@ from tui.widgets.drawing.pane import Pane
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from engine.events import BatchFailed
+    from engine.events import FailureRecord
     from engine.progress.view import Retrying, RunView, SinkView, StepView
     from tui.look.glyphs import Glyphs
 
@@ -144,7 +144,7 @@ def source_trouble(view: RunView, glyphs: Glyphs) -> Line:
     return ((f"{glyphs.retry} source {retry_words(retries)}", "warn"),) if retries else NO_LINE
 
 
-def failure_of(view: RunView) -> BatchFailed | None:
+def failure_of(view: RunView) -> FailureRecord | None:
     """Return what made the pipeline fail, None when it hasn't."""
     return view.failures[-1] if view.state is RunState.FAILED and view.failures else None
 

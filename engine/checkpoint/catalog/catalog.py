@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from engine.checkpoint.catalog.head import Head
-from engine.checkpoint.catalog.records import FailureRecord, RunOutcome, RunRecord
+from engine.checkpoint.catalog.records import RunRecord
 from engine.checkpoint.parts.manifest import Manifest, QuarantineFile, StepTiming
 from engine.checkpoint.translate_errors import REPAIR_HINT
 from engine.errors import CheckpointCorrupt
+from engine.events import FailureRecord
+from engine.state import RunState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -234,12 +236,12 @@ class Catalog:
         }
         self._run("insert_lost_run", parameters)
 
-    def end_run(self, run_id: int, outcome: RunOutcome, message: str, retries: int) -> None:
+    def end_run(self, run_id: int, state: RunState, message: str, retries: int) -> None:
         """Record how a run ended."""
         parameters = {
             "run_id": run_id,
             "ended_at": datetime.now(UTC),
-            "outcome": outcome,
+            "state": state,
             "message": message,
             "retries": retries,
         }
@@ -259,7 +261,9 @@ class Catalog:
     def runs(self, limit: int) -> list[RunRecord]:
         """Return the newest runs first."""
         rows = self._run("select_runs", {"limit": limit})
-        return [RunRecord(row[0], _moment(row[1]), row[2] and _moment(row[2]), *row[3:]) for row in rows]
+        return [
+            RunRecord(row[0], _moment(row[1]), row[2] and _moment(row[2]), RunState(row[3]), *row[4:]) for row in rows
+        ]
 
     def failures(self, limit: int) -> list[FailureRecord]:
         """Return the newest failures first."""

@@ -64,26 +64,26 @@ INSERT INTO runs VALUES ($run_id, $started_at, NULL, 'running', $first_batch_id,
                          NULL);
 
 -- name: insert_lost_run
-INSERT INTO runs VALUES ($run_id, $at, $at, 'stopped', 0, $next_batch_id, NULL, $batch_size, '', 0, $message, NULL);
+INSERT INTO runs VALUES ($run_id, $at, $at, 'resumable', 0, $next_batch_id, NULL, $batch_size, '', 0, $message, NULL);
 
 -- name: end_run
-UPDATE runs SET ended_at = $ended_at, outcome = $outcome, message = $message, retries = $retries,
+UPDATE runs SET ended_at = $ended_at, state = $state, message = $message, retries = $retries,
        next_batch_id = (SELECT next_batch_id FROM frontier),
        rows_done = (SELECT coalesce(sum(end_row - start_row + 1), 0) FROM batches WHERE batches.run_id = runs.run_id)
 WHERE run_id = $run_id;
 
 -- name: mark_crashed_runs
-UPDATE runs SET outcome = 'crashed', next_batch_id = (SELECT next_batch_id FROM frontier)
-WHERE outcome = 'running'
+UPDATE runs SET state = 'crashed', next_batch_id = (SELECT next_batch_id FROM frontier)
+WHERE state = 'running'
 RETURNING run_id;
 
 -- name: select_runs
-SELECT run_id, epoch_us(started_at), epoch_us(ended_at), outcome, first_batch_id, next_batch_id, rows_done, batch_size, host, pid, message,
+SELECT run_id, epoch_us(started_at), epoch_us(ended_at), state, first_batch_id, next_batch_id, rows_done, batch_size, host, pid, message,
        retries
 FROM runs ORDER BY run_id DESC LIMIT $limit;
 
 -- name: insert_failure
-INSERT INTO failures VALUES ($run_id, $failed_at, $batch_id, $start_row, $end_row, $step, $attempts, $error_type,
+INSERT INTO failures VALUES ($run_id, $at, $batch_id, $start_row, $end_row, $step, $attempts, $error_type,
                              $message, $hint, $traceback, $row_numbers, $examples);
 
 -- name: select_failures

@@ -1,14 +1,14 @@
-"""What the catalog remembers of runs and failures, as values."""
+"""A run as the catalog records it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-RunOutcome = Literal["running", "finished", "stopped", "failed", "crashed"]
+    from engine.state import RunState
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class RunRecord:
     run_id: int
     started_at: datetime
     ended_at: datetime | None
-    outcome: RunOutcome
+    state: RunState
     first_batch_id: int
     next_batch_id: int | None
     rows_done: int | None
@@ -32,26 +32,3 @@ class RunRecord:
     pid: int
     message: str
     retries: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FailureRecord:
-    """One batch that ended a run. `step` is None when the source failed, rows when they aren't known.
-
-    `row_numbers` are source rows where the step could name them; `examples` are those rows as texts:
-    (column names, rows).
-    """
-
-    run_id: int
-    failed_at: datetime
-    batch_id: int
-    start_row: int | None
-    end_row: int | None
-    step: str | None
-    attempts: int
-    error_type: str
-    message: str
-    hint: str
-    traceback: str
-    row_numbers: tuple[int, ...] = ()
-    examples: tuple[tuple[str, ...], tuple[tuple[str, ...], ...]] = ((), ())

@@ -50,12 +50,13 @@ CREATE TABLE pipelines (
     description VARCHAR NOT NULL
 );
 
--- One row for each call of run(), for good.
+-- One row for each call of run(), for good. `state` is how it ended, a `RunState`.
 CREATE TABLE runs (
     run_id BIGINT NOT NULL CHECK (run_id >= 1),
     started_at TIMESTAMPTZ NOT NULL,
     ended_at TIMESTAMPTZ,
-    outcome VARCHAR NOT NULL CHECK (outcome IN ('running', 'finished', 'stopped', 'failed', 'crashed')),
+    state VARCHAR NOT NULL
+        CHECK (state IN ('running', 'resumable', 'failed', 'finished', 'incomplete', 'crashed')),
     first_batch_id BIGINT NOT NULL,
     next_batch_id BIGINT,
     rows_done BIGINT,

@@ -18,6 +18,8 @@ from engine.errors import FetchFailed, QuarantineFull, RowsNotContiguous, Source
 from engine.events import AttemptFailed, BatchCommitted, BatchStarted, RunEnded, StopWasRequested
 from engine.testing import EventLog, NumberSource, SeekableNumbers, TransientError, numbers
 
+pytestmark = pytest.mark.integration
+
 # --- order ----------------------------------------------------------------------------------------------
 
 

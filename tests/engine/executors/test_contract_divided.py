@@ -29,6 +29,8 @@ from engine.events import AttemptFailed, BatchCommitted, BatchFetched, BatchStar
 from engine.steps.base import BatchStep
 from engine.testing import EventLog, InlineExecutor, NumberSource, SeekableNumbers
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(params=executors("inline", "three threads", *ON_CLUSTERS))
 def executor(request):

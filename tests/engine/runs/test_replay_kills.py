@@ -14,6 +14,8 @@ from engine.checkpoint.recovery.verify import held, verify
 from engine.checkpoint.store import CheckpointStore
 from engine.testing import InlineExecutor, NumberSource, PickyStep
 
+pytestmark = pytest.mark.integration
+
 ROWS = 12
 BAD = {1, 2, 7}
 UNLIMITED = Quarantine(max_rows=None, max_fraction=None)

@@ -14,9 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
     from datetime import datetime
 
-    from engine.checkpoint.catalog.records import RunRecord
-    from engine.events import BatchFailed
-    from engine.progress import RunView
+    from engine import RunRecord, RunView
+    from engine.events import FailureRecord
 
 _SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\`*_{}[]<>#|~!&$"})
 
@@ -57,7 +56,7 @@ def _lines(view: RunView, runs: Sequence[RunRecord], now: datetime) -> Iterator[
             yield from _failure(failure, {sink.name for sink in view.sinks})
     yield from _section("Runs", ("run", "started", "outcome", "first batch", "next batch", "rows"), [
         (
-            fmt.count(run.run_id), fmt.instant(run.started_at), run.outcome, fmt.count(run.first_batch_id),
+            fmt.count(run.run_id), fmt.instant(run.started_at), run.state.outcome, fmt.count(run.first_batch_id),
             fmt.count(run.next_batch_id), fmt.count(run.rows_done),
         )
         for run in runs
@@ -65,7 +64,7 @@ def _lines(view: RunView, runs: Sequence[RunRecord], now: datetime) -> Iterator[
     yield from _section("Warnings", ("",), [(_text(warning),) for warning in view.warnings])
 
 
-def _failure(failure: BatchFailed, sinks: Collection[str]) -> Iterator[str]:
+def _failure(failure: FailureRecord, sinks: Collection[str]) -> Iterator[str]:
     kind = "sink" if failure.step in sinks else "step"
     place = f"{kind} {_text(failure.step)}" if failure.step else "the source"
     yield ""

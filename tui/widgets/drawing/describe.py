@@ -6,19 +6,21 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from engine.state import RunState
 from engine.text.format import EN_DASH, count, counted, duration, instant, size, span, spans
 from engine.text.terminal_safe import safe
 from tui.widgets.drawing.failure_rows import reason
 from tui.widgets.drawing.line import Line, last_lines, text_of, wrapped
 from tui.widgets.drawing.quarantine_rows import message_of
+from tui.widgets.drawing.styles import RUN_STYLES
 from tui.widgets.drawing.table import table_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from engine.checkpoint.catalog.records import RunOutcome, RunRecord
+    from engine.checkpoint.catalog.records import RunRecord
     from engine.checkpoint.parts.manifest import Manifest
-    from engine.events import BatchFailed
+    from engine.events import FailureRecord
     from engine.results.quarantine import QuarantinedRow
 
 EXPORT_KEY = "E"
@@ -52,7 +54,7 @@ class Table:
 Block = Paragraph | Fields | Table
 
 
-def failure_blocks(failure: BatchFailed, dash: str = EN_DASH, *, of_sink: bool = False) -> tuple[Block, ...]:
+def failure_blocks(failure: FailureRecord, dash: str = EN_DASH, *, of_sink: bool = False) -> tuple[Block, ...]:
     """Return the failure whole: what and where, the rows, what to do next, the facts, the traceback."""
     where = "the source" if failure.step is None else f"{'sink ' if of_sink else ''}{safe(failure.step, 200)}"
     blocks: list[Block] = [
@@ -146,18 +148,17 @@ def _as_cell(value: object, null: str) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-_OUTCOMES: dict[RunOutcome, tuple[str, str]] = {
-    "running": ("is running", "run"),
-    "finished": ("finished", "good"),
-    "stopped": ("was stopped", "warn"),
-    "failed": ("failed", "bad"),
-    "crashed": ("crashed: its process ended without a word", "bad"),
+_OUTCOMES = {
+    RunState.RUNNING: "is running",
+    RunState.RESUMABLE: "was stopped",
+    RunState.INCOMPLETE: "finished, with rows in quarantine",
+    RunState.CRASHED: "crashed: its process ended without a word",
 }
 
 
 def run_blocks(record: RunRecord, dash: str = EN_DASH) -> tuple[Block, ...]:
     """Return a run: when, how far, where it ran, and why it ended."""
-    words, style = _OUTCOMES[record.outcome]
+    words, style = _OUTCOMES.get(record.state, record.state), RUN_STYLES[record.state]
     seconds = None if record.ended_at is None else (record.ended_at - record.started_at).total_seconds()
     last = record.next_batch_id
     batches = f"from {record.first_batch_id:,}"

@@ -19,7 +19,7 @@ from tui.widgets.drawing.rows_pane import Row
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from engine.events import BatchFailed
+    from engine.events import FailureRecord
     from tui.look.glyphs import Glyphs
 
 MOST_ROWS = 500
@@ -43,7 +43,7 @@ class Kind:
 
     step: str | None
     error_type: str
-    failures: tuple[BatchFailed, ...]
+    failures: tuple[FailureRecord, ...]
     name: str
 
     @property
@@ -52,12 +52,12 @@ class Kind:
         return self.step, self.error_type
 
 
-def kinds(failures: Iterable[BatchFailed], text: str = "", sinks: Collection[str] = ()) -> tuple[Kind, ...]:
+def kinds(failures: Iterable[FailureRecord], text: str = "", sinks: Collection[str] = ()) -> tuple[Kind, ...]:
     """Return the kinds among failures that have the text; `failures` come oldest first, kinds newest first.
 
     A failure whose step is one of `sinks` is that sink's.
     """
-    groups: dict[KindKey, list[BatchFailed]] = {}
+    groups: dict[KindKey, list[FailureRecord]] = {}
     for failure in reversed(tuple(failures)):
         if matches(failure, text, sinks):
             groups.setdefault((failure.step, failure.error_type), []).append(failure)
@@ -66,7 +66,7 @@ def kinds(failures: Iterable[BatchFailed], text: str = "", sinks: Collection[str
     )
 
 
-def matches(failure: BatchFailed, text: str, sinks: Collection[str] = ()) -> bool:
+def matches(failure: FailureRecord, text: str, sinks: Collection[str] = ()) -> bool:
     """Return whether step or sink, error, message or batch id have the text in them, in either case."""
     wanted = text.casefold()
     fields = (place_name(failure.step, sinks), failure.error_type, failure.message, str(failure.batch_id))
@@ -143,12 +143,12 @@ def rows(groups: Sequence[Kind], unfolded: frozenset[KindKey], widths: Columns, 
     return found[:MOST_ROWS]
 
 
-def _single(failure: BatchFailed, widths: Columns, glyphs: Glyphs) -> Row:
+def _single(failure: FailureRecord, widths: Columns, glyphs: Glyphs) -> Row:
     name = f"  {glyphs.branch} run {failure.run_id}"
     return Row(failure, _line(name, count(failure.batch_id), failure.attempts, failure, widths, glyphs))
 
 
-def _line(name: str, batches: str, tries: int, failure: BatchFailed, widths: Columns, glyphs: Glyphs) -> Line:  # noqa: PLR0917 - the columns
+def _line(name: str, batches: str, tries: int, failure: FailureRecord, widths: Columns, glyphs: Glyphs) -> Line:  # noqa: PLR0917 - the columns
     message = cut(safe(reason(failure.message), _MESSAGE), widths.message, glyphs.ellipsis)
     cells = widths.line((name, batches, f"{tries:,}", safe(failure.error_type, _NAME), ""), glyphs.ellipsis)
     return (("".join(cells[:3]), ""), (cells[3], "bad"), (message, ""))

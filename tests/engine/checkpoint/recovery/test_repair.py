@@ -90,7 +90,7 @@ def test_runs_after_a_rebuild_are_numbered_on_and_commits_go_on(committed, writt
     repair(committed)
     with CheckpointStore(committed) as store:
         (lost,) = store.history.runs()
-        assert (lost.run_id, lost.outcome, lost.next_batch_id) == (1, "stopped", 3)
+        assert (lost.run_id, lost.state, lost.next_batch_id) == (1, "resumable", 3)
         assert "are not known" in lost.message
         assert store.history.begin_run(batch_size=10, pipeline=store.history.pipeline(), changed=False) == 2
         store.commit([written(store, 3)])
