@@ -83,6 +83,6 @@ def column_of(
     text_wanted = isinstance(wanted, pl.String) and not isinstance(plain, pl.String)
     if plain is None or text_wanted:
         return Column(name, element, declared, nullable, wanted or pl.String(), pl.String(), as_text=True)
-    # In SQLite each value has a type of its own, whatever the column declares; `conform` converts them later.
+    # In SQLite each value has a type of its own, independent of the declaration; `conform` converts them later.
     wire_dtype = None if kind == "sqlite" else plain
     return Column(name, element, declared, nullable, wanted or plain, wire_dtype, as_text=False)
