@@ -341,23 +341,19 @@ class BatchPipeline:
         dropped = store.rewind(batch_id)
         frontier = store.frontier(self._plan.step_names)
         state = RunState.RESUMABLE if batch_id >= 0 else RunState.IDLE
-        view = self._progress.view()
-        known = None if view.source_rows is None else SourceSize(view.source_rows, exact=view.source_rows_exact)
         self._progress = self._new_progress(
-            frontier, state, store.history.failures(), size=known, quarantined=store.rows_quarantined()
+            frontier, state, store.history.failures(), size=self._known_size(), quarantined=store.rows_quarantined()
         )
         return dropped
 
     def _show_standing(self, store: CheckpointStore, size: SourceSize | None = None) -> None:
         """Let `view` tell what the checkpoint says."""
         frontier = store.frontier(self._plan.step_names)
-        if size is None and (rows := self._progress.view().source_rows) is not None:
-            size = SourceSize(rows, exact=self._progress.view().source_rows_exact)
         self._progress = self._new_progress(
             frontier,
             store.history.state(),
             store.history.failures(),
-            size=size,
+            size=size or self._known_size(),
             quarantined=store.rows_quarantined(),
         )
 
@@ -474,21 +470,17 @@ class BatchPipeline:
         quarantined: int = 0,
     ) -> Progress:
         return Progress(
-            pipeline=self.name,
-            source=self.source,
-            checkpoint_dir=str(self.checkpoint_dir),
-            steps=self._plan.step_names,
-            batch_size=self.batch_size,
-            workers=self._executor.workers,
-            window=self._executor.window,
-            source_rows=size.rows if size else None,
-            source_rows_exact=bool(size and size.exact),
+            self._plan.info(self._executor, size),
             frontier=frontier,
             state=state,
-            sinks=[sink.name for sink in self.sinks],
             rows_quarantined=quarantined,
             failures=reversed(failures),
         )
+
+    def _known_size(self) -> SourceSize | None:
+        """Return the size that the view has, None when it is unknown."""
+        info = self._progress.view().info
+        return None if info.source_rows is None else SourceSize(info.source_rows, exact=info.source_rows_exact)
 
     def _source_size(self, position: Position) -> SourceSize | None:
         """Open the source as a run from `position` would, and close it again."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine import RunState
 from engine.errors import CheckpointLocked, PipelineError
-from engine.events import RowsReplayed, RunStarted
+from engine.events import RowsReplayed, RunInfo, RunStarted
 from engine.progress import BatchState, RunView
 from tui.backend.jobs import Dropped, ErrorReport, Job, JobResult
 from tui.backend.results_page import ResultsReader
@@ -81,7 +81,7 @@ class Bridge:
     def view(self) -> RunView:
         """Return where the run stands, from memory. While another process holds the checkpoint: its mirror."""
         if self.pipeline is None:
-            return RunView(pipeline=self.target.text if self.target else "")
+            return RunView(info=RunInfo(pipeline=self.target.text if self.target else ""))
         view = self.pipeline.view()
         return view if self._mirror is None or view.state.is_live else _as_mirrored(view, self._mirror)
 

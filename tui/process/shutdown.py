@@ -100,4 +100,4 @@ def farewell(app: BatchPipeApp) -> str:
     if view is None or view.run_id is None:
         return ""
     said = status_line(view)
-    return f"{safe(view.pipeline, 100)}: {safe(said.words)}\n"
+    return f"{safe(view.info.pipeline, 100)}: {safe(said.words)}\n"
