@@ -327,6 +327,7 @@ def _writes_the_ledger(_sink: Any, name: str, *_: Any) -> bool:
 
 def _rows_in_the_sink(bomb: Bomb) -> None:
     from engine import DuckDBSink  # SQLAlchemy loads for them alone: every child would wait for it
+    from engine.sinks import sql_table
 
     after(sql_table, "insert_rows")(bomb)
     after(DuckDBSink, "_query", _writes_the_ledger)(bomb)
