@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from engine.checkpoint.loss import Loss
-    from engine.checkpoint.parts import parts
+    from engine.checkpoint.parts.parts import PartCompression
     from engine.events import FailureRecord, Listener
     from engine.executors.base import Executor
     from engine.policy import OnError, Quarantine, RetryPolicy
@@ -86,7 +86,7 @@ class BatchPipeline(CheckpointView):
         results_url: str | None = None,
         workers: int | None = None,
         retry: RetryPolicy | None = None,
-        part_compression: parts.PartCompression = "zstd",
+        part_compression: PartCompression = "zstd",
         listeners: Sequence[Listener] = (),
         executor: Executor | None = None,
         sinks: Iterable[Sink] = (),
@@ -371,7 +371,7 @@ class BatchPipeline(CheckpointView):
             self._busy.release()
 
     def _open(self) -> CheckpointStore:
-        return CheckpointStore(self._plan.checkpoint_dir, self._plan.results_url)
+        return CheckpointStore(self.checkpoint_dir, self.results_url)
 
     def _new_progress(
         self,

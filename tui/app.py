@@ -19,6 +19,7 @@ from textual.message import Message
 
 from engine import RunState
 from engine.errors import describe
+from engine.text.exit_codes import ExitCode
 from engine.text.terminal_safe import safe
 from tui import settings as stored
 from tui.actions import Scope, Situation, bindings, key_of, possible
@@ -39,11 +40,6 @@ if TYPE_CHECKING:
 
     from engine import BatchPipeline
     from tui.screens.opening import OpeningScreen
-
-EXIT_FAILED = 1
-EXIT_LOCKED = 3
-EXIT_RESUMABLE = 4
-EXIT_INTERRUPTED = 130
 
 
 class JobEnded(Message):
@@ -241,7 +237,7 @@ class BatchPipeApp(App[None], inherit_bindings=False):
         """Once: stop gracefully and quit. Twice: give up what is in flight. Three times: don't wait either."""
         self._interrupts += 1
         if self.bridge is None or not self.bridge.running or self._interrupts > 2:  # noqa: PLR2004 (told above)
-            self.exit(return_code=EXIT_INTERRUPTED if self._interrupts > 1 else self.exit_code())
+            self.exit(return_code=ExitCode.INTERRUPTED if self._interrupts > 1 else self.exit_code())
             return
         self.leave_when_stopped(now=self._interrupts > 1)
         if self._interrupts == 1:
@@ -273,21 +269,21 @@ class BatchPipeApp(App[None], inherit_bindings=False):
         """The exit status of the program, once the screen has gone and the run is over."""
         return self.exit_code() if self.ended_by_signal else self.return_code or 0
 
-    def exit_code(self) -> int:
-        """Return the status that tells how the last run of this session ended; 0 when nothing was run."""
+    def exit_code(self) -> ExitCode:
+        """Return the status that tells how the last run of this session ended, DONE if nothing was run."""
         bridge = self.bridge
         if bridge is None:
-            return 0
+            return ExitCode.DONE
         if bridge.error is not None:
             return bridge.error.exit_code
         view = bridge.view()
         if view.run_id is None:
-            return 0
+            return ExitCode.DONE
         if self._interrupts > 1:
-            return EXIT_INTERRUPTED
+            return ExitCode.INTERRUPTED
         if view.state.is_finished:  # rows in quarantine are kept, and told: they are no failure
-            return 0
-        return EXIT_FAILED if view.state is RunState.FAILED else EXIT_RESUMABLE
+            return ExitCode.DONE
+        return ExitCode.FAILED if view.state is RunState.FAILED else ExitCode.RESUMABLE
 
     def printed(self, text: str) -> None:
         """Take what was written to the terminal past the screen."""

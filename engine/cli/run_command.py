@@ -14,6 +14,7 @@ from engine.cli.streams import say
 from engine.cli.wording import loss_in_words
 from engine.errors import UsageError
 from engine.loading.executor import ExecutorChoice, executor_named
+from engine.text.exit_codes import ExitCode
 from engine.text.terminal_safe import safe
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def run(
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Write each event as a line of JSON to stdout.")] = False,
     yes: Yes = False,
-) -> int:
+) -> ExitCode:
     """Run a pipeline from its frontier to the end of its source.
 
     The first Ctrl-C (or SIGTERM, or a closed terminal) finishes the batches in flight, the second gives them

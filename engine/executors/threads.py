@@ -102,7 +102,7 @@ class ThreadExecutor:
         for _ in self._threads:
             self._jobs.put(None)
         if self._work is not None:
-            self._work.give_up()
+            self._work.cancel_from()
         _join(self._threads)
 
 

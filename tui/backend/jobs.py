@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import PipelineChanged, PipelineError, describe
+from engine.text.exit_codes import ExitCode
 from engine.text.masking import mask_secrets
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class ErrorReport:
     message: str
     hint: str = ""
     traceback: str = ""
-    exit_code: int = 1
+    exit_code: ExitCode = ExitCode.FAILED
     differences: tuple[str, ...] = ()
     expected: bool = True
 
@@ -59,7 +60,7 @@ class ErrorReport:
             message=describe(error),
             hint=error.hint if isinstance(error, PipelineError) else "",
             traceback=mask_secrets("".join(traceback.format_exception(error))),
-            exit_code=error.exit_code if isinstance(error, PipelineError) else 1,
+            exit_code=error.exit_code if isinstance(error, PipelineError) else ExitCode.FAILED,
             differences=error.differences if isinstance(error, PipelineChanged) else (),
             expected=known,
         )

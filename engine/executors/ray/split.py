@@ -69,9 +69,9 @@ class FromCluster:
         """
         return self._coming.pop(batch_id).result()
 
-    def give_up(self, batch_id: int) -> None:
+    def cancel_from(self, batch_id: int) -> None:
         """Let everyone go who waits for a batch from this one on."""
-        self._jobs.give_up(batch_id)
+        self._jobs.cancel_from(batch_id)
 
 
 def _without_beginning(emit: Listener) -> Listener:

@@ -38,7 +38,7 @@ class Work:
         with self._changed:
             assert self._changed.wait_for(lambda: set(batch_ids) <= set(self.begun), TIMEOUT_SECONDS)
 
-    def give_up(self):
+    def cancel_from(self):
         self.given_up = True
         if not self.patient:
             self.let_go()
