@@ -289,7 +289,7 @@ class BatchPipeline(CheckpointView):
                     self._show_standing(store, size)
             return self.view()
 
-    def _steps(self) -> tuple[str, ...]:
+    def _step_names(self) -> tuple[str, ...]:
         return self._plan.step_names
 
     # --- moving the frontier back ---------------------------------------------------------------------
