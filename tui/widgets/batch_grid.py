@@ -16,8 +16,8 @@ from textual.message import Message
 
 from engine.progress.view import BatchState
 from tui.look.format import count, span
-from tui.widgets.drawing.cells import Shape, shape, worst_states
-from tui.widgets.drawing.line import NO_LINE, Line, centred, joined, width_of
+from tui.widgets.drawing.cells import GridShape, grid_shape, worst_states
+from tui.widgets.drawing.line import NO_LINE, Line, centre_words, join_lines, line_width
 from tui.widgets.drawing.pane import Pane
 
 if TYPE_CHECKING:
@@ -107,8 +107,8 @@ class BatchGridPane(Pane[Batches]):
         """Return the lines of cells; those whose batches haven't changed are taken as they were."""
         if not shown.total:
             words = "no batches yet" if shown.is_known else "no batches yet: the size of the source is unknown"
-            return centred(((words, "muted"),), width, height)
-        grid = shape(shown.total, width, height, is_exact=shown.is_known)
+            return centre_words(((words, "muted"),), width, height)
+        grid = grid_shape(shown.total, width, height, is_exact=shown.is_known)
         how = (grid, self.glyphs)
         before = self._rows if how == self._drawn else ()
         length = grid.columns * grid.per_cell
@@ -124,7 +124,7 @@ class BatchGridPane(Pane[Batches]):
         lines = [line for _, line in rows]
         if self.has_focus:
             row, column = divmod(self._cell(grid), grid.columns)
-            lines[row] = reversed_at(lines[row], column * grid.pitch)
+            lines[row] = reverse_cell(lines[row], column * grid.pitch)
         return lines
 
     def heading(self, shown: Batches | None) -> Line:
@@ -152,8 +152,8 @@ class BatchGridPane(Pane[Batches]):
         present = [state for state in every if state in always or state in shown.states]
         for states, gap in ((every, "  "), (every, " "), (present, " ")):
             words = [((f"{self.glyphs.cells[state]} {STATE_WORDS[state]}", ""),) for state in states]
-            line = joined(words, (gap, ""))
-            if width_of(line) <= width - 2:
+            line = join_lines(words, (gap, ""))
+            if line_width(line) <= width - 2:
                 return line
         return NO_LINE
 
@@ -204,16 +204,16 @@ class BatchGridPane(Pane[Batches]):
         """Hide it."""
         self.redraw()
 
-    def _shape(self) -> Shape | None:
+    def _shape(self) -> GridShape | None:
         width, height = self.room
         if self._shown is None or not self._shown.total or width < 1 or height < 1:
             return None
-        return shape(self._shown.total, width, height, is_exact=self._shown.is_known)
+        return grid_shape(self._shown.total, width, height, is_exact=self._shown.is_known)
 
-    def _cell(self, grid: Shape) -> int:
+    def _cell(self, grid: GridShape) -> int:
         return min(self.batch_id // grid.per_cell, grid.cells - 1)
 
-    def _choose(self, grid: Shape, cell: int) -> None:
+    def _choose(self, grid: GridShape, cell: int) -> None:
         self.batch_id = min(max(0, cell), grid.cells - 1) * grid.per_cell
         self.redraw()
 
@@ -228,10 +228,10 @@ class BatchGridPane(Pane[Batches]):
         return tuple(parts)
 
 
-def reversed_at(line: Line, column: int) -> Line:
+def reverse_cell(line: Line, column: int) -> Line:
     """Return the line with the glyph in that cell in reverse, as a cursor that needs no colour.
 
-    >>> reversed_at((("abc", "x"),), 1)
+    >>> reverse_cell((("abc", "x"),), 1)
     (('a', 'x'), ('b', 'strong reverse'), ('c', 'x'))
     """
     parts: list[tuple[str, str]] = []

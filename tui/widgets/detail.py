@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from tui.widgets.drawing.describe import (
     Block,
     batch_blocks,
+    block_lines,
+    block_text,
     failure_blocks,
-    laid_out,
-    plain,
     row_blocks,
     run_blocks,
     text_blocks,
 )
-from tui.widgets.drawing.line import NO_LINE, Line, centred, cut
+from tui.widgets.drawing.line import NO_LINE, Line, centre_words, cut_text
 from tui.widgets.drawing.pane import Pane
 
 if TYPE_CHECKING:
@@ -60,21 +60,21 @@ class DetailPane(Pane[tuple[Block, ...]]):
     @property
     def plain_text(self) -> str:
         """What is shown, to be copied: unwrapped, uncut, safe for a terminal; empty when nothing is."""
-        return plain(self._shown or ())
+        return block_text(self._shown or ())
 
     def draw(self, shown: tuple[Block, ...], width: int, height: int) -> list[Line]:
         """Return the text for this width."""
         if not shown:
             return self.draw_nothing(width, height)
-        return laid_out(shown, width, self.glyphs.ellipsis)
+        return block_lines(shown, width, self.glyphs.ellipsis)
 
     def draw_nothing(self, width: int, height: int) -> list[Line]:
         """Return the look of an empty pane."""
-        return centred(((_EMPTY, "muted"),), width, height)
+        return centre_words(((_EMPTY, "muted"),), width, height)
 
     def footing(self, shown: tuple[Block, ...] | None, width: int) -> Line:
         """Return the keys."""
-        return ((cut(self.keys, max(0, width - 2), self.glyphs.ellipsis), ""),) if shown and self.keys else NO_LINE
+        return ((cut_text(self.keys, max(0, width - 2), self.glyphs.ellipsis), ""),) if shown and self.keys else NO_LINE
 
     def _take(self, blocks: tuple[Block, ...]) -> None:
         is_another = blocks != self._shown

@@ -12,8 +12,16 @@ from textual.message import Message
 
 from engine.text.terminal_safe import safe
 from tui.look.format import counted
-from tui.widgets.drawing.failure_rows import Kind, KindKey, columns, header, kinds, matches, rows
-from tui.widgets.drawing.line import NO_LINE, Line, cut
+from tui.widgets.drawing.failure_rows import (
+    FailureKind,
+    FailureKindKey,
+    columns,
+    failure_kinds,
+    failure_matches,
+    header,
+    rows,
+)
+from tui.widgets.drawing.line import NO_LINE, Line, cut_text
 from tui.widgets.drawing.rows_pane import Row, RowsPane
 
 if TYPE_CHECKING:
@@ -57,8 +65,8 @@ class FailuresPane(RowsPane[Shown]):
         """Someone wants to see this failure whole."""
 
     _filter = ""
-    _unfolded: frozenset[KindKey] = frozenset()
-    _kinds: tuple[Kind, ...] = ()
+    _unfolded: frozenset[FailureKindKey] = frozenset()
+    _kinds: tuple[FailureKind, ...] = ()
     _sinks: frozenset[str] = frozenset()
 
     def show(self, view: RunView) -> None:
@@ -78,7 +86,7 @@ class FailuresPane(RowsPane[Shown]):
 
     def rows(self, shown: Shown, width: int) -> list[Row]:
         """Return the rows that pass the filter."""
-        self._kinds = kinds(shown, self._filter, self._sinks)
+        self._kinds = failure_kinds(shown, self._filter, self._sinks)
         return rows(self._kinds, self._unfolded, columns(self._kinds, width), self.glyphs)
 
     def header(self, shown: Shown, width: int) -> list[Line]:  # noqa: ARG002 - columns are those of the kinds
@@ -95,9 +103,9 @@ class FailuresPane(RowsPane[Shown]):
             return NO_LINE
         words = "grouped by step + error"
         if self._filter:
-            passing = sum(matches(failure, self._filter, self._sinks) for failure in shown)
+            passing = sum(failure_matches(failure, self._filter, self._sinks) for failure in shown)
             words = f"filter {safe(self._filter, _FILTER)!r}: {passing:,} of {counted(len(shown), 'failure')}"
-        return ((cut(words, max(0, width - 2), self.glyphs.ellipsis), ""),)
+        return ((cut_text(words, max(0, width - 2), self.glyphs.ellipsis), ""),)
 
     def pointed(self, key: Hashable) -> None:
         """Tell where the choice is."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from engine.text.terminal_safe import safe
 from tui.look.format import counted
-from tui.widgets.drawing.line import NO_LINE, Line, centred, wrapped
+from tui.widgets.drawing.line import NO_LINE, Line, centre_words, wrap_text
 from tui.widgets.drawing.pane import Pane
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class LogPane(Pane[tuple[str, ...]]):
 
     def draw_nothing(self, width: int, height: int) -> list[Line]:
         """Return the look of an empty log."""
-        return centred((("nothing logged yet", "muted"),), width, height)
+        return centre_words((("nothing logged yet", "muted"),), width, height)
 
     def footing(self, shown: tuple[str, ...] | None, width: int) -> Line:
         """Return how many lines there are."""
@@ -58,4 +58,4 @@ class LogPane(Pane[tuple[str, ...]]):
 @lru_cache(maxsize=2 * MOST_LINES)
 def _lines(text: str, width: int) -> tuple[Line, ...]:
     """Return one line of the log, wrapped; remembered, since all but the newest are drawn again and again."""
-    return tuple(((piece, ""),) for piece in wrapped(text, width))
+    return tuple(((piece, ""),) for piece in wrap_text(text, width))

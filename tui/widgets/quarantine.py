@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.message import Message
 
 from tui.look.format import count, counted
-from tui.widgets.drawing.line import NO_LINE, Line, as_many
-from tui.widgets.drawing.quarantine_rows import columns, header, keys, lines
+from tui.widgets.drawing.line import NO_LINE, Line, join_fitting
+from tui.widgets.drawing.quarantine_rows import columns, header, lines, quarantine_keys
 from tui.widgets.drawing.rows_pane import Row, RowsPane
 from tui.widgets.status_bar import LIVE
 
@@ -108,7 +108,7 @@ class QuarantinePane(RowsPane[Quarantined]):
         parts: list[Line] = [((words, ""),)]
         if not shown.live:
             parts += [(("p replay", ""),), (("E export", ""),)]
-        return as_many(parts, (f" {self.glyphs.separator} ", ""), max(0, width - 2), self.glyphs.ellipsis)
+        return join_fitting(parts, (f" {self.glyphs.separator} ", ""), max(0, width - 2), self.glyphs.ellipsis)
 
     def on_focus(self) -> None:
         """Tell where the choice is: who comes here wants to see that row."""
@@ -134,4 +134,4 @@ class QuarantinePane(RowsPane[Quarantined]):
 
     def _row_at(self, key: Hashable) -> QuarantinedRow | None:
         shown = self._shown.rows if self._shown else ()
-        return next((row for known, row in zip(keys(shown), shown, strict=True) if known == key), None)
+        return next((row for known, row in zip(quarantine_keys(shown), shown, strict=True) if known == key), None)

@@ -14,7 +14,7 @@ from textual.message import Message
 
 from engine.text.terminal_safe import safe
 from tui.look.format import count, span
-from tui.widgets.drawing.line import NO_LINE, Line, cropped, cut, fit
+from tui.widgets.drawing.line import NO_LINE, Line, crop_line, cut_text, fit_text
 from tui.widgets.drawing.rows_pane import Row, RowsPane
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class ResultsPane(RowsPane[Page]):
         words = f"rows {span(shown.first_row, shown.end_row - 1, dash)} of {count(shown.total_rows)}"
         last = self._column + self._columns(shown).visible(self._column, self._built[1] if self._built else width)
         words += f" {self.glyphs.separator} columns {span(self._column + 1, last, dash)} of {len(shown.columns):,}"
-        return ((cut(words, max(0, width - 2), self.glyphs.ellipsis), ""),)
+        return ((cut_text(words, max(0, width - 2), self.glyphs.ellipsis), ""),)
 
     def action_move_column(self, columns: int) -> None:
         """Begin so many columns further right."""
@@ -187,14 +187,15 @@ def _laid_columns(page: Page, glyphs: Glyphs) -> _Columns:
         head, kind = safe(name, _TEXT), safe(dtype, _TEXT)
         width = min(_CELL, max(map(cell_len, (head, kind, *texts))))
         right = dtype.startswith(_NUMBERS)
-        names.append(fit(head, width, right=right, ellipsis=glyphs.ellipsis))
-        dtypes.append(fit(kind, width, right=right, ellipsis=glyphs.ellipsis))
+        names.append(fit_text(head, width, right=right, ellipsis=glyphs.ellipsis))
+        dtypes.append(fit_text(kind, width, right=right, ellipsis=glyphs.ellipsis))
         padded.append([
-            (fit(text, width, right=right, ellipsis=glyphs.ellipsis), "faint" if row[index] is None else "")
+            (fit_text(text, width, right=right, ellipsis=glyphs.ellipsis), "faint" if row[index] is None else "")
             for text, row in zip(texts, page.rows, strict=True)
         ])  # fmt: skip
     numbers = [
-        (fit(count(page.first_row + number), number_width, right=True), "faint") for number in range(len(page.rows))
+        (fit_text(count(page.first_row + number), number_width, right=True), "faint")
+        for number in range(len(page.rows))
     ]
     return _Columns(number_width, tuple(names), tuple(dtypes), tuple(zip(numbers, *padded, strict=True)))
 
@@ -202,4 +203,4 @@ def _laid_columns(page: Page, glyphs: Glyphs) -> _Columns:
 def _row_line(laid: _Columns, cells: Sequence[tuple[str, str]], first: int, width: int, ellipsis: str) -> Line:
     """Return the row's number and its cells from a column on, as many as fit whole."""
     shown = cells[1 + first : 1 + first + laid.visible(first, width)]
-    return cropped((cells[0], *(part for cell in shown for part in ((_GAP, ""), cell))), width, ellipsis)
+    return crop_line((cells[0], *(part for cell in shown for part in ((_GAP, ""), cell))), width, ellipsis)

@@ -9,7 +9,7 @@ from textual.message import Message
 
 from engine.state import RunState
 from tui.look.format import counted, duration, percent
-from tui.widgets.drawing.line import NO_LINE, Line, fit
+from tui.widgets.drawing.line import NO_LINE, Line, fit_text
 from tui.widgets.drawing.rows_pane import Row, RowsPane
 from tui.widgets.status_bar import LIVE
 
@@ -123,8 +123,8 @@ def record_line(record: RunRecord, shown: Runs, margin: int, glyphs: Glyphs) -> 
 def _head(number: str, outcome: RunOutcome, word: str, took: str, glyphs: Glyphs) -> Line:
     return (
         (number, "muted"),
-        (f" {glyphs.outcomes[outcome]} {fit(word, 8)}", OUTCOME_STYLES[outcome]),
-        (f" {fit(took, 6, right=True)}", ""),
+        (f" {glyphs.outcomes[outcome]} {fit_text(word, 8)}", OUTCOME_STYLES[outcome]),
+        (f" {fit_text(took, 6, right=True)}", ""),
     )
 
 
@@ -132,7 +132,7 @@ def _tail(run_id: int, rows: int | None, shown: Runs, glyphs: Glyphs) -> Line:
     """Return what the run did, as its share of the source or in rows, and its failures."""
     done = ""
     if rows is not None and shown.source_rows:
-        done = f" {fit(percent(rows / shown.source_rows, 0), 4, right=True)}"
+        done = f" {fit_text(percent(rows / shown.source_rows, 0), 4, right=True)}"
     elif rows is not None:
         done = f"  {counted(rows, 'row')}"
     failures = shown.failures.count(run_id)

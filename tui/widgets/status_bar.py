@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from engine.state import RunState
 from engine.text.terminal_safe import safe
 from tui.look.format import NONE, ago, clock, compact, count, eta, percent
-from tui.widgets.drawing.line import NO_LINE, Line, cut, cut_middle, joined, spread, width_of
+from tui.widgets.drawing.line import NO_LINE, Line, cut_middle, cut_text, join_lines, line_width, spread_line
 from tui.widgets.drawing.pane import Pane
 
 if TYPE_CHECKING:
@@ -68,12 +68,12 @@ def status_line(view: RunView, now: datetime, width: int, glyphs: Glyphs) -> Lin
         for gap in _GAPS:
             left, right = _sides(view, now, glyphs, _OPTIONAL[:left_off], gap)
             names = _names(view, glyphs, _OPTIONAL[:left_off])
-            room = width - width_of(left) - width_of(right) - len(gap) - (len(gap) if names else 0)
+            room = width - line_width(left) - line_width(right) - len(gap) - (len(gap) if names else 0)
             may_be_cut = gap is _GAPS[-1] and room >= _NAMES_LEAST
             if room >= cell_len(names) or (names and may_be_cut):
                 shown: Line = ((cut_middle(names, room, glyphs.ellipsis), "strong"),) if names else NO_LINE
-                return spread(joined([shown, left], (gap, "")), right, width)
-    return spread(left, right, width)
+                return spread_line(join_lines([shown, left], (gap, "")), right, width)
+    return spread_line(left, right, width)
 
 
 def _sides(view: RunView, now: datetime, glyphs: Glyphs, left_off: Sequence[str], gap: str) -> tuple[Line, Line]:
@@ -96,13 +96,13 @@ def _sides(view: RunView, now: datetime, glyphs: Glyphs, left_off: Sequence[str]
         _quarantined(view, glyphs, word="quarantine word" not in left_off),
         NO_LINE if "warnings" in left_off else _warnings(view, glyphs),
     ]
-    return joined([pill, run], (gap, "")), joined(right, (gap, ""))
+    return join_lines([pill, run], (gap, "")), join_lines(right, (gap, ""))
 
 
 def _names(view: RunView, glyphs: Glyphs, left_off: Sequence[str]) -> str:
     if "names" in left_off:
         return ""
-    pipeline = cut(safe(view.pipeline, 200), _NAME_MOST, glyphs.ellipsis)
+    pipeline = cut_text(safe(view.pipeline, 200), _NAME_MOST, glyphs.ellipsis)
     if "folder" in left_off or not view.checkpoint_dir:
         return pipeline
     return f"{pipeline} {glyphs.arrow} {safe(view.checkpoint_dir)}"

@@ -15,8 +15,8 @@ from rich.cells import cell_len
 from engine.state import RunState
 from engine.text.terminal_safe import safe
 from tui.look.format import NONE, compact, count, percent, rows_per_second
-from tui.widgets.drawing.bar import bar
-from tui.widgets.drawing.line import NO_LINE, Line, cropped, fit, restyled, spread
+from tui.widgets.drawing.bar import draw_bar
+from tui.widgets.drawing.line import NO_LINE, Line, crop_line, fit_text, restyle_line, spread_line
 from tui.widgets.drawing.pane import Pane
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def columns(view: RunView, width: int) -> Columns:
 def step_lines(view: RunView, width: int, glyphs: Glyphs) -> list[Line]:
     """Return the header, one line a step, and the committed line."""
     widths = columns(view, width)
-    failure = failure_of(view)
+    failure = blocking_failure(view)
     earlier = view.rows_committed_before / view.source_rows if view.source_rows else 0.0
     style = "good" if view.state.is_finished else "run"
     lines = [_header(view, widths, width, glyphs)]
@@ -116,9 +116,9 @@ def step_lines(view: RunView, width: int, glyphs: Glyphs) -> list[Line]:
 
 def _sink_line(sink: SinkView, view: RunView, widths: Columns, width: int, glyphs: Glyphs) -> Line:
     """Return where a sink stands: it has no share and no pace of its own, since it follows what is committed."""
-    failure = failure_of(view)
+    failure = blocking_failure(view)
     retries = [retry for retry in view.retries if retry.step == sink.name]
-    name = fit(safe(sink.name), widths.name + len(_GAP) + widths.bar, ellipsis=glyphs.ellipsis)
+    name = fit_text(safe(sink.name), widths.name + len(_GAP) + widths.bar, ellipsis=glyphs.ellipsis)
     row: Line = (("", ""), (name, "muted"), (_numbers(widths, (_batch(sink.frontier), "", "", "")), ""))
     if failure is not None and failure.step == sink.name:
         row = _overlaid(row, widths, width - 2, f"failed at {failure.batch_id:,}", "bad")
@@ -140,14 +140,14 @@ def retry_words(retries: Sequence[Retrying]) -> str:
 
 def source_trouble(view: RunView, glyphs: Glyphs) -> Line:
     """Return how the source failed, or that it is tried again; empty when it is well."""
-    failure = failure_of(view)
+    failure = blocking_failure(view)
     if failure is not None and failure.step is None:
         return ((f"{glyphs.failed} source failed at {failure.batch_id:,}", "bad"),)
     retries = [retry for retry in view.retries if retry.step is None]
     return ((f"{glyphs.retry} source {retry_words(retries)}", "warn"),) if retries else NO_LINE
 
 
-def failure_of(view: RunView) -> BatchFailed | None:
+def blocking_failure(view: RunView) -> BatchFailed | None:
     """Return what made the pipeline fail, None when it hasn't."""
     return view.failures[-1] if view.state is RunState.FAILED and view.failures else None
 
@@ -156,9 +156,9 @@ def _header(view: RunView, widths: Columns, width: int, glyphs: Glyphs) -> Line:
     """Return the column names; the source has no row, so its troubles stand here."""
     share = "%" if view.source_rows is not None else "rows"
     numbers: Line = ((_numbers(widths, ("batch", share, "lag", "rows/s")), "muted"),)
-    bar_name = fit("frontier", widths.bar, ellipsis=glyphs.ellipsis)
+    bar_name = fit_text("frontier", widths.bar, ellipsis=glyphs.ellipsis)
     names: Line = ((f"  {' ' * widths.name}{_GAP}{bar_name}", "muted"),)
-    return spread(source_trouble(view, glyphs) or names, numbers, width)
+    return spread_line(source_trouble(view, glyphs) or names, numbers, width)
 
 
 def _row(step: StepView, widths: Columns, glyphs: Glyphs, earlier: float, style: str) -> Line:
@@ -166,9 +166,9 @@ def _row(step: StepView, widths: Columns, glyphs: Glyphs, earlier: float, style:
     lag = count(-step.lag) if step.lag else ""
     rate = rows_per_second(step.rows_per_second) if step.rows_per_second else ""
     return (
-        (fit(safe(step.name), widths.name, ellipsis=glyphs.ellipsis), ""),
+        (fit_text(safe(step.name), widths.name, ellipsis=glyphs.ellipsis), ""),
         (_GAP, ""),
-        *bar(step.fraction, earlier, widths.bar, glyphs, style),
+        *draw_bar(step.fraction, earlier, widths.bar, glyphs, style),
         (_numbers(widths, (_batch(step.frontier), share, lag, rate)), ""),
     )
 
@@ -177,11 +177,11 @@ def _committed(view: RunView, widths: Columns, glyphs: Glyphs, earlier: float) -
     share = percent(view.fraction) if view.fraction is not None else compact(view.rows_committed)
     rate = rows_per_second(view.rows_per_second) if view.rows_per_second else ""
     row: Line = (
-        (f"  {fit(COMMITTED, widths.name, ellipsis=glyphs.ellipsis)}{_GAP}", "good"),
-        *bar(view.fraction, earlier, widths.bar, glyphs, "good"),
+        (f"  {fit_text(COMMITTED, widths.name, ellipsis=glyphs.ellipsis)}{_GAP}", "good"),
+        *draw_bar(view.fraction, earlier, widths.bar, glyphs, "good"),
         (_numbers(widths, (_batch(view.frontier), share, "", rate)), ""),
     )
-    return (*row[:-1], *restyled(row[-1:], "strong"))
+    return (*row[:-1], *restyle_line(row[-1:], "strong"))
 
 
 def _batch(frontier: int | None) -> str:
@@ -190,7 +190,7 @@ def _batch(frontier: int | None) -> str:
 
 def _numbers(widths: Columns, cells: tuple[str, str, str, str]) -> str:
     every = zip((widths.batch, widths.share, widths.lag, widths.rate), cells, strict=True)
-    return "".join(_GAP + fit(text, width, right=True) for width, text in every if width)
+    return "".join(_GAP + fit_text(text, width, right=True) for width, text in every if width)
 
 
 def _overlaid(row: Line, widths: Columns, width: int, words: str, style: str) -> Line:
@@ -198,5 +198,5 @@ def _overlaid(row: Line, widths: Columns, width: int, words: str, style: str) ->
     numbers = row[-1][0]
     batch = len(_GAP) + widths.batch
     if widths.batch and len(numbers) - batch >= len(_GAP) + cell_len(words):
-        return spread((*row[:-1], (numbers[:batch], "")), ((words, style),), width)
-    return spread(cropped(row[:-1], width - len(_GAP) - cell_len(words), ""), ((words, style),), width)
+        return spread_line((*row[:-1], (numbers[:batch], "")), ((words, style),), width)
+    return spread_line(crop_line(row[:-1], width - len(_GAP) - cell_len(words), ""), ((words, style),), width)

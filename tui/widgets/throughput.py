@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tui.look.format import NONE, compact, count, duration, size
-from tui.widgets.drawing.chart import chart, grouped
-from tui.widgets.drawing.line import NO_LINE, Line, as_many, centred, spread, width_of
+from tui.widgets.drawing.chart import average_columns, draw_chart
+from tui.widgets.drawing.line import NO_LINE, Line, centre_words, join_fitting, line_width, spread_line
 from tui.widgets.drawing.pane import Pane
 from tui.widgets.status_bar import LIVE
 
@@ -34,12 +34,12 @@ class ThroughputPane(Pane[tuple["RunView", int | None]]):
         """Return the rate on top, the chart over what height there is, and two lines of numbers."""
         view, memory_bytes = shown
         if view.run_id is None:
-            return centred((("no run yet", "muted"),), width, height)
+            return centre_words((("no run yet", "muted"),), width, height)
         # The last second is still going on: it would pull the last column down eight times a second.
         finished = view.throughput[:-1] if view.state in LIVE else view.throughput
         each = _seconds_a_column(finished, width)
-        averages = grouped(finished, each, int(view.elapsed_seconds) % each)[-width:]
-        rows = chart(averages, width, max(0, height - _WORDS), self.glyphs.chart)
+        averages = average_columns(finished, each, int(view.elapsed_seconds) % each)[-width:]
+        rows = draw_chart(averages, width, max(0, height - _WORDS), self.glyphs.chart)
         lines = [
             _rate(view, max(averages, default=0), width, self.glyphs.ellipsis),
             *(((row, "bar-run"),) for row in rows),
@@ -68,9 +68,9 @@ def _rate(view: RunView, peak: float, width: int, ellipsis: str) -> Line:
     batches = view.batches_per_second if live else view.average_batches_per_second
     rate: Line = (("" if live else "avg ", "muted"), (compact(rows), "strong"), (" rows/s", "muted"))
     in_batches: Line = ((compact(batches), ""), (" batches/s", "muted"))
-    left = as_many([rate, in_batches], _WIDE_GAP, width, ellipsis)
+    left = join_fitting([rate, in_batches], _WIDE_GAP, width, ellipsis)
     right: Line = (("   peak ", "faint"), (compact(peak), "muted")) if peak else NO_LINE
-    return spread(left, right, width) if width_of(left) + width_of(right) <= width else left
+    return spread_line(left, right, width) if line_width(left) + line_width(right) <= width else left
 
 
 def _times(view: RunView, width: int, ellipsis: str) -> Line:
@@ -78,7 +78,7 @@ def _times(view: RunView, width: int, ellipsis: str) -> Line:
     named = (("p50", view.batch_seconds_p50), ("p95", view.batch_seconds_p95), ("max", view.batch_seconds_max))
     parts: list[Line] = [((f"{name} ", "muted"), (duration(seconds), "")) for name, seconds in named]
     parts[-1] = (*parts[-1], (slowest, "muted"))
-    return as_many(parts, _GAP, width, ellipsis)
+    return join_fitting(parts, _GAP, width, ellipsis)
 
 
 def _load(view: RunView, memory_bytes: int | None, width: int, ellipsis: str) -> Line:
@@ -86,9 +86,9 @@ def _load(view: RunView, memory_bytes: int | None, width: int, ellipsis: str) ->
     in_flight: Line = (("in flight ", "muted"), (f"{view.batches_in_flight}/{view.window}" if live else NONE, ""))
     memory: Line = NO_LINE if memory_bytes is None else (("memory ", "muted"), (size(memory_bytes), ""))
     if view.nodes is None:
-        return as_many([part for part in (in_flight, memory) if part], _WIDE_GAP, width, ellipsis)
+        return join_fitting([part for part in (in_flight, memory) if part], _WIDE_GAP, width, ellipsis)
     cluster: Line = ((f"{view.nodes:,}", ""), (" node" if view.nodes == 1 else " nodes", "muted"))
     retries = view.retry_count
     tried_again: Line = ((f"{retries:,}", "warn"), (" retry" if retries == 1 else " retries", "muted"))
     parts = [in_flight, cluster, *([tried_again] if retries else []), *([memory] if memory else [])]
-    return as_many(parts, _GAP, width, ellipsis)
+    return join_fitting(parts, _GAP, width, ellipsis)

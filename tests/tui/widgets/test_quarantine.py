@@ -7,8 +7,8 @@ import views
 
 from tui.look.glyphs import ASCII
 from tui.widgets import QuarantinePane
-from tui.widgets.drawing.line import text_of, width_of
-from tui.widgets.drawing.quarantine_rows import columns, header, keys, lines
+from tui.widgets.drawing.line import line_text, line_width
+from tui.widgets.drawing.quarantine_rows import columns, header, lines, quarantine_keys
 from tui.widgets.quarantine import MOST_ROWS
 
 ROW = views.quarantined_row()
@@ -121,7 +121,7 @@ def test_who_comes_to_the_pane_is_told_the_row_at_once(play):
 
 
 def test_rows_that_say_the_same_are_still_told_apart():
-    assert len(set(keys([ROW] * 5))) == 5
+    assert len(set(quarantine_keys([ROW] * 5))) == 5
 
 
 @pytest.mark.parametrize("width", range(48, 140, 7))
@@ -129,8 +129,8 @@ def test_no_line_is_wider_than_the_pane(width):
     rows = [ROW, views.hostile_row(), *MANY]
     widths = columns(rows, width)
 
-    assert all(width_of(row.line) <= width for row in lines(rows, widths, ASCII))
-    assert text_of(header(widths, "~")).endswith("message")
+    assert all(line_width(row.line) <= width for row in lines(rows, widths, ASCII))
+    assert line_text(header(widths, "~")).endswith("message")
 
 
 def test_ascii_uses_nothing_else(drawn):

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tui.widgets.drawing.failure_rows import reason
-from tui.widgets.steps import failure_of
+from tui.widgets.drawing.failure_rows import failure_reason
+from tui.widgets.steps import blocking_failure
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -25,7 +25,7 @@ def why_not(view: RunView, stopping: Collection[str] = ()) -> str:
 
     `stopping` are the steps that say of themselves that a bad row stops the run.
     """
-    failure = failure_of(view)
+    failure = blocking_failure(view)
     if failure is None:
         return "No batch has failed, so there are no rows to take out."
     if failure.step is None:
@@ -38,7 +38,7 @@ def _why_not_of(failure: BatchFailed, view: RunView, stopping: Collection[str]) 
         return f"Batch {failure.batch_id:,} is committed; {failure.step} doesn't take it. r delivers it again."
     if failure.error_type == QUARANTINE_FULL:
         return (
-            f"{reason(failure.message)} If so many may be taken out, say so in the pipeline: "
+            f"{failure_reason(failure.message)} If so many may be taken out, say so in the pipeline: "
             "on_error=Quarantine(max_rows=…, max_fraction=…). Else mend the step; r goes on."
         )
     if failure.step in stopping:

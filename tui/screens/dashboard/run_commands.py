@@ -11,7 +11,7 @@ from tui.screens.dashboard.quarantine_rule import why_not
 from tui.screens.dialogs.changed import ChangedScreen
 from tui.screens.dialogs.confirm import ConfirmScreen
 from tui.screens.dialogs.rewind import RewindScreen
-from tui.widgets.steps import failure_of
+from tui.widgets.steps import blocking_failure
 
 if TYPE_CHECKING:
     from engine.runs.replay import Replayed
@@ -106,7 +106,7 @@ class RunCommands(DashboardBase):
 
     def say_that_nothing_was_taken_out(self, trouble: Trouble) -> None:
         """A run that was to take bad rows out has failed at a step all the same; its error doesn't tell why."""
-        failure = failure_of(self.seen)
+        failure = blocking_failure(self.seen)
         if trouble.kind == "StepFailed" and failure is not None and not why_not(self.seen, self.bridge.stopping_steps):
             self.say(
                 f"No rows could be taken out of batch {failure.batch_id:,}: the step fails at the batch and not at "

@@ -18,7 +18,7 @@ from tui.widgets import BatchGridPane, DetailPane, FailuresPane, QuarantinePane,
 from tui.widgets.batch_grid import STATE_WORDS
 from tui.widgets.quarantine import MOST_ROWS
 from tui.widgets.results import PAGE_ROWS
-from tui.widgets.steps import failure_of
+from tui.widgets.steps import blocking_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,7 +75,7 @@ class Selection(DashboardBase):
     def _show_failure(self, failure: BatchFailed) -> None:
         self._failure, self._batch_id = failure, failure.batch_id
         keys = "c copy · o open source · r retry"
-        if failure == failure_of(self.seen) and self.situation().isolable:
+        if failure == blocking_failure(self.seen) and self.situation().isolable:
             keys = "c copy · r retry · k quarantine"
         self.query_one(DetailPane).set_keys(self.shown(keys))
         of_sink = failure.step in {sink.name for sink in self.seen.sinks}

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from engine.text.terminal_safe import safe
 from tui.look.format import EN_DASH, count, counted, duration, instant, size, span, spans
-from tui.widgets.drawing.failure_rows import reason
-from tui.widgets.drawing.line import Line, last_lines, text_of, wrapped
-from tui.widgets.drawing.quarantine_rows import message_of
+from tui.widgets.drawing.failure_rows import failure_reason
+from tui.widgets.drawing.line import Line, last_lines, line_text, wrap_text
+from tui.widgets.drawing.quarantine_rows import quarantine_message
 from tui.widgets.drawing.table import table_lines
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def failure_blocks(failure: BatchFailed, dash: str = EN_DASH, *, of_sink: bool =
     where = "the source" if failure.step is None else f"{'sink ' if of_sink else ''}{safe(failure.step, 200)}"
     blocks: list[Block] = [
         Paragraph((f"{safe(failure.error_type, 200)} in {where}, batch {failure.batch_id:,}",), "bad"),
-        Paragraph(tuple(last_lines(reason(failure.message)))),
+        Paragraph(tuple(last_lines(failure_reason(failure.message)))),
     ]
     columns, examples = failure.examples
     if columns and examples and len(failure.row_numbers) >= len(examples):
@@ -117,7 +117,7 @@ def row_blocks(row: QuarantinedRow, null: str = "null") -> tuple[Block, ...]:
     number = "" if row.source_row is None else f", source row {row.source_row:,}"
     blocks: list[Block] = [
         Paragraph((f"{safe(row.error_type, 200)} in {safe(row.step, 200)}, batch {row.batch_id:,}{number}",), "warn"),
-        Paragraph(tuple(last_lines(message_of(row)))),
+        Paragraph(tuple(last_lines(quarantine_message(row)))),
     ]
     if row.input is None:
         blocks.append(Paragraph((f"Its batch was taken out whole; {EXPORT_KEY} exports its rows.",), "muted"))
@@ -183,14 +183,14 @@ def text_blocks(title: str, text: str) -> tuple[Block, ...]:
     return (Paragraph((safe(title, 400),), "strong"), Paragraph(tuple(last_lines(text))))
 
 
-def laid_out(blocks: Iterable[Block], width: int, ellipsis: str) -> list[Line]:
+def block_lines(blocks: Iterable[Block], width: int, ellipsis: str) -> list[Line]:
     """Return the blocks as lines of at most `width` cells, an empty line between two."""
     lines: list[Line] = []
     for block in blocks:
         if lines:
             lines.append(())
         if isinstance(block, Paragraph):
-            lines.extend(((piece, block.style),) for text in block.lines for piece in wrapped(text, width))
+            lines.extend(((piece, block.style),) for text in block.lines for piece in wrap_text(text, width))
         elif isinstance(block, Fields):
             lines.extend(_field_lines(block, width))
         else:
@@ -198,9 +198,9 @@ def laid_out(blocks: Iterable[Block], width: int, ellipsis: str) -> list[Line]:
     return lines
 
 
-def plain(blocks: Iterable[Block]) -> str:
+def block_text(blocks: Iterable[Block]) -> str:
     """Return the blocks as text that can be copied: nothing wrapped, nothing cut, nothing a terminal obeys."""
-    return "\n".join(text_of(line).rstrip() for line in laid_out(blocks, _UNBOUNDED, ""))
+    return "\n".join(line_text(line).rstrip() for line in block_lines(blocks, _UNBOUNDED, ""))
 
 
 def _field_lines(block: Fields, width: int) -> list[Line]:
@@ -208,6 +208,6 @@ def _field_lines(block: Fields, width: int) -> list[Line]:
     margin = max((len(name) for name, _ in named), default=0) + 2
     lines: list[Line] = []
     for name, value in named:
-        for number, piece in enumerate(wrapped(value, max(4, width - margin))):
+        for number, piece in enumerate(wrap_text(value, max(4, width - margin))):
             lines.append(((f"{'' if number else name:<{margin}}", "muted"), (piece, "")))
     return lines

@@ -13,7 +13,7 @@ from rich.cells import cell_len
 
 from engine.text.terminal_safe import safe
 from tui.look.format import count, spans
-from tui.widgets.drawing.line import Line, cut, fit
+from tui.widgets.drawing.line import Line, cut_text, fit_text
 from tui.widgets.drawing.rows_pane import Row
 
 if TYPE_CHECKING:
@@ -34,11 +34,11 @@ _PREFIX = re.compile(
     r"(?: after \d+ attempts)?: "
 )
 
-KindKey = tuple[str | None, str]
+FailureKindKey = tuple[str | None, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class FailureKind:
     """Failures of one step (None: the source) with one type of error, newest first; `name` is what rows call it."""
 
     step: str | None
@@ -47,45 +47,48 @@ class Kind:
     name: str
 
     @property
-    def key(self) -> KindKey:
+    def key(self) -> FailureKindKey:
         """What makes it a kind."""
         return self.step, self.error_type
 
 
-def kinds(failures: Iterable[BatchFailed], text: str = "", sinks: Collection[str] = ()) -> tuple[Kind, ...]:
+def failure_kinds(
+    failures: Iterable[BatchFailed], text: str = "", sinks: Collection[str] = ()
+) -> tuple[FailureKind, ...]:
     """Return the kinds among failures that have the text; `failures` come oldest first, kinds newest first.
 
     A failure whose step is one of `sinks` is that sink's.
     """
-    groups: dict[KindKey, list[BatchFailed]] = {}
+    groups: dict[FailureKindKey, list[BatchFailed]] = {}
     for failure in reversed(tuple(failures)):
-        if matches(failure, text, sinks):
+        if failure_matches(failure, text, sinks):
             groups.setdefault((failure.step, failure.error_type), []).append(failure)
     return tuple(
-        Kind(step, error_type, tuple(found), place_name(step, sinks)) for (step, error_type), found in groups.items()
+        FailureKind(step, error_type, tuple(found), failure_place(step, sinks))
+        for (step, error_type), found in groups.items()
     )
 
 
-def matches(failure: BatchFailed, text: str, sinks: Collection[str] = ()) -> bool:
+def failure_matches(failure: BatchFailed, text: str, sinks: Collection[str] = ()) -> bool:
     """Return whether step or sink, error, message or batch id have the text in them, in either case."""
     wanted = text.casefold()
-    fields = (place_name(failure.step, sinks), failure.error_type, failure.message, str(failure.batch_id))
+    fields = (failure_place(failure.step, sinks), failure.error_type, failure.message, str(failure.batch_id))
     return any(wanted in field.casefold() for field in (*fields, count(failure.batch_id)))
 
 
-def reason(message: str) -> str:
+def failure_reason(message: str) -> str:
     """Return the message without what a row says already: which step, which batch.
 
-    >>> reason("step 'parse' failed at batch 21 (rows 210,000 to 219,999): ValueError: no number")
+    >>> failure_reason("step 'parse' failed at batch 21 (rows 210,000 to 219,999): ValueError: no number")
     'ValueError: no number'
     """
     return _PREFIX.sub("", message)
 
 
-def place_name(step: str | None, sinks: Collection[str] = ()) -> str:
+def failure_place(step: str | None, sinks: Collection[str] = ()) -> str:
     """Return the step's name, `source` for failures before the first step, and a sink's name as one.
 
-    >>> place_name(None), place_name("parse"), place_name("orders in a.duckdb", {"orders in a.duckdb"})
+    >>> failure_place(None), failure_place("parse"), failure_place("orders in a.duckdb", {"orders in a.duckdb"})
     ('source', 'parse', 'sink orders in a.duckdb')
     """
     if step is None:
@@ -108,10 +111,10 @@ class Columns:
         """Return the cells, each cut and padded to its column and followed by a gap."""
         widths = (self.margin + self.step, self.batches, self.tries, self.error, self.message)
         every = zip(cells, widths, strict=True)
-        return [fit(text, width, ellipsis=ellipsis) + _GAP if width else "" for text, width in every]
+        return [fit_text(text, width, ellipsis=ellipsis) + _GAP if width else "" for text, width in every]
 
 
-def columns(groups: Sequence[Kind], width: int) -> Columns:
+def columns(groups: Sequence[FailureKind], width: int) -> Columns:
     """Return the widths for so many cells: the message gets what the rest leaves."""
     step = min(max([len("step"), *(cell_len(kind.name) for kind in groups)]), max(8, width // 4))
     error = min(max([len("error"), *(cell_len(safe(kind.error_type, _NAME)) for kind in groups)]), max(8, width // 4))
@@ -129,7 +132,9 @@ def header(widths: Columns, ellipsis: str) -> Line:
     return (("".join(widths.line(names, ellipsis)).rstrip(), "muted"),)
 
 
-def rows(groups: Sequence[Kind], unfolded: frozenset[KindKey], widths: Columns, glyphs: Glyphs) -> list[Row]:
+def rows(
+    groups: Sequence[FailureKind], unfolded: frozenset[FailureKindKey], widths: Columns, glyphs: Glyphs
+) -> list[Row]:
     """Return a row for each kind, and one for each failure of those that are unfolded; at most `MOST_ROWS`."""
     found: list[Row] = []
     for kind in groups:
@@ -149,10 +154,10 @@ def _single(failure: BatchFailed, widths: Columns, glyphs: Glyphs) -> Row:
 
 
 def _line(name: str, batches: str, tries: int, failure: BatchFailed, widths: Columns, glyphs: Glyphs) -> Line:  # noqa: PLR0917 - the columns
-    message = cut(safe(reason(failure.message), _MESSAGE), widths.message, glyphs.ellipsis)
+    message = cut_text(safe(failure_reason(failure.message), _MESSAGE), widths.message, glyphs.ellipsis)
     cells = widths.line((name, batches, f"{tries:,}", safe(failure.error_type, _NAME), ""), glyphs.ellipsis)
     return (("".join(cells[:3]), ""), (cells[3], "bad"), (message, ""))
 
 
-def _batches(kind: Kind, dash: str) -> str:
+def _batches(kind: FailureKind, dash: str) -> str:
     return spans((failure.batch_id for failure in kind.failures), dash, limit=2)

@@ -20,7 +20,7 @@ from textual.strip import Strip
 from engine.text.terminal_safe import safe
 from tui.look.glyphs import UNICODE, Glyphs
 from tui.widgets.drawing import styles
-from tui.widgets.drawing.line import NO_LINE, Line, centred, cropped, text_of, width_of
+from tui.widgets.drawing.line import NO_LINE, Line, centre_words, crop_line, line_text, line_width
 
 if TYPE_CHECKING:
     from textual.binding import BindingType
@@ -117,17 +117,17 @@ class Pane(ScrollView, Generic[Shown], can_focus=True):
     @property
     def shown_text(self) -> str:
         """The lines as drawn, without styles; what tests read."""
-        return "\n".join(text_of(line).rstrip() for line in self._lines)
+        return "\n".join(line_text(line).rstrip() for line in self._lines)
 
     @property
     def heading_text(self) -> str:
         """The upper border's words."""
-        return text_of(self._heading)
+        return line_text(self._heading)
 
     @property
     def footing_text(self) -> str:
         """The lower border's words."""
-        return text_of(self._footing)
+        return line_text(self._footing)
 
     # --- how it gets to the screen --------------------------------------------------------------------------
 
@@ -169,9 +169,9 @@ class Pane(ScrollView, Generic[Shown], can_focus=True):
         base = self._style("")
         if not 0 <= index < len(self._lines):
             return Strip.blank(width, base)
-        line = cropped(self._lines[index], width, self.glyphs.ellipsis)
+        line = crop_line(self._lines[index], width, self.glyphs.ellipsis)
         segments = [Segment(text, self._style(names)) for text, names in line if text]
-        padding = width - width_of(line)
+        padding = width - line_width(line)
         if padding:
             segments.append(Segment(" " * padding, base))
         return Strip(segments, width)
@@ -196,7 +196,7 @@ class Pane(ScrollView, Generic[Shown], can_focus=True):
 
     def _compute(self, width: int, height: int) -> list[Line]:
         if self._notice is not None:
-            return centred(self._notice, width, height)
+            return centre_words(self._notice, width, height)
         return self.draw_nothing(width, height) if self._shown is None else self.draw(self._shown, width, height)
 
     def _dress(self) -> None:

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 
 from engine.text.terminal_safe import safe
 from tui.look.format import NONE, count
-from tui.widgets.drawing.line import Line, cut, fit
+from tui.widgets.drawing.line import Line, cut_text, fit_text
 from tui.widgets.drawing.rows_pane import Row
 
 if TYPE_CHECKING:
@@ -38,17 +38,17 @@ class Columns:
     message: int
 
 
-def message_of(row: QuarantinedRow) -> str:
+def quarantine_message(row: QuarantinedRow) -> str:
     """Return the error without its type, which stands beside it.
 
     >>> from engine.results.quarantine import QuarantinedRow
-    >>> message_of(QuarantinedRow(21, 7, "parse", "ValueError", "ValueError: no number", None))
+    >>> quarantine_message(QuarantinedRow(21, 7, "parse", "ValueError", "ValueError: no number", None))
     'no number'
     """
     return row.error.removeprefix(f"{row.error_type}: ")
 
 
-def keys(rows: Sequence[QuarantinedRow]) -> list[RowKey]:
+def quarantine_keys(rows: Sequence[QuarantinedRow]) -> list[RowKey]:
     """Return a key for each row that stays its own when others leave: batch, source row, and which of several such."""
     seen: Counter[tuple[int, int | None]] = Counter()
     found: list[RowKey] = []
@@ -76,17 +76,17 @@ def header(widths: Columns, ellipsis: str) -> Line:
 
 def lines(rows: Sequence[QuarantinedRow], widths: Columns, glyphs: Glyphs) -> list[Row]:
     """Return a line for each row."""
-    return [Row(key, _line(row, widths, glyphs)) for key, row in zip(keys(rows), rows, strict=True)]
+    return [Row(key, _line(row, widths, glyphs)) for key, row in zip(quarantine_keys(rows), rows, strict=True)]
 
 
 def _line(row: QuarantinedRow, widths: Columns, glyphs: Glyphs) -> Line:
     number = NONE if row.source_row is None else count(row.source_row)
     texts = (count(row.batch_id), number, safe(row.step, _NAME), safe(row.error_type, _NAME))
     batch, place, step, error = _cells(widths, texts, glyphs.ellipsis)
-    message = cut(safe(message_of(row), _MESSAGE), widths.message, glyphs.ellipsis)
+    message = cut_text(safe(quarantine_message(row), _MESSAGE), widths.message, glyphs.ellipsis)
     return ((batch + place + step, ""), (error, "warn"), (message, ""))
 
 
 def _cells(widths: Columns, texts: tuple[str, str, str, str], ellipsis: str) -> list[str]:
     every = zip(texts, (widths.batch, widths.row, widths.step, widths.error), (True, True, False, False), strict=True)
-    return [fit(text, width, right=right, ellipsis=ellipsis) + _GAP for text, width, right in every]
+    return [fit_text(text, width, right=right, ellipsis=ellipsis) + _GAP for text, width, right in every]

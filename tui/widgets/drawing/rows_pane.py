@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding
 
-from tui.widgets.drawing.line import Line, centred, cropped, restyled, width_of
+from tui.widgets.drawing.line import Line, centre_words, crop_line, line_width, restyle_line
 from tui.widgets.drawing.pane import Pane, Shown
 
 if TYPE_CHECKING:
@@ -86,12 +86,12 @@ class RowsPane(Pane[Shown]):
             self._rows = self.rows(shown, room)
             self._find()
         if not self._rows:
-            return centred(((self.empty_words(shown), "muted"),), width, height)
+            return centre_words(((self.empty_words(shown), "muted"),), width, height)
         header: list[Line] = [(("  ", ""), *line) for line in self.header(shown, room)]
         lines: list[Line] = [(("  ", ""), *row.line) for row in self._rows]
-        chosen = cropped(self._rows[self._cursor].line, room, self.glyphs.ellipsis)
-        filled = (*chosen, (" " * (room - width_of(chosen)), ""))
-        lines[self._cursor] = ((self.glyphs.cursor, "run cursor"), (" ", "cursor"), *restyled(filled, "cursor"))
+        chosen = crop_line(self._rows[self._cursor].line, room, self.glyphs.ellipsis)
+        filled = (*chosen, (" " * (room - line_width(chosen)), ""))
+        lines[self._cursor] = ((self.glyphs.cursor, "run cursor"), (" ", "cursor"), *restyle_line(filled, "cursor"))
         return header + lines
 
     def build_again(self) -> None:

@@ -8,7 +8,7 @@ from rich.cells import cell_len
 
 from engine.text.terminal_safe import safe
 from tui.look.format import counted
-from tui.widgets.drawing.line import Line, cropped, cut, fit
+from tui.widgets.drawing.line import Line, crop_line, cut_text, fit_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,10 +27,10 @@ def table_lines(
 
     All texts may be foreign.
 
-    >>> from tui.widgets.drawing.line import text_of
-    >>> [text_of(line) for line in table_lines(["id", "name"], [["1", "ann"]], 20, "…")]
+    >>> from tui.widgets.drawing.line import line_text
+    >>> [line_text(line) for line in table_lines(["id", "name"], [["1", "ann"]], 20, "…")]
     ['id  name', '1   ann']
-    >>> [text_of(line) for line in table_lines(["id", "name"], [["1", "ann"]], 7, "…")]
+    >>> [line_text(line) for line in table_lines(["id", "name"], [["1", "ann"]], 7, "…")]
     ['id    1', 'name  …']
     """
     names = [safe(name, _TEXT) for name in columns]
@@ -41,18 +41,18 @@ def table_lines(
         return _records(names, texts, width, ellipsis)
     widths[0] = max(1, widths[0] - max(0, missing))
     header = _line(names, widths, "muted", ellipsis)
-    return [cropped(line, width, ellipsis) for line in (header, *(_line(row, widths, "", ellipsis) for row in texts))]
+    return [crop_line(line, width, ellipsis) for line in (header, *(_line(row, widths, "", ellipsis) for row in texts))]
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], style: str, ellipsis: str) -> Line:
-    padded = [fit(text, width, ellipsis=ellipsis) for text, width in zip(cells, widths, strict=True)]
+    padded = [fit_text(text, width, ellipsis=ellipsis) for text, width in zip(cells, widths, strict=True)]
     return ((_GAP.join(padded).rstrip(), style),)
 
 
 def _records(names: Sequence[str], rows: Sequence[Sequence[str]], width: int, ellipsis: str) -> list[Line]:
     """Return a line for each column, with as many rows beside each other as there is room for."""
     if not rows:
-        return [((cut(name, width, ellipsis), "muted"),) for name in names]
+        return [((cut_text(name, width, ellipsis), "muted"),) for name in names]
     name_width = min(max(map(cell_len, names)), max(4, width // 2))
     room = max(1, width - name_width - len(_GAP))
     widest = max(1, *(cell_len(text) for row in rows for text in row))
@@ -60,8 +60,8 @@ def _records(names: Sequence[str], rows: Sequence[Sequence[str]], width: int, el
     beside = max(1, min(len(rows), (room + len(_GAP)) // (max(each, _RECORD_LEAST) + len(_GAP))))
     lines: list[Line] = []
     for number, name in enumerate(names):
-        values = _GAP.join(fit(row[number], each, ellipsis=ellipsis) for row in rows[:beside]).rstrip()
-        lines.append(((fit(name, name_width, ellipsis=ellipsis) + _GAP, "muted"), (values, "")))
+        values = _GAP.join(fit_text(row[number], each, ellipsis=ellipsis) for row in rows[:beside]).rstrip()
+        lines.append(((fit_text(name, name_width, ellipsis=ellipsis) + _GAP, "muted"), (values, "")))
     if len(rows) > beside:
-        lines.append(((cut(f"and {counted(len(rows) - beside, 'more row')}", width, ellipsis), "muted"),))
+        lines.append(((cut_text(f"and {counted(len(rows) - beside, 'more row')}", width, ellipsis), "muted"),))
     return lines
