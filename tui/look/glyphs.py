@@ -50,6 +50,21 @@ class Glyphs:
     pills: Mapping[RunState, str] = field(hash=False)
     outcomes: Mapping[RunOutcome, str] = field(hash=False)
 
+    @property
+    def is_ascii(self) -> bool:
+        """Whether the terminal shows nothing but ASCII."""
+        return self.name == "ascii"
+
+    def spelled(self, text: str) -> str:
+        """Return one of our own sentences in the characters that the terminal has.
+
+        >>> ASCII.spelled("batches 0…"), UNICODE.spelled("batches 0…")
+        ('batches 0...', 'batches 0…')
+        """
+        return text.translate(_IN_ASCII) if self.is_ascii else text
+
+
+_IN_ASCII = str.maketrans({"…": "...", "\N{EN DASH}": "-", "│": "|", "•": "*", "→": "->", "·": "|"})
 
 UNICODE = Glyphs(
     name="unicode",

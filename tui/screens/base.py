@@ -11,7 +11,6 @@ from engine.text.terminal_safe import safe
 from tui.actions import LIVE, Situation, possible
 from tui.backend.jobs import Job
 from tui.look.glyphs import UNICODE
-from tui.look.plain_text import in_glyphs
 from tui.screens.dashboard.quarantine_rule import why_not
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ class DashboardBase(Screen[None]):
 
     def shown(self, text: str) -> str:
         """Return text of unknown origin as this terminal may be given it."""
-        return in_glyphs(safe(text), getattr(self.app, "glyphs", UNICODE))
+        return getattr(self.app, "glyphs", UNICODE).spelled(safe(text))
 
     def say(self, text: str, *, bad: bool = False) -> None:
         """Show a short message that goes away by itself; its text may come from anywhere."""

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from tui.look.plain_text import in_glyphs
 from tui.widgets import DetailPane
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ class DetailScreen(Screen[None]):
     def on_mount(self) -> None:
         """Fill it once it is there."""
         pane = self.query_one(DetailPane)
-        pane.set_keys(in_glyphs("Esc back · c copy", pane.glyphs))
+        pane.set_keys(pane.glyphs.spelled("Esc back · c copy"))
         if self._fill is not None:
             self._fill(pane)
         pane.focus()

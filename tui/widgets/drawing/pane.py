@@ -178,7 +178,7 @@ class Pane(ScrollView, Generic[Shown], can_focus=True):
 
     def watch_glyphs(self) -> None:
         """Draw with the other set."""
-        is_ascii = self.glyphs.name == "ascii"
+        is_ascii = self.glyphs.is_ascii
         self.set_class(is_ascii, "-ascii")
         renderer = AsciiScrollBarRender if is_ascii else ScrollBarRender
         self.vertical_scrollbar.renderer = renderer  # type: ignore[misc]  # Textual's documented way to choose one
