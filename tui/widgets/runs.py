@@ -9,15 +9,16 @@ from textual.message import Message
 
 from engine.state import RunState
 from tui.look.format import counted, duration, percent
-from tui.widgets.drawing.line import NO_LINE, Line, fit_text
-from tui.widgets.drawing.rows_pane import Row, RowsPane
+from tui.widgets.drawing.line import Line, fit_text
+from tui.widgets.drawing.rows_pane import Listing, Row, RowsPane
 from tui.widgets.status_bar import LIVE
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Sequence
 
-    from engine.checkpoint.catalog.records import RunOutcome, RunRecord
-    from engine.progress.view import RunView
+    from engine import RunRecord
+    from engine.checkpoint.catalog.records import RunOutcome
+    from engine.progress import RunView
     from tui.look.glyphs import Glyphs
 
 OUTCOME_STYLES: dict[RunOutcome, str] = {
@@ -31,7 +32,7 @@ MOST_RUNS = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Runs:
+class ShownRuns:
     """What the list draws: the records, newest first, and of the view what it needs of the run that it is of."""
 
     records: tuple[RunRecord, ...]
@@ -44,31 +45,27 @@ class Runs:
     """The run of each failure."""
 
 
-class RunsPane(RowsPane[Runs]):
+class RunsPane(RowsPane[ShownRuns, tuple[int, "RunRecord | None"]]):
     """What each run came to. Enter tells which one is chosen."""
 
     TITLE = "4 Runs"
     EMPTY = "no runs yet"
 
+    @dataclass
     class Selected(Message):
         """Someone wants to see this run. `record` is None for one that the catalog's history doesn't have yet."""
 
-        def __init__(self, pane: RunsPane, run_id: int, record: RunRecord | None) -> None:
-            super().__init__()
-            self.pane = pane
-            self.run_id = run_id
-            self.record = record
+        run_id: int
+        record: RunRecord | None
 
-        @property
-        def control(self) -> RunsPane:
-            """The list."""
-            return self.pane
+    records: Sequence[RunRecord] = ()
+    """The history, in any order, as the next `show` finds it."""
 
-    def show(self, runs: Sequence[RunRecord], view: RunView) -> None:
-        """Show the history, in any order, and the run of the view where it knows more."""
-        newest = sorted(runs, key=lambda record: record.run_id, reverse=True)[:MOST_RUNS]
+    def show(self, view: RunView) -> None:
+        """Show the history, and the run of the view where it knows more."""
+        newest = sorted(self.records, key=lambda record: record.run_id, reverse=True)[:MOST_RUNS]
         self.accept(
-            Runs(
+            ShownRuns(
                 tuple(newest),
                 view.run_id,
                 view.state,
@@ -79,31 +76,30 @@ class RunsPane(RowsPane[Runs]):
             )
         )
 
-    def rows(self, shown: Runs, width: int) -> list[Row]:  # noqa: ARG002 - lines are cropped
+    def listing(self, shown: ShownRuns, width: int) -> Listing[tuple[int, RunRecord | None]]:  # noqa: ARG002 - lines are cropped
         """Return a row a run."""
         margin = len(f"#{max([shown.run_id or 0, *(record.run_id for record in shown.records)])}")
-        rows = [
-            Row(record.run_id, record_line(record, shown, margin, self.glyphs))
+        rows: list[Row[tuple[int, RunRecord | None]]] = [
+            Row(record.run_id, record_line(record, shown, margin, self.glyphs), (record.run_id, record))
             for record in shown.records
             if record.run_id != shown.run_id or record.ended_at is not None
         ]
         if shown.run_id is not None and all(row.key != shown.run_id for row in rows):
-            rows.insert(0, Row(shown.run_id, live_line(shown, margin, self.glyphs)))
-        return rows
+            record = next((record for record in shown.records if record.run_id == shown.run_id), None)
+            live = live_line(shown, margin, self.glyphs)
+            rows.insert(0, Row(shown.run_id, live, (shown.run_id, record)))
+        return Listing(rows)
 
-    def footing(self, shown: Runs | None, width: int) -> Line:
+    def footing(self, shown: ShownRuns, width: int) -> tuple[str, ...]:  # noqa: ARG002 - the pane cuts it
         """Return what enter does."""
-        has_room = width >= len("enter: details")
-        return (("enter: details", ""),) if shown is not None and self._rows and has_room else NO_LINE
+        return ("enter: details",) if shown.records or shown.run_id is not None else ()
 
-    def chosen(self, key: Hashable) -> None:
-        """Tell it."""
-        if self._shown is not None and isinstance(key, int):
-            record = next((record for record in self._shown.records if record.run_id == key), None)
-            self.post_message(self.Selected(self, key, record))
+    def chosen(self, item: tuple[int, RunRecord | None]) -> None:
+        """Post which run was chosen."""
+        self.post_message(self.Selected(*item))
 
 
-def live_line(shown: Runs, margin: int, glyphs: Glyphs) -> Line:
+def live_line(shown: ShownRuns, margin: int, glyphs: Glyphs) -> Line:
     """Return the line of the run that the view is of."""
     is_live = shown.state in LIVE
     outcome: RunOutcome = "running" if is_live else _OUTCOMES_OF_STATES.get(shown.state, "running")
@@ -112,7 +108,7 @@ def live_line(shown: Runs, margin: int, glyphs: Glyphs) -> Line:
     return head + _tail(run_id, shown.rows_done, shown, glyphs)
 
 
-def record_line(record: RunRecord, shown: Runs, margin: int, glyphs: Glyphs) -> Line:
+def record_line(record: RunRecord, shown: ShownRuns, margin: int, glyphs: Glyphs) -> Line:
     """Return the line of a run of the catalog."""
     seconds = None if record.ended_at is None else (record.ended_at - record.started_at).total_seconds()
     number = f"#{record.run_id:<{margin - 1}}"
@@ -128,7 +124,7 @@ def _head(number: str, outcome: RunOutcome, word: str, took: str, glyphs: Glyphs
     )
 
 
-def _tail(run_id: int, rows: int | None, shown: Runs, glyphs: Glyphs) -> Line:
+def _tail(run_id: int, rows: int | None, shown: ShownRuns, glyphs: Glyphs) -> Line:
     """Return what the run did, as its share of the source or in rows, and its failures."""
     done = ""
     if rows is not None and shown.source_rows:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from engine.progress.view import RunView
+    from engine.progress import RunView
     from tui.look.glyphs import Glyphs
 
 LIVE = frozenset({RunState.RUNNING, RunState.STOPPING})
@@ -41,8 +41,11 @@ _OPTIONAL = ("origin", "folder", "quarantine word", "run", "elapsed", "names", "
 """What may be left out, in this order."""
 
 
-class StatusBar(Pane[tuple["RunView", "datetime"]], can_focus=False):
+class StatusBar(Pane[tuple["RunView", "datetime | None"]], can_focus=False):
     """The line on top. It has no border, and can't be focused: there is nothing to do in it."""
+
+    now: datetime | None = None
+    """The time as the next `show` finds it; it only decides how long ago a run ended."""
 
     DEFAULT_CSS: ClassVar[str] = """
     StatusBar {
@@ -52,17 +55,17 @@ class StatusBar(Pane[tuple["RunView", "datetime"]], can_focus=False):
     }
     """
 
-    def show(self, view: RunView, now: datetime) -> None:
-        """Show the run as it is; `now` only tells how long ago it ended."""
-        self.accept((view, now))
+    def show(self, view: RunView) -> None:
+        """Show the run as it is."""
+        self.accept((view, self.now))
 
-    def draw(self, shown: tuple[RunView, datetime], width: int, height: int) -> list[Line]:  # noqa: ARG002 - one line
+    def draw(self, shown: tuple[RunView, datetime | None], width: int, height: int) -> list[Line]:  # noqa: ARG002 - one line
         """Return the one line."""
         view, now = shown
         return [status_line(view, now, width, self.glyphs)]
 
 
-def status_line(view: RunView, now: datetime, width: int, glyphs: Glyphs) -> Line:
+def status_line(view: RunView, now: datetime | None, width: int, glyphs: Glyphs) -> Line:
     """Return the line for `width` cells."""
     for left_off in range(len(_OPTIONAL) + 1):
         for gap in _GAPS:
@@ -76,7 +79,7 @@ def status_line(view: RunView, now: datetime, width: int, glyphs: Glyphs) -> Lin
     return spread_line(left, right, width)
 
 
-def _sides(view: RunView, now: datetime, glyphs: Glyphs, left_off: Sequence[str], gap: str) -> tuple[Line, Line]:
+def _sides(view: RunView, now: datetime | None, glyphs: Glyphs, left_off: Sequence[str], gap: str) -> tuple[Line, Line]:
     """Return what stands on the left, without the names, and on the right."""
     words = view.state.upper() + (" NOW" if view.state is RunState.STOPPING and view.stop_now else "")
     pill: Line = ((f"{glyphs.pills[view.state]} {words}", f"{STATE_STYLES[view.state]} strong"),)
@@ -108,11 +111,11 @@ def _names(view: RunView, glyphs: Glyphs, left_off: Sequence[str]) -> str:
     return f"{pipeline} {glyphs.arrow} {safe(view.checkpoint_dir)}"
 
 
-def _when(view: RunView, now: datetime) -> Line:
+def _when(view: RunView, now: datetime | None) -> Line:
     """Return the time to go, or how long ago it ended."""
     if view.state is RunState.RUNNING and view.source_rows is not None:
         return (("eta ", "muted"), (eta(view.eta_seconds), ""))
-    if view.state not in LIVE and view.ended_at is not None:
+    if view.state not in LIVE and view.ended_at is not None and now is not None:
         return ((f"ended {ago(view.ended_at, now)}", "muted"),)
     return NO_LINE
 

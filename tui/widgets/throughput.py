@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from tui.look.format import NONE, compact, count, duration, size
 from tui.widgets.drawing.chart import average_columns, draw_chart
-from tui.widgets.drawing.line import NO_LINE, Line, centre_words, join_fitting, line_width, spread_line
+from tui.widgets.drawing.line import NO_LINE, Line, join_fitting, line_width, spread_line
 from tui.widgets.drawing.pane import Pane
 from tui.widgets.status_bar import LIVE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from engine.progress.view import RunView
+    from engine.progress import RunView
 
 _GAP = ("  ", "")
 _WIDE_GAP = ("   ", "")
@@ -25,16 +25,19 @@ class ThroughputPane(Pane[tuple["RunView", int | None]]):
     """Rate, chart, batch times, batches in flight and memory."""
 
     TITLE = "2 Throughput"
+    EMPTY = "no run yet"
+    memory_bytes: int | None = None
+    """This process's memory, measured by whoever calls `show`; None: it can't be measured."""
 
-    def show(self, view: RunView, memory_bytes: int | None) -> None:
-        """Show the pace; None for memory that nobody could measure."""
-        self.accept((view, memory_bytes))
+    def show(self, view: RunView) -> None:
+        """Show the pace, and the memory as it was set before."""
+        self.accept((view, self.memory_bytes))
 
     def draw(self, shown: tuple[RunView, int | None], width: int, height: int) -> list[Line]:
         """Return the rate on top, the chart over what height there is, and two lines of numbers."""
         view, memory_bytes = shown
         if view.run_id is None:
-            return centre_words((("no run yet", "muted"),), width, height)
+            return []
         # The last second is still going on: it would pull the last column down eight times a second.
         finished = view.throughput[:-1] if view.state in LIVE else view.throughput
         each = _seconds_a_column(finished, width)
@@ -48,13 +51,11 @@ class ThroughputPane(Pane[tuple["RunView", int | None]]):
         ]
         return lines if height >= _WORDS else [lines[0], lines[-1]][:height]
 
-    def footing(self, shown: tuple[RunView, int | None] | None, width: int) -> Line:
+    def footing(self, shown: tuple[RunView, int | None], width: int) -> tuple[str, ...]:
         """Return what the chart spans."""
-        if shown is None or shown[0].run_id is None:
-            return NO_LINE
-        seconds = len(shown[0].throughput)
-        words = f"last {duration(min(seconds, width * _seconds_a_column(shown[0].throughput, width)))}"
-        return ((words, ""),) if len(words) <= width - 2 else NO_LINE
+        view, _ = shown
+        seconds = min(len(view.throughput), width * _seconds_a_column(view.throughput, width))
+        return (f"last {duration(seconds)}",) if view.run_id is not None else ()
 
 
 def _seconds_a_column(throughput: Sequence[int], width: int) -> int:

@@ -7,7 +7,8 @@ import views
 
 from tui.look.glyphs import ASCII
 from tui.widgets import DetailPane
-from tui.widgets.drawing.describe import batch_blocks, block_lines, failure_blocks, row_blocks, run_blocks
+from tui.widgets.drawing.blocks import block_lines
+from tui.widgets.drawing.describe import batch_blocks, failure_blocks, row_blocks, run_blocks
 from tui.widgets.drawing.line import line_text, line_width
 from tui.widgets.drawing.table import table_lines
 

@@ -91,6 +91,6 @@ def test_looks(snap_compare, host, width):
 
     def show(*bars):
         for bar, view in zip(bars, every, strict=True):
-            bar.show(view, views.NOW)
+            views.show_in(bar, view)
 
     assert snap_compare(host(*(StatusBar() for _ in every), show=show), terminal_size=(width, len(EVERY)))

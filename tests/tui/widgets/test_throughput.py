@@ -13,7 +13,7 @@ MEMORY = 412_000_000
 
 
 def showing(view, memory_bytes=MEMORY):
-    return lambda pane: pane.show(view, memory_bytes)
+    return lambda pane: views.show_in(pane, view, memory_bytes=memory_bytes)
 
 
 def test_it_tells_pace_batch_times_and_cost(drawn):

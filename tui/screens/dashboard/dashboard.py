@@ -102,7 +102,9 @@ class Dashboard(Selection, RunCommands, FileCommands):
     def pull(self) -> None:
         """Show this instant."""
         self.seen = view = self.bridge.view()
-        self.query_one(StatusBar).show(view, self.now())
+        bar = self.query_one(StatusBar)
+        bar.now = self.now()
+        bar.show(view)
         self.query_one(LogPane).add([f"{line.at:%H:%M:%S}  {line.text}" for line in self.bridge.log.take()])
         if not self._frozen:
             self.fill_panes()
@@ -122,12 +124,10 @@ class Dashboard(Selection, RunCommands, FileCommands):
     def fill_panes(self) -> None:
         """Hand the view to the panes that are to be seen."""
         view = self.seen
-        self.query_one(StepsPane).show(view)
-        self.query_one(BatchGridPane).show(view)
-        self.query_one(ThroughputPane).show(view, resident_bytes())
-        self.query_one(RunsPane).show(self.bridge.runs, view)
-        self.query_one(FailuresPane).show(view)
-        self.query_one(QuarantinePane).show(view)
+        self.query_one(ThroughputPane).memory_bytes = resident_bytes()
+        self.query_one(RunsPane).records = self.bridge.runs
+        for pane in self.query_one("#body").query(Pane):
+            pane.show(view)
         self.show_newest_failure()
         if self._tab == "results":
             self.ask_for_results()

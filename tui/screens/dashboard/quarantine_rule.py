@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tui.widgets.drawing.failure_rows import failure_reason
+from tui.widgets.drawing.describe import failure_reason
 from tui.widgets.steps import blocking_failure
 
 if TYPE_CHECKING:

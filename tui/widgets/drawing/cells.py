@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
-from engine.progress.view import BatchState
+from engine.progress import BatchState
 
 WORST_FIRST = (
     BatchState.FAILED,

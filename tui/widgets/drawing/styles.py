@@ -17,9 +17,6 @@ REVERSE = "reverse"
 
 COMPONENT_CLASSES = frozenset(f"pane--{name}" for name in STYLES)
 
-BORDER_STYLES = {"bad": "$text-error bold", "warn": "$text-warning", "good": "$text-success", "run": "$text-primary"}
-"""The same words in a border's title, which knows variables and no component classes."""
-
 CSS = """
 Pane {
     width: 1fr;
