@@ -2,7 +2,7 @@
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: install check format test long
+.PHONY: install check format test unit long
 
 install:
 	python3 -m venv $(VENV)
@@ -21,6 +21,9 @@ format:
 
 test:
 	$(BIN)/pytest
+
+unit:
+	$(BIN)/pytest -m unit
 
 long:
 	$(BIN)/pytest -m long

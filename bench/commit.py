@@ -20,7 +20,7 @@ import polars as pl
 
 from bench import lineitem, machine, table
 from engine import BatchPipeline, DropNullsBatchStep, FrameFetcher
-from engine.checkpoint.layout import new_token
+from engine.checkpoint.layout import new_attempt_id
 from engine.checkpoint.parts import parts
 from engine.checkpoint.parts.manifest import Manifest, StepTiming
 from engine.checkpoint.store import CheckpointStore
@@ -89,8 +89,8 @@ def _written(store: CheckpointStore, frame: pl.DataFrame, batch_id: int, run_id:
         end_row=batch_id * _ROWS + _ROWS - 1,
         rows_out=_ROWS,
         run_id=run_id,
-        generation=store.generation,
-        token=new_token(),
+        epoch=store.epoch,
+        attempt_id=new_attempt_id(),
         timings=(StepTiming(("drop_nulls", "add_feature"), 0.001, _ROWS, _ROWS),),
         cursor={"next_row": batch_id * _ROWS + _ROWS},
     )

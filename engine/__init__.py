@@ -1,134 +1,75 @@
 """Stream data larger than memory through steps, batch by batch, and never lose the place.
 
-Everything public is here; nothing is loaded before it is asked for, so importing this costs nothing.
+Everything public is listed here, one line a name, and loaded when it is first asked for: importing this costs nothing.
+`engine.errors`, `engine.events` and `engine.testing` are public as well.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from engine.batch import Batch
-    from engine.checkpoint.catalog.records import FailureRecord, RunRecord
-    from engine.checkpoint.parts.manifest import Manifest, StepTiming
-    from engine.errors import PipelineError
-    from engine.executors.ray.executor import RayExecutor
-    from engine.frontier import Frontier
-    from engine.pipeline import BatchPipeline
-    from engine.policy import Quarantine, RetryPolicy
-    from engine.progress import RunView
-    from engine.results.quarantine import QuarantinedRow
-    from engine.runs.replay import Replayed
-    from engine.sinks import DuckDBSink, SqlSink
-    from engine.sinks.base import Delivery, Sink
-    from engine.sources import CsvFetcher, FrameFetcher, ParquetFetcher, SqlFetcher
-    from engine.sources.base import BatchFetcher, Position, SeekableFetcher, SourceSize
-    from engine.state import RunState
-    from engine.steps import (
-        AddColumnBatchStep,
-        CastBatchStep,
-        CheckBatchStep,
-        DeduplicateBatchStep,
-        DropNullsBatchStep,
-        FillNullsBatchStep,
-        FilterBatchStep,
-        FunctionBatchStep,
-        RenameBatchStep,
-        SelectBatchStep,
-        SqlBatchStep,
-        WithColumnsBatchStep,
-    )
-    from engine.steps.base import BatchStep, LazyBatchStep, StatefulBatchStep
+    from engine.batch import Batch as Batch
+    from engine.checkpoint.catalog.records import FailureRecord as FailureRecord
+    from engine.checkpoint.catalog.records import RunRecord as RunRecord
+    from engine.checkpoint.parts.manifest import Manifest as Manifest
+    from engine.checkpoint.parts.manifest import StepTiming as StepTiming
+    from engine.errors import PipelineError as PipelineError
+    from engine.events import Listener as Listener
+    from engine.executors.base import Executor as Executor
+    from engine.executors.ray.executor import RayExecutor as RayExecutor
+    from engine.frontier import Frontier as Frontier
+    from engine.pipeline import BatchPipeline as BatchPipeline
+    from engine.policy import OnError as OnError
+    from engine.policy import Quarantine as Quarantine
+    from engine.policy import RetryPolicy as RetryPolicy
+    from engine.progress import RunView as RunView
+    from engine.results.quarantine import QuarantinedRow as QuarantinedRow
+    from engine.runs.replay import Replayed as Replayed
+    from engine.sinks.base import Delivery as Delivery
+    from engine.sinks.base import Sink as Sink
+    from engine.sinks.duckdb_sink import DuckDBSink as DuckDBSink
+    from engine.sinks.sql_sink import SqlSink as SqlSink
+    from engine.sources.base import BatchFetcher as BatchFetcher
+    from engine.sources.base import Position as Position
+    from engine.sources.base import SeekableFetcher as SeekableFetcher
+    from engine.sources.base import SourceSize as SourceSize
+    from engine.sources.csv.fetcher import CsvFetcher as CsvFetcher
+    from engine.sources.frame import FrameFetcher as FrameFetcher
+    from engine.sources.parquet.fetcher import ParquetFetcher as ParquetFetcher
+    from engine.sources.sql import SqlFetcher as SqlFetcher
+    from engine.state import RunState as RunState
+    from engine.steps.add_column import AddColumnBatchStep as AddColumnBatchStep
+    from engine.steps.base import BatchStep as BatchStep
+    from engine.steps.base import LazyBatchStep as LazyBatchStep
+    from engine.steps.base import StatefulBatchStep as StatefulBatchStep
+    from engine.steps.cast import CastBatchStep as CastBatchStep
+    from engine.steps.check import CheckBatchStep as CheckBatchStep
+    from engine.steps.deduplicate import DeduplicateBatchStep as DeduplicateBatchStep
+    from engine.steps.drop_nulls import DropNullsBatchStep as DropNullsBatchStep
+    from engine.steps.fill_nulls import FillNullsBatchStep as FillNullsBatchStep
+    from engine.steps.filter import FilterBatchStep as FilterBatchStep
+    from engine.steps.function import FunctionBatchStep as FunctionBatchStep
+    from engine.steps.rename import RenameBatchStep as RenameBatchStep
+    from engine.steps.select import SelectBatchStep as SelectBatchStep
+    from engine.steps.sql import SqlBatchStep as SqlBatchStep
+    from engine.steps.with_columns import WithColumnsBatchStep as WithColumnsBatchStep
+else:
+    # Type checkers, editors and the import contracts read the imports above, and so does this: it takes their text as
+    # the table of names and executes none of them, as `lazy from ... import` will from Python 3.15 on (PEP 810). A stub
+    # file with lazy_loader was the alternative: one more dependency, and the contracts don't see what a stub imports.
+    import re
+    from importlib import import_module
 
-_HOMES = {
-    "engine.batch": ("Batch",),
-    "engine.checkpoint.parts.manifest": ("Manifest", "StepTiming"),
-    "engine.checkpoint.catalog.records": ("FailureRecord", "RunRecord"),
-    "engine.errors": ("PipelineError",),
-    "engine.executors.ray.executor": ("RayExecutor",),
-    "engine.sources.base": ("BatchFetcher", "Position", "SeekableFetcher", "SourceSize"),
-    "engine.sources": ("CsvFetcher", "FrameFetcher", "ParquetFetcher", "SqlFetcher"),
-    "engine.frontier": ("Frontier",),
-    "engine.pipeline": ("BatchPipeline",),
-    "engine.policy": ("Quarantine", "RetryPolicy"),
-    "engine.progress": ("RunView",),
-    "engine.results.quarantine": ("QuarantinedRow",),
-    "engine.runs.replay": ("Replayed",),
-    "engine.sinks.base": ("Delivery", "Sink"),
-    "engine.sinks": ("DuckDBSink", "SqlSink"),
-    "engine.state": ("RunState",),
-    "engine.steps.base": ("BatchStep", "LazyBatchStep", "StatefulBatchStep"),
-    "engine.steps": (
-        "AddColumnBatchStep",
-        "CastBatchStep",
-        "CheckBatchStep",
-        "DeduplicateBatchStep",
-        "DropNullsBatchStep",
-        "FillNullsBatchStep",
-        "FilterBatchStep",
-        "FunctionBatchStep",
-        "RenameBatchStep",
-        "SelectBatchStep",
-        "SqlBatchStep",
-        "WithColumnsBatchStep",
-    ),
-}
-_HOME = {name: home for home, names in _HOMES.items() for name in names}
+    _IMPORTS = re.findall(r"(?m)^    from (\S+) import (\w+) as \2$", __loader__.get_source(__name__))
+    _HOME_OF = dict(sorted((name, home) for home, name in _IMPORTS))
+    __all__ = list(_HOME_OF)
 
-__all__ = [
-    "AddColumnBatchStep",
-    "Batch",
-    "BatchFetcher",
-    "BatchPipeline",
-    "BatchStep",
-    "CastBatchStep",
-    "CheckBatchStep",
-    "CsvFetcher",
-    "DeduplicateBatchStep",
-    "Delivery",
-    "DropNullsBatchStep",
-    "DuckDBSink",
-    "FailureRecord",
-    "FillNullsBatchStep",
-    "FilterBatchStep",
-    "FrameFetcher",
-    "Frontier",
-    "FunctionBatchStep",
-    "LazyBatchStep",
-    "Manifest",
-    "ParquetFetcher",
-    "PipelineError",
-    "Position",
-    "Quarantine",
-    "QuarantinedRow",
-    "RayExecutor",
-    "RenameBatchStep",
-    "Replayed",
-    "RetryPolicy",
-    "RunRecord",
-    "RunState",
-    "RunView",
-    "SeekableFetcher",
-    "SelectBatchStep",
-    "Sink",
-    "SourceSize",
-    "SqlBatchStep",
-    "SqlFetcher",
-    "SqlSink",
-    "StatefulBatchStep",
-    "StepTiming",
-    "WithColumnsBatchStep",
-]
+    def __getattr__(name: str) -> object:
+        if name not in _HOME_OF:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(_HOME_OF[name]), name)
+        return value
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOME[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return __all__
+    def __dir__() -> list[str]:
+        return __all__

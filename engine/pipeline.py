@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from engine.checkpoint.location import checked_url
 from engine.checkpoint.parts import parts
 from engine.checkpoint.store import CheckpointStore
-from engine.checkpoint.view import CheckpointView, state_of
+from engine.checkpoint.view import CheckpointView
 from engine.errors import CheckpointLocked, UsageError, describe
 from engine.events import RunEnded, StopWasRequested
 from engine.executors.threads import ThreadExecutor
@@ -209,7 +209,7 @@ class BatchPipeline:
     def _end_what_was_begun(self, error: BaseException, emit: Listener) -> None:
         """Tell the listeners that the run is over although it couldn't say so itself: Ctrl-C comes at any moment."""
         view = self._progress.view()
-        if view.run_id is None or view.state not in {RunState.RUNNING, RunState.STOPPING}:
+        if view.run_id is None or not view.state.is_live:
             return
         interrupted = isinstance(error, KeyboardInterrupt)
         if interrupted:
@@ -322,12 +322,14 @@ class BatchPipeline:
     def _show_standing(self, store: CheckpointStore, size: SourceSize | None = None) -> None:
         """Let `view` tell what the checkpoint says."""
         frontier = store.frontier(self._step_names)
-        quarantined = store.rows_quarantined()
-        state = state_of(frontier, store.history.runs(1), quarantined)
         if size is None and (rows := self._progress.view().source_rows) is not None:
             size = SourceSize(rows, exact=self._progress.view().source_rows_exact)
         self._progress = self._new_progress(
-            frontier, state, store.history.failures(), size=size, quarantined=quarantined
+            frontier,
+            store.history.state(),
+            store.history.failures(),
+            size=size,
+            quarantined=store.rows_quarantined(),
         )
 
     def recompute(self, batch_id: int) -> None:

@@ -1,11 +1,11 @@
-"""The life of a run as one table: (state, event) → state. An absent cell is an illegal transition.
+"""The states of a run, and the moves between them: one vocabulary for views, events, the catalog and the screens.
 
-idle ─ started ─▶ running ─ finished ─▶ finished
-resumable ─ started ─▶ running ─ failed ─▶ failed ─ started ─▶ running
-running ─ finished_with_quarantine ─▶ incomplete ─ started ─▶ running
-running ─ stop_requested ─▶ stopping ─ stopped ─▶ resumable
-a stop that comes when nothing is left to do still ends in finished
-rewound leads back to resumable, reset to idle, from every state in which nothing is running
+idle, resumable, failed, finished, incomplete, crashed ─▶ running
+running ─▶ stopping, failed, finished, incomplete
+stopping ─▶ resumable, failed, finished, incomplete
+
+A run that is asked to stop when nothing is left to do still ends as finished. A rewind and a reset are no moves:
+they start from a new view of the checkpoint.
 """
 
 from __future__ import annotations
@@ -16,70 +16,64 @@ from engine.errors import IllegalTransition
 
 
 class RunState(StrEnum):
-    """Where a pipeline stands; what a person may do depends on it."""
+    """What a run is doing or how it ended; what a person may do next depends on it. The catalog stores these words."""
 
     IDLE = "idle"
+    """No batch is committed."""
     RESUMABLE = "resumable"
+    """The run was stopped before the end of the source, or its results were rewound."""
     RUNNING = "running"
     STOPPING = "stopping"
     FAILED = "failed"
     FINISHED = "finished"
     INCOMPLETE = "incomplete"
-    """Through with the source, and rows are in quarantine that no step could process."""
+    """The source has been read to its end, and rows are in quarantine that no step could process."""
+    CRASHED = "crashed"
+    """Only in the history: the process of that run ended before it could record how. The pipeline is resumable."""
+
+    @classmethod
+    def at_end(cls, rows_quarantined: int) -> RunState:
+        """Return the state after the end of the source."""
+        return cls.INCOMPLETE if rows_quarantined else cls.FINISHED
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a run is working on batches."""
+        return self in {RunState.RUNNING, RunState.STOPPING}
 
     @property
     def is_finished(self) -> bool:
         """Whether the source has been read to its end."""
         return self in {RunState.FINISHED, RunState.INCOMPLETE}
 
-
-class RunEvent(StrEnum):
-    """What can happen to a run."""
-
-    STARTED = "started"
-    STOP_REQUESTED = "stop_requested"
-    STOPPED = "stopped"
-    FAILED = "failed"
-    FINISHED = "finished"
-    FINISHED_WITH_QUARANTINE = "finished_with_quarantine"
-    REWOUND = "rewound"
-    RESET = "reset"
+    @property
+    def outcome(self) -> str:
+        """The word for a past run in this state: one that can be resumed was "stopped"."""
+        return "stopped" if self is RunState.RESUMABLE else self.value
 
 
-TRANSITIONS: dict[tuple[RunState, RunEvent], RunState] = {
-    (RunState.IDLE, RunEvent.STARTED): RunState.RUNNING,
-    (RunState.RESUMABLE, RunEvent.STARTED): RunState.RUNNING,
-    (RunState.FAILED, RunEvent.STARTED): RunState.RUNNING,
-    (RunState.FINISHED, RunEvent.STARTED): RunState.RUNNING,
-    (RunState.INCOMPLETE, RunEvent.STARTED): RunState.RUNNING,
-    (RunState.RUNNING, RunEvent.STOP_REQUESTED): RunState.STOPPING,
-    (RunState.STOPPING, RunEvent.STOP_REQUESTED): RunState.STOPPING,
-    (RunState.STOPPING, RunEvent.STOPPED): RunState.RESUMABLE,
-    (RunState.RUNNING, RunEvent.FAILED): RunState.FAILED,
-    (RunState.STOPPING, RunEvent.FAILED): RunState.FAILED,
-    (RunState.RUNNING, RunEvent.FINISHED): RunState.FINISHED,
-    (RunState.STOPPING, RunEvent.FINISHED): RunState.FINISHED,
-    (RunState.RUNNING, RunEvent.FINISHED_WITH_QUARANTINE): RunState.INCOMPLETE,
-    (RunState.STOPPING, RunEvent.FINISHED_WITH_QUARANTINE): RunState.INCOMPLETE,
-    (RunState.IDLE, RunEvent.RESET): RunState.IDLE,
-    (RunState.RESUMABLE, RunEvent.RESET): RunState.IDLE,
-    (RunState.FAILED, RunEvent.RESET): RunState.IDLE,
-    (RunState.FINISHED, RunEvent.RESET): RunState.IDLE,
-    (RunState.INCOMPLETE, RunEvent.RESET): RunState.IDLE,
-    (RunState.RESUMABLE, RunEvent.REWOUND): RunState.RESUMABLE,
-    (RunState.FAILED, RunEvent.REWOUND): RunState.RESUMABLE,
-    (RunState.FINISHED, RunEvent.REWOUND): RunState.RESUMABLE,
-    (RunState.INCOMPLETE, RunEvent.REWOUND): RunState.RESUMABLE,
+_ENDS = frozenset({RunState.FAILED, RunState.FINISHED, RunState.INCOMPLETE})
+_STARTS = frozenset({RunState.RUNNING})
+
+TRANSITIONS = {
+    RunState.IDLE: _STARTS,
+    RunState.RESUMABLE: _STARTS,
+    RunState.FAILED: _STARTS,
+    RunState.FINISHED: _STARTS,
+    RunState.INCOMPLETE: _STARTS,
+    RunState.CRASHED: _STARTS,
+    RunState.RUNNING: _ENDS | {RunState.STOPPING},
+    RunState.STOPPING: _ENDS | {RunState.RESUMABLE},
 }
+"""The states that may follow each state."""
 
 
-def after(state: RunState, event: RunEvent) -> RunState:
-    """Return the state after `event`. Raises `IllegalTransition` where the table has no cell.
+def transition(before: RunState, after: RunState) -> RunState:
+    """Return `after`. Raises `IllegalTransition` unless it may follow `before`.
 
-    >>> after(RunState.RUNNING, RunEvent.FAILED).value
+    >>> transition(RunState.RUNNING, RunState.FAILED).value
     'failed'
     """
-    try:
-        return TRANSITIONS[state, event]
-    except KeyError:
-        raise IllegalTransition(f"a run that is {state} can't be {event.replace('_', ' ')}") from None
+    if after not in TRANSITIONS[before]:
+        raise IllegalTransition(f"a run that is {before} can't become {after}")
+    return after

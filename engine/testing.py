@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from engine.text.json_values import Json
     from engine.worker.work import BatchWork
 
-TIMEOUT_SECONDS = 20.0
+TIMEOUT_SECONDS = 60.0
 """How long a stand-in waits for what should happen at once; then it raises `TimeoutError`."""
 
 E = TypeVar("E")

@@ -12,6 +12,12 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "support"))  # test folders are not packages
 
+# Once Polars has read from object storage, its rate limit wakes up a thousand times a second for good. Textual's pilot
+# waits until the process is idle, and would do so a second at each pause.
+os.environ["POLARS_DISABLE_HTTP_RATE_LIMIT"] = "1"
+
+pytest_plugins = ("tiers", "leftovers", "ray_cluster", "signals_as_usual", "kill_count")
+
 
 @pytest.fixture(scope="session")
 def postgres():
@@ -39,10 +45,14 @@ def s3_server():
     if not os.environ.get("CI"):
         pytest.importorskip("obstore")
         pytest.importorskip("moto")
+    from leftovers import lives_on
     from s3_server import S3Server
 
-    with S3Server() as server:
-        yield server
+    server = S3Server()
+    with lives_on():
+        server.start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture
@@ -51,3 +61,13 @@ def bucket(s3_server, monkeypatch):
     for name, value in s3_server.environment.items():
         monkeypatch.setenv(name, value)
     return s3_server.new_bucket()
+
+
+@pytest.fixture
+def cluster(s3_server):
+    """A real Ray cluster of two nodes; tests may add a third one, and lose it."""
+    if not os.environ.get("CI"):
+        pytest.importorskip("ray")
+    from ray_cluster import running
+
+    return running(s3_server.environment)

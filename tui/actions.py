@@ -18,8 +18,8 @@ from engine.state import RunState
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-STILL = frozenset({RunState.IDLE, RunState.RESUMABLE, RunState.FAILED, RunState.FINISHED, RunState.INCOMPLETE})
-LIVE = frozenset({RunState.RUNNING, RunState.STOPPING})
+LIVE = frozenset(state for state in RunState if state.is_live)
+STILL = frozenset(RunState) - LIVE
 DONE_SOME = STILL - {RunState.IDLE}
 DONE_ALL = frozenset(state for state in STILL if state.is_finished)
 ANY: frozenset[RunState | None] = STILL | LIVE | {None}
@@ -114,7 +114,10 @@ _GO = (Need.PIPELINE, Need.REST)
 
 ACTIONS: tuple[Action, ...] = (
     Action("run", "r", "Run", "Run the pipeline from the first batch.", frozenset({RunState.IDLE}), _GO, footer=0),
-    Action("resume", "r", "Resume", "Go on from the frontier.", frozenset({RunState.RESUMABLE}), _GO, footer=0),
+    Action(
+        "resume", "r", "Resume", "Go on from the frontier.",
+        frozenset({RunState.RESUMABLE, RunState.CRASHED}), _GO, footer=0,
+    ),
     Action(
         "retry", "r", "Retry", "Go on with the batch that failed; an edited pipeline file is read anew.",
         frozenset({RunState.FAILED}), _GO, footer=0,

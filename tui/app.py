@@ -20,7 +20,7 @@ from engine.errors import describe
 from engine.state import RunState
 from engine.text.terminal_safe import safe
 from tui import settings as stored
-from tui.actions import LIVE, Scope, Situation, bindings, possible
+from tui.actions import Scope, Situation, bindings, possible
 from tui.backend.bridge import Bridge
 from tui.backend.jobs import Done, Job
 from tui.backend.target import Overrides
@@ -221,7 +221,7 @@ class BatchPipeApp(App[None], inherit_bindings=False):
     def action_leave(self) -> None:
         """Quit; ask first while a run is going on."""
         view = self.bridge.view() if self.bridge is not None else None
-        if view is None or view.state not in LIVE:
+        if view is None or not view.state.is_live:
             self.leave_when_stopped()
             return
         from tui.screens.dialogs.quit import QuitScreen

@@ -73,13 +73,13 @@ class Layout:
         """The folder of the rows that no step could process; it is made when there are any."""
         return (self.remote or self.folder) / "quarantine"
 
-    def quarantine_file(self, batch_id: int, token: str, number: int) -> StoredPath:
-        """One file of such rows. It has this name from the start: the catalog tells whether it counts, by its token."""
-        return self.quarantine / f"batch-{batch_id:012d}-{token}-{number}.parquet"
+    def quarantine_file(self, batch_id: int, attempt_id: str, number: int) -> StoredPath:
+        """One file of such rows. It has this name from the start: the catalog says which attempts count."""
+        return self.quarantine / f"batch-{batch_id:012d}-{attempt_id}-{number}.parquet"
 
     @staticmethod
     def parse_quarantine_file(name: str) -> tuple[int, str] | None:
-        """Return batch id and token in the name of a quarantine file, or None for any other name."""
+        """Return batch id and attempt id in the name of a quarantine file, or None for any other name."""
         match = _QUARANTINE.fullmatch(name)
         return (int(match[1]), match[2]) if match else None
 
@@ -87,9 +87,9 @@ class Layout:
         """The committed results of a batch."""
         return self.results / f"part-{batch_id:012d}.parquet"
 
-    def temporary_part(self, batch_id: int, token: str) -> StoredPath:
-        """The same before the commit; `token` is unique per attempt. Its name never matches `*.parquet`."""
-        return self.results / f".part-{batch_id:012d}-{token}.tmp"
+    def temporary_part(self, batch_id: int, attempt_id: str) -> StoredPath:
+        """The same before the commit; `attempt_id` is unique per attempt. Its name never matches `*.parquet`."""
+        return self.results / f".part-{batch_id:012d}-{attempt_id}.tmp"
 
     @staticmethod
     def parse_part(name: str) -> int | None:
@@ -99,11 +99,11 @@ class Layout:
 
     @staticmethod
     def parse_temporary_part(name: str) -> tuple[int, str] | None:
-        """Return batch id and token in a temporary part's name, or None for any other name."""
+        """Return batch id and attempt id in a temporary part's name, or None for any other name."""
         match = _TEMPORARY_PART.fullmatch(name)
         return (int(match[1]), match[2]) if match else None
 
 
-def new_token() -> str:
+def new_attempt_id() -> str:
     """Return a name for an attempt that no other attempt ever had."""
     return secrets.token_hex(8)

@@ -8,10 +8,11 @@ record, always before the object: so a kill in between leaves a folder that know
 from __future__ import annotations
 
 import json
+import secrets
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
-from engine.checkpoint.layout import Layout, new_token
+from engine.checkpoint.layout import Layout
 from engine.checkpoint.translate_errors import translate
 from engine.errors import CheckpointCorrupt, ResultsTaken, StorageUnavailable, UsageError
 from engine.storage import durable, files, objects
@@ -113,7 +114,7 @@ def claim(layout: Layout, key: str, *, empty: bool) -> None:
     if owner is None and empty:
         if any(files.names_in(layout.results)):
             raise ResultsTaken(layout.remote)
-        writer = new_token()
+        writer = secrets.token_hex(8)
         _note(layout, Location(layout.remote, key, (writer,)))
         objects.put(layout.remote / _OWNER, json.dumps(asdict(_Owner(key, writer))).encode(), new=True)
         owner = _owner(layout.remote)  # two may have found nothing there at the same time
@@ -129,7 +130,7 @@ def take_over(layout: Layout, key: str) -> None:
     """Note, here and there, that from now on this folder writes there; a copy of it is refused after that."""
     if layout.remote is None:
         return
-    found, writer = _read(layout), new_token()
+    found, writer = _read(layout), secrets.token_hex(8)
     _note(layout, Location(layout.remote, key, (*(found.writers if found else ()), writer)))
     objects.put(layout.remote / _OWNER, json.dumps(asdict(_Owner(key, writer))).encode())
     _note(layout, Location(layout.remote, key, (writer,)))

@@ -135,9 +135,9 @@ class CheckpointStore:
         return self._ledger.head.next_row
 
     @property
-    def generation(self) -> int:
+    def epoch(self) -> int:
         """How many rewinds and resets there were."""
-        return self._ledger.head.generation
+        return self._ledger.head.epoch
 
     def frontier(self, steps: Sequence[str]) -> Frontier:
         """Return the committed frontier; every one of `steps` stands at it."""
@@ -217,7 +217,7 @@ class CheckpointStore:
         with translated(self.layout.catalog):
             self._take_over()
             files.sync(self.layout.results)
-            self._ledger.replace(manifest, token=before.token)
+            self._ledger.replace(manifest, attempt_id=before.attempt_id)
             self._ledger.secure_log()
             parts.publish(self.layout, [manifest])
             quarantine.drop(self.layout, before)
@@ -271,13 +271,13 @@ class CheckpointStore:
             self._write_mirror(replace(before, next_batch_id=batch_id + 1, next_row=next_row))
             self._ledger.rewind(next_batch_id=batch_id + 1, next_row=next_row)
             self._ledger.secure_log()
-            # Committed: a crash from here on leaves parts of an older generation, which opening deletes.
+            # Committed: a crash from here on leaves parts of an older epoch, which opening deletes.
             files.delete(self.layout.part(gone) for gone in range(batch_id + 1, batch_id + 1 + dropped))
             quarantine.sweep(self.layout, catalog)
             files.sync(self.layout.results)
         return dropped
 
 
-def _is_committed(catalog: Catalog, batch_id: int, token: str) -> bool:
+def _is_committed(catalog: Catalog, batch_id: int, attempt_id: str) -> bool:
     manifest = catalog.batch(batch_id)
-    return manifest is not None and manifest.token == token
+    return manifest is not None and manifest.attempt_id == attempt_id

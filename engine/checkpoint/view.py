@@ -115,10 +115,9 @@ class CheckpointView:
                 if store is None:
                     return Standing(RunState.IDLE, Frontier.at_start(steps or ()), rows_quarantined=0)
                 frontier = store.frontier(store.history.steps() if steps is None else steps)
-                runs = tuple(store.history.runs(1))
-                quarantined = store.rows_quarantined()
-                state = state_of(frontier, runs, quarantined)
-                return Standing(state, frontier, None, runs, tuple(store.history.failures(1)), quarantined)
+                history = store.history
+                runs, failures = tuple(history.runs(1)), tuple(history.failures(1))
+                return Standing(history.state(), frontier, None, runs, failures, store.rows_quarantined())
         except CheckpointLocked:
             return Standing(RunState.RUNNING, Frontier.load(self.layout.mirror), holder(self.layout.lock))
 
@@ -127,16 +126,3 @@ class CheckpointView:
         layout = self.layout
         sizes = [size for name, size in files.sizes_in(layout.results) if layout.parse_part(name) is not None]
         return len(sizes), sum(sizes)
-
-
-def state_of(frontier: Frontier, runs: Sequence[RunRecord], quarantined: int) -> RunState:
-    """Return where a pipeline stands that isn't running.
-
-    `runs` are newest first, `quarantined` says how many rows are in quarantine.
-    """
-    if runs and runs[0].next_batch_id == frontier.next_batch_id:
-        if runs[0].outcome == "finished":
-            return RunState.INCOMPLETE if quarantined else RunState.FINISHED
-        if runs[0].outcome == "failed":
-            return RunState.FAILED
-    return RunState.RESUMABLE if frontier.next_batch_id else RunState.IDLE

@@ -14,8 +14,8 @@ from engine.cli.driving import DONE, drive, ending, quoted
 from engine.cli.frame_text import table_lines
 from engine.cli.reporter import Style
 from engine.cli.streams import flush_out, out
-from engine.cli.wording import counted
 from engine.errors import StepFailed
+from engine.text.format import counted
 from engine.text.terminal_safe import safe
 
 if TYPE_CHECKING:

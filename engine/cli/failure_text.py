@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
-from engine.cli.wording import moment
+from engine.text.format import instant
 from engine.text.terminal_safe import safe, safe_lines
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def record_in_words(failure: FailureRecord, *, full: bool) -> Iterator[str]:
     """Yield what the catalog knows of a failure; with `full`, the traceback too."""
     where = "the source" if failure.step is None else f"step {safe(failure.step)}"
     tries = f", {failure.attempts} tries" if failure.attempts > 1 else ""
-    yield f"run {failure.run_id}, batch {failure.batch_id}, {where}, {moment(failure.failed_at)}{tries}"
+    yield f"run {failure.run_id}, batch {failure.batch_id}, {where}, {instant(failure.failed_at)}{tries}"
     yield from (f"  {line}" for line in safe_lines(failure.message))
     yield from rows_in_words(failure)
     if full:

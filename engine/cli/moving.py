@@ -7,7 +7,8 @@ import typer
 from engine.cli.agreement import require_agreement
 from engine.cli.places import CheckpointDir, OptionalTarget, Place, Yes, place
 from engine.cli.streams import say
-from engine.cli.wording import counted, frontier_in_words, loss_in_words
+from engine.cli.wording import frontier_in_words, loss_in_words
+from engine.text.format import counted
 from engine.text.terminal_safe import safe
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def _go_back(where: Place, batch_id: int, *, yes: bool) -> None:
             return
         dropped = store.rewind(batch_id)
         rows = store.next_row
-    say(f"{counted(dropped, 'batch', 'batches')} dropped. Frontier: {frontier_in_words(batch_id, rows)}.")
+    say(f"{counted(dropped, 'batch')} dropped. Frontier: {frontier_in_words(batch_id, rows)}.")
 
 
 def _lost(store: "CheckpointStore", batch_id: int, where: Place, *, yes: bool) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.cli.wording import counted, duration, frontier_in_words, percent, short, wait_in_words
+from engine.cli.wording import frontier_in_words
 from engine.state import RunState
+from engine.text.format import compact, counted, duration, eta, next_attempt, percent
 
 if TYPE_CHECKING:
     from engine.progress import RunView
@@ -36,10 +37,10 @@ def bar(view: RunView, columns: int, look: Look = UNICODE) -> str:
     if view.source_rows is not None:
         about = "" if view.source_rows_exact else "~"
         texts = [f"{view.rows_committed:,}/{about}{view.source_rows:,} rows"]
-    texts.append(f"{short(_pace(view))} rows/s")
+    texts.append(f"{compact(_pace(view))} rows/s")
     if view.state in _LIVE and view.eta_seconds is not None:
-        texts.append(f"eta ~{duration(view.eta_seconds)}")
-    texts.append(f"batch {view.frontier + 1}")
+        texts.append(f"eta {eta(view.eta_seconds)}")
+    texts.append(counted(view.frontier + 1, "batch"))
     if view.rows_quarantined:
         texts.append(f"{view.rows_quarantined:,} in quarantine")
     if view.retries:
@@ -60,23 +61,23 @@ def counters(view: RunView) -> str:
 
     >>> from engine.progress import RunView
     >>> counters(RunView(rows_committed=210_000, source_rows=336_776, fraction=0.6236, frontier=20))
-    'batch 21: 210,000 of 336,776 rows (62.3%), 0 rows/s'
+    '21 batches, 210,000 of 336,776 rows (62.3%), 0 rows/s'
     """
     of = "" if view.source_rows is None else f" of {view.source_rows:,}"
     share = "" if view.fraction is None else f" ({percent(view.fraction)})"
-    eta = f", eta {duration(view.eta_seconds)}" if view.state in _LIVE and view.eta_seconds is not None else ""
+    to_go = f", eta {eta(view.eta_seconds)}" if view.state in _LIVE and view.eta_seconds is not None else ""
     quarantined = f", {counted(view.rows_quarantined, 'row')} in quarantine" if view.rows_quarantined else ""
     retrying = f", {_retrying(view)}" if view.retries else ""
     return (
-        f"batch {view.frontier + 1}: {view.rows_committed:,}{of} rows{share}, "
-        f"{short(_pace(view))} rows/s{eta}{quarantined}{retrying}"
+        f"{counted(view.frontier + 1, 'batch')}, {view.rows_committed:,}{of} rows{share}, "
+        f"{compact(_pace(view))} rows/s{to_go}{quarantined}{retrying}"
     )
 
 
 def _retrying(view: RunView) -> str:
     """Return what is known of the oldest batch that is being tried again, and how many others are."""
     first, more = view.retries[0], len(view.retries) - 1
-    words = wait_in_words(first.attempt, first.max_attempts, first.seconds_until_next)
+    words = next_attempt(first.attempt, first.max_attempts, first.seconds_until_next)
     others = f" and {counted(more, 'other')}" if more else ""
     return f"batch {first.batch_id}: {words}{others}"
 
@@ -108,7 +109,7 @@ def stopping(view: RunView) -> str:
     """Return what a requested stop is waiting for."""
     if view.stop_now:
         return "stopping now: giving up what is in flight; what is committed stays"
-    in_flight = f" ({counted(view.batches_in_flight, 'batch', 'batches')})" if view.batches_in_flight else ""
+    in_flight = f" ({counted(view.batches_in_flight, 'batch')})" if view.batches_in_flight else ""
     return f"stopping after what is in flight{in_flight}"
 
 
@@ -119,7 +120,7 @@ def finished(view: RunView) -> str:
     if view.batches_committed_in_run == 0:
         return f"nothing to do: finished, {counted(view.rows_committed, 'row')}"
     return (
-        f"finished: {counted(view.rows_committed, 'row')} in {counted(view.frontier + 1, 'batch', 'batches')}, "
+        f"finished: {counted(view.rows_committed, 'row')} in {counted(view.frontier + 1, 'batch')}, "
         f"{duration(view.elapsed_seconds)} for this run"
     )
 

@@ -10,7 +10,8 @@ import typer
 
 from engine.cli.places import CheckpointDir, OptionalTarget, Place, place
 from engine.cli.streams import out, say
-from engine.cli.wording import counted, table
+from engine.cli.wording import table
+from engine.text.format import counted, next_attempt
 from engine.text.terminal_safe import safe
 
 if TYPE_CHECKING:
@@ -112,14 +113,13 @@ class _Telling:
     """A listener that says what a person should know while a replay goes on."""
 
     def __call__(self, event: object) -> None:
-        from engine.cli.wording import wait_in_words
         from engine.events import AttemptFailed, RowsReplayed, Warned
 
         if isinstance(event, RowsReplayed):
             still = f", {event.still:,} still in quarantine" if event.still else ""
             say(f"batch {event.batch_id}: {counted(event.rows, 'row')} replayed{still}")
         elif isinstance(event, AttemptFailed):
-            again = wait_in_words(event.attempt, event.max_attempts, event.wait_seconds)
+            again = next_attempt(event.attempt, event.max_attempts, event.wait_seconds)
             say(f"batch {event.batch_id}: {safe(event.error, _CELL)}; {again}")
         elif isinstance(event, Warned):
             say(safe(event.message))

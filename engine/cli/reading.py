@@ -8,8 +8,9 @@ import typer
 from engine.cli.failure_text import record_in_words
 from engine.cli.places import CheckpointDir, OptionalTarget, Place, place
 from engine.cli.streams import out, say
-from engine.cli.wording import counted, duration, frontier_in_words, moment, percent, size, table
+from engine.cli.wording import frontier_in_words, table
 from engine.errors import PipelineError
+from engine.text.format import counted, duration, instant, percent, size
 from engine.text.terminal_safe import safe
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def _status(where: Place, standing: "Standing") -> Iterator[str]:
         yield f"              in {remote}"
     for run in standing.runs:
         took = duration((run.ended_at - run.started_at).total_seconds()) if run.ended_at else "an unknown time"
-        yield f"last run      {run.run_id}: {run.outcome}, began {moment(run.started_at)}, took {took}"
+        yield f"last run      {run.run_id}: {run.state.outcome}, began {instant(run.started_at)}, took {took}"
     for failure in standing.failures:
         yield f"last failure  run {failure.run_id}, batch {failure.batch_id}: {safe(failure.message, _MESSAGE)}"
 
@@ -129,9 +130,9 @@ def _run_cells(run: "RunRecord") -> tuple[str, ...]:
     rows = "" if run.rows_done is None else f"{run.rows_done:,}"
     return (
         str(run.run_id),
-        moment(run.started_at),
+        instant(run.started_at),
         took,
-        run.outcome,
+        run.state.outcome,
         str(run.first_batch_id),
         last,
         rows,

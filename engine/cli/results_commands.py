@@ -10,8 +10,8 @@ import typer
 from engine.cli.frame_text import write_frame
 from engine.cli.places import CheckpointDir, OptionalTarget, Place, place
 from engine.cli.streams import out, say
-from engine.cli.wording import counted
 from engine.errors import CheckpointCorrupt, PipelineError, describe
+from engine.text.format import counted
 from engine.text.terminal_safe import safe
 
 app = typer.Typer(
@@ -91,7 +91,7 @@ def export(
     with _readable(where):
         parts = where.checkpoint.committed_parts()
         read.export(parts, file, folder=where.checkpoint.folder, table=table, overwrite=overwrite)
-    say(f"the results of {counted(len(parts), 'batch', 'batches')} are in {safe(str(file))}")
+    say(f"the results of {counted(len(parts), 'batch')} are in {safe(str(file))}")
 
 
 @app.command()

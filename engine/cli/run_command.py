@@ -13,7 +13,7 @@ from engine.cli.places import Yes
 from engine.cli.streams import say
 from engine.cli.wording import loss_in_words
 from engine.errors import UsageError
-from engine.executors.choice import ExecutorChoice, chosen
+from engine.loading.executor import ExecutorChoice, executor_named
 from engine.text.terminal_safe import safe
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def run(
             batch_size=batch_size,
             checkpoint_dir=checkpoint_dir,
             workers=workers,
-            executor=chosen(executor, ray_address),
+            executor=executor_named(executor, ray_address),
         )
         limits = _limits(pipeline, on_error, max_quarantined)
         if fresh:

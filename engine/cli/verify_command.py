@@ -7,7 +7,8 @@ import typer
 from engine.cli.agreement import require_agreement
 from engine.cli.places import CheckpointDir, OptionalTarget, Place, Yes, place
 from engine.cli.streams import out, say
-from engine.cli.wording import counted, loss_in_words
+from engine.cli.wording import loss_in_words
+from engine.text.format import counted
 from engine.text.terminal_safe import safe
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def _repair(layout: "Layout", report: "Report", *, yes: bool) -> None:
     if plan.means is Means.NOTHING:
         say("nothing to repair")
     if plan.loss:
-        kept = counted(plan.batches, "batch", "batches")
+        kept = counted(plan.batches, "batch")
         require_agreement(f"this keeps {kept} and drops {loss_in_words(plan.loss)}", "Repair?", yes=yes)
     for sentence in carry_out(layout, plan):
         say(safe(sentence))

@@ -14,22 +14,15 @@ from typing import TYPE_CHECKING, Any
 from engine import events
 from engine.errors import IllegalTransition
 from engine.frontier import Frontier
-from engine.progress.snapshot import LIVE, snapshot
+from engine.progress.snapshot import snapshot
 from engine.progress.tally import OF_BATCHES, Tally
 from engine.progress.view import RunView
-from engine.state import RunEvent, RunState, after
+from engine.state import RunState, transition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 KEPT = 100
-
-_ENDS = {
-    RunState.FINISHED: RunEvent.FINISHED,
-    RunState.INCOMPLETE: RunEvent.FINISHED_WITH_QUARANTINE,
-    RunState.RESUMABLE: RunEvent.STOPPED,
-    RunState.FAILED: RunEvent.FAILED,
-}
 
 
 class Progress:
@@ -106,23 +99,8 @@ class Progress:
             fold = OF_BATCHES.get(kind)
             if fold is None:
                 self._folds[kind](event)
-            elif self._state in LIVE:  # a worker that was left behind may still talk after the run's end
+            elif self._state.is_live:  # a worker that was left behind may still talk after the run's end
                 fold(self._tally, event, self._elapsed())
-
-    def rewound(self, frontier: Frontier) -> None:
-        """The frontier was moved back. Raises `IllegalTransition` unless there was something to rewind."""
-        with self._lock:
-            self._state = after(self._state, RunEvent.REWOUND)
-            self._stop = None
-            self._stand_at(frontier.last_completed_batch_id, frontier.next_row)
-
-    def reset(self) -> None:
-        """The checkpoint was cleared, its history too. Raises `IllegalTransition` while a run is going on."""
-        with self._lock:
-            self._state = after(self._state, RunEvent.RESET)
-            self._stop = None
-            self._about = replace(self._about, failures=(), failure_count_all_runs=0, warnings=(), warning_count=0)
-            self._stand_at(-1, 0)
 
     @property
     def state(self) -> RunState:
@@ -158,9 +136,8 @@ class Progress:
         self._about = replace(self._about, source_rows=self._tally.rows, source_rows_exact=True)
 
     def _run_started(self, event: events.RunStarted) -> None:
-        state = after(self._state, RunEvent.STARTED)
+        self._state = transition(self._state, RunState.RUNNING)
         self._stop = None
-        self._state = state
         self._steps = event.steps
         self._sinks = event.sinks
         self._stand_at(event.next_batch_id - 1, event.next_row)
@@ -187,21 +164,20 @@ class Progress:
             failure_count_all_runs=self._about.failure_count_all_runs + 1,
         )
         self._tally.failure_count += 1
-        if self._state in LIVE:
+        if self._state.is_live:
             self._tally.failed(event.batch_id)
 
     def _stop_was_requested(self, event: events.StopWasRequested) -> None:
         # Whoever asks can't know that the run has just ended.
-        if self._state in LIVE:
-            self._state = after(self._state, RunEvent.STOP_REQUESTED)
+        if self._state.is_live:
+            self._state = RunState.STOPPING
             if self._stop is None or event.now:
                 self._stop = event
 
     def _run_ended(self, event: events.RunEnded) -> None:
-        how = _ENDS.get(event.state)
-        if how is None:
+        if event.state.is_live:
             raise IllegalTransition(f"a run can't end {event.state}")
-        self._state = after(self._state, how)
+        self._state = transition(self._state, event.state)
         self._ended = self._clock()
         self._about = replace(self._about, ended_at=event.at, end_message=event.message)
         self._tally.ended()

@@ -7,14 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine.progress.view import StepView, fraction_of
-from engine.state import RunState
 
 if TYPE_CHECKING:
     from engine.events import StopWasRequested
     from engine.progress.tally import Tally
     from engine.progress.view import RunView
+    from engine.state import RunState
 
-LIVE = (RunState.RUNNING, RunState.STOPPING)
 LATELY_SECONDS = 5.0
 
 
@@ -22,7 +21,7 @@ def snapshot(
     about: RunView, tally: Tally, *, state: RunState, stop: StopWasRequested | None, elapsed: float
 ) -> RunView:
     """Return `about`, which holds what changes rarely, filled in with what the tally says at `elapsed` seconds."""
-    live, finished = state in LIVE, state.is_finished
+    live, finished = state.is_live, state.is_finished
     outgrown = about.source_rows is not None and tally.rows_seen > about.source_rows
     source_rows = tally.rows_seen if outgrown else about.source_rows
     total_batches = _total_batches(tally, source_rows, about.batch_size, finished=finished)

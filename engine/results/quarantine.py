@@ -129,7 +129,7 @@ def _files(store: CheckpointStore) -> Iterator[tuple[int, str, StoredPath]]:
             yield (
                 manifest.batch_id,
                 about.obstacle,
-                store.layout.quarantine_file(manifest.batch_id, manifest.token, number),
+                store.layout.quarantine_file(manifest.batch_id, manifest.attempt_id, number),
             )
 
 

@@ -68,9 +68,9 @@ class Deliveries:
             self._call(sink, frontier, lambda: sink.drop_from(frontier))
         for first in range(0, frontier, _LOOKED_AT):
             last = min(first + _LOOKED_AT, frontier) - 1
-            held = self._call(sink, first, partial(sink.tokens, first, last))
+            held = self._call(sink, first, partial(sink.attempt_ids, first, last))
             manifests = self._store.batches(first, last)
-            lacking = [manifest for manifest in manifests if held.get(manifest.batch_id) != manifest.token]
+            lacking = [manifest for manifest in manifests if held.get(manifest.batch_id) != manifest.attempt_id]
             for start in range(0, len(lacking), _TOGETHER):
                 if self._stop.asked:
                     return  # the next run goes on from here
@@ -82,7 +82,7 @@ class Deliveries:
         started = time.perf_counter()
         with ExitStack() as copies:
             deliveries = [
-                Delivery(one.batch_id, one.token, copies.enter_context(files.local(layout.part(one.batch_id))))
+                Delivery(one.batch_id, one.attempt_id, copies.enter_context(files.local(layout.part(one.batch_id))))
                 for one in manifests
             ]
             self._call(sink, manifests[0].batch_id, lambda: sink.put(deliveries))

@@ -27,9 +27,9 @@ from engine.text.masking import mask_secrets
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from engine.checkpoint.catalog.records import RunOutcome
     from engine.checkpoint.store import CheckpointStore
     from engine.events import Event, Listener
+    from engine.state import RunState
     from engine.steps.base import BatchStep
 
 
@@ -57,7 +57,7 @@ class RetryCount:
 def note(
     store: CheckpointStore,
     run_id: int,
-    outcome: RunOutcome,
+    state: RunState,
     emit: Listener,
     *,
     failure: FailureRecord | None = None,
@@ -68,7 +68,7 @@ def note(
     try:
         if failure is not None:
             store.history.add_failure(failure)
-        store.history.end_run(run_id, outcome, failure.message if failure else message, retries=retries)
+        store.history.end_run(run_id, state, failure.message if failure else message, retries=retries)
     except CheckpointError as error:
         emit(Warned(f"how run {run_id} ended could not be recorded: {error}"))
 

@@ -49,8 +49,8 @@ def recompute(plan: Plan, store: CheckpointStore, batch_id: int, *, stop: StopSi
         store.layout,
         plan.part_format,
         manifest.run_id,
-        store.generation,
-        f"{store.key}-{store.generation}",
+        store.epoch,
+        f"{store.key}-{store.epoch}",
         json.dumps({"key": store.key, "pipeline": current}),
     )
     # A seekable source goes on from any cursor with any size; a function finds its rows by the size of all.
@@ -68,7 +68,7 @@ def recompute(plan: Plan, store: CheckpointStore, batch_id: int, *, stop: StopSi
         done = recipe.work(stop=stop, emit=emit)(batch_id)
         _refuse_another(manifest, done)
         if done is not None:
-            store.replace(manifest, replace(done, generation=manifest.generation))
+            store.replace(manifest, replace(done, epoch=manifest.epoch))
 
 
 def _refuse_another(manifest: Manifest, done: Manifest | None) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from engine.batch import Batch
-from engine.checkpoint.layout import new_token
+from engine.checkpoint.layout import new_attempt_id
 from engine.checkpoint.parts import parts, quarantine
 from engine.checkpoint.parts.schema import SchemaPin
 from engine.checkpoint.translate_errors import translated
@@ -132,14 +132,14 @@ class Replay:
     def _commit(
         self, manifest: Manifest, part: pl.DataFrame, left: Sequence[tuple[QuarantineFile, pl.DataFrame]]
     ) -> None:
-        layout, token = self._store.layout, new_token()
+        layout, attempt_id = self._store.layout, new_attempt_id()
         with translated(layout.catalog):
             changed = replace(
                 manifest,
-                token=token,
+                attempt_id=attempt_id,
                 rows_out=part.height,
                 rows_quarantined=sum(about.rows for about, _ in left),
-                quarantine=quarantine.write(layout, manifest.batch_id, token, left),
+                quarantine=quarantine.write(layout, manifest.batch_id, attempt_id, left),
             )
             changed = parts.write(layout, part, changed, checkpoint=self._checkpoint, part_format=self._part_format)
         self._store.replace(manifest, changed)
@@ -172,7 +172,7 @@ class Replay:
     def _tried(
         self, manifest: Manifest, about: QuarantineFile, data: pl.DataFrame, number: int, position: int
     ) -> _Tried:
-        key = f"{self._store.key}-{self._store.generation}:{manifest.batch_id}"
+        key = f"{self._store.key}-{self._store.epoch}:{manifest.batch_id}"
         batch = Batch(manifest.batch_id, manifest.start_row, manifest.end_row, data, key)
         chain = StepChain(
             self._from(about.from_step),

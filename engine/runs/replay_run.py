@@ -13,11 +13,9 @@ from engine.runs.failure import RetryCount, note
 from engine.runs.lifecycle import set_up, tear_down
 from engine.runs.replay import Replay, Replayed
 from engine.sources.base import SeekableFetcher
+from engine.state import RunState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from engine.checkpoint.catalog.records import RunOutcome, RunRecord
     from engine.checkpoint.store import CheckpointStore
     from engine.events import Listener
     from engine.runs.plan import Plan
@@ -36,7 +34,7 @@ def replay(plan: Plan, store: CheckpointStore, *, stop: StopSignal, emit: Listen
     changed = resume_rules.refuse_changes(
         store.history.pipeline(), current, seekable=seekable, accept=accept_changes, started=store.next_batch_id > 0
     )
-    before = store.history.runs(1)
+    state = store.history.state()  # a replay leaves the frontier where it is
     run_id = store.history.begin_run(batch_size=plan.batch_size, pipeline=current, changed=changed)
     counting = RetryCount(emit)
     for notice in store.notices:
@@ -61,14 +59,9 @@ def replay(plan: Plan, store: CheckpointStore, *, stop: StopSignal, emit: Listen
             deliveries = Deliveries(plan.sinks, store, stop=stop, emit=counting)
             cleanup.callback(deliveries.close)
             deliveries.catch_up()
+            if state.is_finished:
+                state = RunState.at_end(store.rows_quarantined())
     finally:
         words = "broken off" if done is None else f"replayed {done.rows:,} rows, {done.still:,} still in quarantine"
-        note(store, run_id, _outcome(before, store.next_batch_id), emit, message=words, retries=counting.retries)
+        note(store, run_id, state, emit, message=words, retries=counting.retries)
     return done
-
-
-def _outcome(before: Sequence[RunRecord], next_batch_id: int) -> RunOutcome:
-    """Return what the run before it came to: the frontier stays where it was, and so does what was made of it."""
-    if before and before[0].next_batch_id == next_batch_id and before[0].outcome in {"finished", "failed"}:
-        return before[0].outcome
-    return "stopped"

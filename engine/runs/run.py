@@ -111,19 +111,20 @@ def _run(
             quarantined=_quarantined(store, point),
             deliver=deliveries.deliver if plan.sinks else None,
         ).run(work)
+        state = RunState.at_end(store.rows_quarantined())
     except Abandoned:
-        note(store, run_id, "stopped", emit, retries=emit.retries)
+        note(store, run_id, RunState.RESUMABLE, emit, retries=emit.retries)
         return Ended(run_id, RunState.RESUMABLE)
     except KeyboardInterrupt as error:
-        note(store, run_id, "stopped", emit, retries=emit.retries)
+        note(store, run_id, RunState.RESUMABLE, emit, retries=emit.retries)
         return _ended_by(error, run_id, emit)
     except BaseException as error:  # noqa: BLE001 (a PanicException is no Exception; `run` of the pipeline raises it)
         failure = failure_record(run_id, error, store.next_batch_id, plan.steps)
         emit(failed_event(failure))
-        note(store, run_id, "failed", emit, failure=failure, retries=emit.retries)
+        note(store, run_id, RunState.FAILED, emit, failure=failure, retries=emit.retries)
         return Ended(run_id, RunState.FAILED, error)
-    note(store, run_id, "finished", emit, retries=emit.retries)
-    return Ended(run_id, RunState.INCOMPLETE if store.rows_quarantined() else RunState.FINISHED)
+    note(store, run_id, state, emit, retries=emit.retries)
+    return Ended(run_id, state)
 
 
 def _ended_by(error: BaseException, run_id: int, emit: Listener) -> Ended:
@@ -198,8 +199,8 @@ def _work(
         layout=store.layout,
         part_format=plan.part_format,
         run_id=run_id,
-        generation=store.generation,
-        run_key=f"{store.key}-{store.generation}",
+        epoch=store.epoch,
+        run_key=f"{store.key}-{store.epoch}",
         checkpoint=json.dumps({"key": store.key, "pipeline": description}),
     )
     recipe = Recipe(

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """The results of one committed batch: the Parquet file `part`, written by the attempt that `token` names.
+    """The results of one committed batch: the Parquet file `part`, written by the attempt that `attempt_id` names.
 
     The file is local, if need be a copy, and is there as long as `put` takes.
     """
 
     batch_id: int
-    token: str
+    attempt_id: str
     part: Path
 
 
@@ -29,10 +29,10 @@ class Sink(ABC):
     """Follows the committed batches. What it holds can be asked of it, so nothing has to be remembered here.
 
     Batches are delivered after they are committed, in order. With the rows of a batch a sink keeps the batch's
-    id and token in the same transaction; on the next run it is asked for them, gets what it lacks, and drops what
+    id and attempt id in the same transaction; on the next run it is asked for them, gets what it lacks, and drops what
     is no longer among the results: after a crash, a rewind, a reset, or when it is new.
 
-    Call order in a run: `open`, `next_batch_id`, `tokens` and `drop_from` and `put` as needed, `close`. All of it
+    Call order in a run: `open`, `next_batch_id`, `attempt_ids` and `drop_from` and `put` as needed, `close`. All of it
     from one thread. After an error the same `put` may come again, and must then work with a new connection.
     """
 
@@ -57,14 +57,14 @@ class Sink(ABC):
         """Return the id after the greatest batch that is held, 0 when there is none."""
 
     @abstractmethod
-    def tokens(self, first_batch_id: int, last_batch_id: int) -> Mapping[int, str]:
-        """Return the tokens of the batches that are held in this range, both ids inclusive, by id."""
+    def attempt_ids(self, first_batch_id: int, last_batch_id: int) -> Mapping[int, str]:
+        """Return the attempt ids of the batches that are held in this range, both ids inclusive, by id."""
 
     @abstractmethod
     def put(self, deliveries: Sequence[Delivery]) -> None:
-        """Take these batches in, all or none: rows, ids and tokens in one transaction.
+        """Take these batches in, all or none: rows, ids and attempt ids in one transaction.
 
-        A batch that is held with another token is replaced; one that is held with the same token is left as it is.
+        A batch that is held from another attempt is replaced; one that is held from the same attempt is left as it is.
 
         Raises:
             SinkNotUsable: the place can't take them, such as a table with other columns.

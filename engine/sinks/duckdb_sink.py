@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from engine.sinks.base import Delivery
 
+# The ledger's `token` is the attempt's id. The name is older than that word: no migration reaches these tables.
 # Names can't be parameters: {table} and {column} are filled in quoted.
 _STATEMENTS = {
     "tables": "SELECT table_name FROM duckdb_tables() WHERE NOT internal",
@@ -29,7 +30,7 @@ _STATEMENTS = {
         target VARCHAR NOT NULL, batch_id BIGINT NOT NULL, checkpoint_key VARCHAR NOT NULL, token VARCHAR NOT NULL)""",
     "owners": "SELECT DISTINCT checkpoint_key FROM batchpipe_deliveries WHERE target = ?",
     "greatest": "SELECT max(batch_id) FROM batchpipe_deliveries WHERE target = ?",
-    "tokens": "SELECT batch_id, token FROM batchpipe_deliveries WHERE target = ? AND batch_id BETWEEN ? AND ?",
+    "attempt_ids": "SELECT batch_id, token FROM batchpipe_deliveries WHERE target = ? AND batch_id BETWEEN ? AND ?",
     "make_table": """CREATE TABLE IF NOT EXISTS {table} AS
         SELECT *, 0::BIGINT AS {column} FROM read_parquet(?, hive_partitioning = false) LIMIT 0""",
     "insert": """INSERT INTO {table} BY NAME
@@ -100,22 +101,22 @@ class DuckDBSink(Sink):
         ((greatest,),) = self._query("greatest", self._table)
         return 0 if greatest is None else int(greatest) + 1
 
-    def tokens(self, first_batch_id: int, last_batch_id: int) -> Mapping[int, str]:
+    def attempt_ids(self, first_batch_id: int, last_batch_id: int) -> Mapping[int, str]:
         """Return what the ledger has in this range."""
-        return dict(self._query("tokens", self._table, first_batch_id, last_batch_id))
+        return dict(self._query("attempt_ids", self._table, first_batch_id, last_batch_id))
 
     def put(self, deliveries: Sequence[Delivery]) -> None:
         """Insert from the parts, without a detour through frames, and write the ledger, in one transaction."""
-        held = self.tokens(deliveries[0].batch_id, deliveries[-1].batch_id)
+        held = self.attempt_ids(deliveries[0].batch_id, deliveries[-1].batch_id)
         with self._transaction():
             self._make_table(deliveries[0].part)
             for one in deliveries:
-                if held.get(one.batch_id) == one.token:
+                if held.get(one.batch_id) == one.attempt_id:
                     continue
                 if one.batch_id in held:
                     self._delete(one.batch_id, one.batch_id)
                 self._query("insert", one.batch_id, _escaped(one.part))
-                self._query("insert_ledger", self._table, one.batch_id, self._key, one.token)
+                self._query("insert_ledger", self._table, one.batch_id, self._key, one.attempt_id)
 
     def drop_from(self, batch_id: int) -> None:
         """Delete rows and ledger in one transaction."""

@@ -78,6 +78,7 @@ class SqlSink(Sink):
             sa.Column("target", sa.String(255), primary_key=True),
             sa.Column("batch_id", sa.BigInteger, primary_key=True, autoincrement=False),
             sa.Column("checkpoint_key", sa.String(32), nullable=False),
+            # The attempt's id. The name is older than that word: no migration reaches other people's databases.
             sa.Column("token", sa.String(64), nullable=False),
             schema=self._schema,
         )
@@ -107,12 +108,12 @@ class SqlSink(Sink):
             greatest = connection.execute(sa.select(sa.func.max(self._ledger.c.batch_id)).where(self._mine)).scalar()
         return 0 if greatest is None else int(greatest) + 1
 
-    def tokens(self, first_batch_id: int, last_batch_id: int) -> Mapping[int, str]:
+    def attempt_ids(self, first_batch_id: int, last_batch_id: int) -> Mapping[int, str]:
         """Return what the ledger has in this range."""
         with self._database.connect() as connection:
-            return self._tokens(connection, first_batch_id, last_batch_id)
+            return self._attempt_ids(connection, first_batch_id, last_batch_id)
 
-    def _tokens(self, connection: sa.Connection, first_batch_id: int, last_batch_id: int) -> dict[int, str]:
+    def _attempt_ids(self, connection: sa.Connection, first_batch_id: int, last_batch_id: int) -> dict[int, str]:
         import sqlalchemy as sa
 
         ledger = self._ledger.c
@@ -127,14 +128,14 @@ class SqlSink(Sink):
 
         with self._database.connect() as connection, connection.begin():
             table = self._target(connection, deliveries[0])
-            held = self._tokens(connection, deliveries[0].batch_id, deliveries[-1].batch_id)
+            held = self._attempt_ids(connection, deliveries[0].batch_id, deliveries[-1].batch_id)
             for one in deliveries:
-                if held.get(one.batch_id) == one.token:
+                if held.get(one.batch_id) == one.attempt_id:
                     continue
                 if one.batch_id in held:
                     self._delete(connection, table, self._ledger.c.batch_id == one.batch_id, one.batch_id)
                 insert(connection, table, self._frame(one))
-                row = {"target": self._table_name, "batch_id": one.batch_id, "token": one.token}
+                row = {"target": self._table_name, "batch_id": one.batch_id, "token": one.attempt_id}
                 connection.execute(self._ledger.insert(), {**row, "checkpoint_key": self._key})
         self._table = table  # only now: one that was made went with its transaction if that was rolled back
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import polars as pl
 
-from engine.checkpoint.layout import Layout, new_token
+from engine.checkpoint.layout import Layout, new_attempt_id
 from engine.checkpoint.parts import parts, quarantine
 from engine.checkpoint.parts.manifest import Manifest
 from engine.checkpoint.translate_errors import translate
@@ -46,7 +46,7 @@ class PartTarget:
     layout: Layout
     part_format: PartFormat
     run_id: int
-    generation: int
+    epoch: int
     run_key: str
     checkpoint: str
 
@@ -168,31 +168,31 @@ class BatchWork:
         quarantined = sum(aside.rows.height for aside in processed.set_aside)
         if batch.size != results.height + processed.dropped + quarantined:
             raise RowsUnaccounted(batch_id, batch.size, results.height, processed.dropped, quarantined)
-        token = new_token()
+        attempt_id = new_attempt_id()
         return frame, Manifest(
             batch_id=batch_id,
             start_row=batch.start_row,
             end_row=batch.end_row,
             rows_out=frame.height,
             run_id=self._target.run_id,
-            generation=self._target.generation,
-            token=token,
+            epoch=self._target.epoch,
+            attempt_id=attempt_id,
             attempts=max(fetched.attempts, processed.attempts),
             fetch_seconds=fetched.seconds,
             timings=processed.timings,
             cursor=fetched.cursor,
             states=processed.states,
             rows_quarantined=quarantined,
-            quarantine=self._quarantined(batch_id, token, processed.set_aside),
+            quarantine=self._quarantined(batch_id, attempt_id, processed.set_aside),
         )
 
-    def _quarantined(self, batch_id: int, token: str, asides: Sequence[SetAside]) -> tuple[QuarantineFile, ...]:
+    def _quarantined(self, batch_id: int, attempt_id: str, asides: Sequence[SetAside]) -> tuple[QuarantineFile, ...]:
         """Write the rows that were taken out; until the batch is committed nobody counts them."""
         files = [(aside.about, aside.rows) for aside in asides]
         for about, _ in files:
             self.emit(RowsQuarantined(batch_id, about.step, about.rows, about.error))
         try:
-            return quarantine.write(self._target.layout, batch_id, token, files)
+            return quarantine.write(self._target.layout, batch_id, attempt_id, files)
         except OSError as error:
             raise translate(self._target.layout.quarantine, error) from error
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sql_sources import behind, fetch_all, values
 
-from engine.sources import SqlFetcher
+from engine import SqlFetcher
 from engine.sources.base import Position
 from engine.sql.page import ReadAhead
 
@@ -17,7 +17,7 @@ def nothing_read_ahead(request, monkeypatch):
         monkeypatch.setattr(ReadAhead, "begin", lambda *_: None)
 
 
-@pytest.fixture(params=["postgres", "sqlite"])
+@pytest.fixture(params=[pytest.param("postgres", marks=pytest.mark.needs("postgres")), "sqlite"])
 def ten(request):
     """A table t with the even ids 2 to 20."""
     tables = request.getfixturevalue("shared" if request.param == "postgres" else "sqlite")

@@ -10,11 +10,10 @@ import sqlalchemy as sa
 from postgres_server import PASSWORD
 from sql_sources import fetch_all
 
-from engine import BatchPipeline
+from engine import BatchPipeline, SqlFetcher
 from engine.cli import main
 from engine.errors import PipelineError, SourceNotFound, UsageError, describe
 from engine.policy import NEVER
-from engine.sources import SqlFetcher
 from engine.sql.database import ConnectionLost, QueryFailed
 from engine.steps.base import BatchStep
 from engine.testing import EventLog

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from sql_sources import behind, fetch_all, values
 
+from engine import SqlFetcher
 from engine.errors import SourceChanged, UsageError
-from engine.sources import SqlFetcher
 from engine.sources.base import Position
 from engine.sql.database import literal_sql
 

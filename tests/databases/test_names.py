@@ -6,8 +6,8 @@ import pytest
 import sqlalchemy as sa
 from sql_sources import SqliteTables, read, values
 
+from engine import SqlFetcher
 from engine.errors import SourceNotFound
-from engine.sources import SqlFetcher
 
 NAMES = [
     "Order Lines",

@@ -9,11 +9,10 @@ import pytest
 from postgres_server import wait_until
 from sql_sources import PostgresTables, values
 
-from engine import BatchPipeline
+from engine import BatchPipeline, SqlFetcher
 from engine.errors import FetchFailed
 from engine.events import AttemptFailed
 from engine.policy import RetryPolicy
-from engine.sources import SqlFetcher
 from engine.sources.base import Position
 from engine.sql.database import ConnectionLost
 from engine.steps.base import BatchStep
@@ -108,7 +107,7 @@ def test_a_session_that_is_ended_inside_a_fetch_is_replaced(postgres, tables, pa
     running = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%batchpipe_query%'"
     wait_until(lambda: other.column(f"{running} AND pid <> pg_backend_pid()") == [1])
     terminate(other)
-    thread.join(20)
+    thread.join(60)
     other.close()
     assert len(outcome) == 1
     assert fetcher(0, 90).data["v"].to_list() == list(range(1, 91))

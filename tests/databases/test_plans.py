@@ -9,12 +9,12 @@ import pytest
 from polars.testing import assert_frame_equal
 from sql_sources import behind, fetch_all
 
-from engine.sources import SqlFetcher
+from engine import SqlFetcher
 from engine.sources.base import Position
 from engine.sql.database import QueryFailed
 
 
-@pytest.fixture(params=["postgres", "sqlite"])
+@pytest.fixture(params=[pytest.param("postgres", marks=pytest.mark.needs("postgres")), "sqlite"])
 def hundred(request):
     tables = request.getfixturevalue("tables" if request.param == "postgres" else "sqlite")
     tables.execute("CREATE TABLE t (a integer NOT NULL, b text NOT NULL, v integer, PRIMARY KEY (a, b))")

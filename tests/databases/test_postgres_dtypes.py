@@ -10,7 +10,7 @@ import pytest
 from polars.testing import assert_frame_equal
 from sql_sources import fetch_all, read
 
-from engine.sources import SqlFetcher
+from engine import SqlFetcher
 from engine.sql.database import QueryFailed
 
 EVERY_TYPE = {

@@ -10,8 +10,8 @@ import pytest
 from polars.testing import assert_frame_equal
 from sql_sources import fetch_all, read
 
+from engine import SqlFetcher
 from engine.errors import UsageError
-from engine.sources import SqlFetcher
 from engine.sql.database import QueryFailed
 
 DECLARED = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from sql_sources import fetch_all, values
 
+from engine import SqlFetcher
 from engine.errors import SourceContractBroken, UsageError
-from engine.sources import SqlFetcher
 
 
 def refused(make, match):

@@ -38,6 +38,7 @@ def test_the_example_on_postgresql_loads_the_flights_and_finds_the_late_ones(wor
     assert "state         finished" in shown
 
 
+@pytest.mark.integration
 def test_the_sample_on_sqlite_makes_its_database_on_first_use(tmp_path):
     sample = str(TOP / "sample_data" / "flights_sql.py")
     for _ in range(2):

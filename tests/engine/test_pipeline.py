@@ -318,7 +318,7 @@ def test_a_finished_pipeline_run_again_stays_finished(pipeline):
     run = pipeline()
     run.run()
     assert run.run() == Frontier(4, 49, 50, {})
-    assert [record.outcome for record in run.history()] == ["finished", "finished"]
+    assert [record.state for record in run.history()] == ["finished", "finished"]
     assert run.view().state is RunState.FINISHED
 
 
@@ -343,7 +343,7 @@ def test_a_fresh_run_starts_at_the_start_and_keeps_the_history(pipeline):
     run.run(resume=False)
     assert source.calls[0] == 0
     assert ids(run) == list(range(30))
-    assert [(record.run_id, record.outcome) for record in run.history()] == [(2, "finished"), (1, "finished")]
+    assert [(record.run_id, record.state) for record in run.history()] == [(2, "finished"), (1, "finished")]
 
 
 def test_a_fresh_run_is_seen_by_the_view(pipeline):
@@ -390,7 +390,9 @@ def test_a_rewind_is_gone_on_from(pipeline):
     run.run()
     assert run.rewind(1) == 3
     assert run.get_frontier() == Frontier(1, 19, 20, {"sum": 1})
-    assert run.view().state is RunState.RESUMABLE
+    view = run.view()
+    assert (view.state, view.frontier, view.rows_committed, view.rows_to_go) == (RunState.RESUMABLE, 1, 20, 30)
+    assert (view.total_batches, view.fraction, view.run_id, view.elapsed_seconds) == (5, 0.4, None, 0.0)
     assert ids(run) == list(range(20))
     run.run()
     assert run.collect_results()["total"].to_list() == pl.Series(range(50)).cum_sum().to_list()
@@ -400,7 +402,8 @@ def test_a_reset_starts_over_with_another_batch_size(pipeline):
     pipeline().run()
     run = pipeline(batch_size=7)
     run.reset_frontier()
-    assert run.view().state is RunState.IDLE
+    view = run.view()
+    assert (view.state, view.frontier, view.rows_committed, view.batch_states) == (RunState.IDLE, -1, 0, b"")
     run.run()
     assert ids(run) == list(range(50))
 
@@ -455,11 +458,12 @@ def test_each_run_is_in_the_history_with_how_it_ended(pipeline):
     stopped.run()
     run = pipeline(FailingStep("a", {}), source=NumberSource(500))
     run.run()
-    assert [record.outcome for record in run.history()] == ["finished", "stopped", "failed"]
+    assert [record.state for record in run.history()] == ["finished", "resumable", "failed"]
     assert sum(record.rows_done for record in run.history()) == 500
-    assert [record.outcome for record in run.history(limit=1)] == ["finished"]
+    assert [record.state for record in run.history(limit=1)] == ["finished"]
 
 
+@pytest.mark.integration
 def test_a_run_that_was_killed_is_in_the_history_as_crashed(pipeline, folder):
     code = f"""
 import os
@@ -471,14 +475,14 @@ def die(event):
         os.kill(os.getpid(), 9)
 BatchPipeline([], NumberSource(50), 10, {str(folder)!r}, workers=1, listeners=[die]).run()
 """
-    killed = subprocess.run([sys.executable, "-c", code], timeout=60, check=False)
+    killed = subprocess.run([sys.executable, "-c", code], check=False)
     assert killed.returncode == -signal.SIGKILL
     run = pipeline()
-    assert run.history()[0].outcome == "crashed"
+    assert run.history()[0].state == "crashed"
     assert run.get_frontier().last_completed_batch_id >= 2
     run.run()
     assert ids(run) == list(range(50))
-    assert [record.outcome for record in run.history()] == ["finished", "crashed"]
+    assert [record.state for record in run.history()] == ["finished", "crashed"]
 
 
 # --- one at a time --------------------------------------------------------------------------------------
@@ -509,6 +513,7 @@ def test_a_second_run_of_the_same_object_is_refused(pipeline):
         gate.let_go()
 
 
+@pytest.mark.integration
 def test_a_second_process_is_told_who_is_at_it_and_leaves_it_alone(pipeline, folder):
     gate = GateStep("gate", 1)
     run = pipeline(gate)
@@ -518,7 +523,7 @@ def test_a_second_process_is_told_who_is_at_it_and_leaves_it_alone(pipeline, fol
             "from engine import BatchPipeline; from engine.testing import GateStep, NumberSource\n"
             f"BatchPipeline([GateStep('gate')], NumberSource(50), 10, {str(folder)!r}).run()"
         )
-        other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+        other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
         assert f"is in use by process {os.getpid()}" in other.stderr
         gate.let_go()
         assert result().last_completed_batch_id == 4
@@ -646,11 +651,12 @@ def test_ctrl_c_is_raised_and_leaves_the_run_resumable(pipeline):
         run.run()
     assert run.view().state is RunState.RESUMABLE
     assert log.of(RunEnded)[0].state is RunState.RESUMABLE
-    assert run.history()[0].outcome == "stopped"
+    assert run.history()[0].state == "resumable"
     frontier = run.get_frontier()
     assert run.collect_results().height == frontier.total_rows_processed
 
 
+@pytest.mark.integration
 def test_interrupted_at_any_moment_the_next_run_goes_on(tmp_path):
     """Ctrl-C strikes the runner's thread wherever it is: between commit and rename, in DuckDB, in a wait."""
     code = """
@@ -661,18 +667,18 @@ run = BatchPipeline([RunningTotal("sum")], NumberSource(400), 10, sys.argv[1], w
 run.get_frontier()
 chance = random.Random(int(sys.argv[2]))
 kinds = []
+signal.signal(signal.SIGALRM, signal.default_int_handler)
 while True:
-    signal.signal(signal.SIGALRM, signal.default_int_handler)
-    signal.setitimer(signal.ITIMER_REAL, chance.uniform(0.001, 0.15))
     try:
+        # The longer it takes, the more time there is: under load nothing might be done in 0.15 s.
+        signal.setitimer(signal.ITIMER_REAL, chance.uniform(0.001, 0.15 * 1.1 ** len(kinds)))
         run.run()
+        signal.setitimer(signal.ITIMER_REAL, 0)
         break
     except KeyboardInterrupt:
         kinds.append("interrupted")
     except PipelineError as error:
         kinds.append(error)  # Polars makes a TypeError of a Ctrl-C that comes while it asks Python something
-    finally:
-        signal.signal(signal.SIGALRM, signal.SIG_IGN)
 run.run()
 results = run.collect_results()
 assert results["id"].to_list() == list(range(400))
@@ -683,7 +689,6 @@ print(len(kinds))
         [sys.executable, "-c", code, str(tmp_path / "ck"), "1"],
         capture_output=True,
         text=True,
-        timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stderr

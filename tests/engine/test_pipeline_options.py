@@ -2,10 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from engine import BatchPipeline, DropNullsBatchStep, RetryPolicy, RunState
+from engine import BatchPipeline, DropNullsBatchStep, ParquetFetcher, RetryPolicy, RunState
 from engine.errors import SourceNotFound, UsageError
 from engine.executors.threads import ThreadExecutor
-from engine.sources import ParquetFetcher
 from engine.testing import SeekableNumbers, numbers
 
 

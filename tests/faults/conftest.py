@@ -1,4 +1,4 @@
-"""Makes the modules beside this file importable, and counts the kills."""
+"""Makes the modules beside this file importable, and what the tests share."""
 
 from __future__ import annotations
 
@@ -10,15 +10,6 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # test folders are not packages
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    from kill_victim import KILLS
-
-    if KILLS:
-        terminalreporter.write_line(f"{KILLS.total()} kills -9 at {len(KILLS)} kinds of points")
-        for point, times in KILLS.most_common() if config.option.markexpr != "not long" else ():
-            terminalreporter.write_line(f"{times:6} {point}")
 
 
 @pytest.fixture(scope="session")

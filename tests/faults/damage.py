@@ -68,7 +68,7 @@ def stand_guard(folder: Path) -> None:
 
 
 def parts(folder: Path) -> dict[str, bytes]:
-    """Return the parts by name. Each has a token of its attempt in it: the same bytes were not made again."""
+    """Return the parts by name. Each has the id of its attempt in it: the same bytes were not made again."""
     return {path.name: path.read_bytes() for path in (folder / "results").glob("*.parquet")}
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 TARGET = HERE / "fault_target.py"
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 300
 CHECKPOINT_ERROR = 3
 
 

@@ -57,9 +57,9 @@ def check(folder: Path, expected: pl.DataFrame, *, rewinding: bool = False) -> F
     """
     committed = _committed(folder)
     names: set[str] = set()
-    for batch_id, rows_out, token, checksum in committed:
+    for batch_id, rows_out, attempt_id, checksum in committed:
         final = folder / "results" / f"part-{batch_id:012d}.parquet"
-        temporary = folder / "results" / f".part-{batch_id:012d}-{token}.tmp"
+        temporary = folder / "results" / f".part-{batch_id:012d}-{attempt_id}.tmp"
         part = temporary if temporary.exists() else final
         assert part.exists(), f"batch {batch_id} is committed and has no part: the frontier is ahead of the parts"
         assert f"{zlib.crc32(part.read_bytes()):08x}" == checksum, f"the part of batch {batch_id} is not what was meant"
@@ -85,7 +85,7 @@ def rows_of(expected: pl.DataFrame, batch_id: int) -> pl.DataFrame:
 
 
 def _committed(folder: Path) -> list[tuple[int, int, str, str]]:
-    """Return (batch, rows out, token, checksum) of the committed batches, by the catalog's own word."""
+    """Return (batch, rows out, attempt id, checksum) of the committed batches, by the catalog's own word."""
     # While a guard stands, the copy in it is what counts, and the catalog beside it may be half written.
     place = folder / "checkpoint.guard" if (folder / "checkpoint.guard").exists() else folder
     if not (place / "checkpoint.duckdb").exists():
@@ -97,7 +97,7 @@ def _committed(folder: Path) -> list[tuple[int, int, str, str]]:
         with duckdb.connect(str(Path(scratch) / "checkpoint.duckdb")) as connection:
             frontiers = connection.execute("SELECT next_batch_id, next_row FROM frontier").fetchall()
             batches = connection.execute(
-                "SELECT batch_id, rows_out, token, checksum, start_row, end_row FROM batches ORDER BY batch_id"
+                "SELECT batch_id, rows_out, attempt_id, checksum, start_row, end_row FROM batches ORDER BY batch_id"
             ).fetchall()
     assert len(frontiers) == 1
     assert [batch[0] for batch in batches] == list(range(frontiers[0][0])), "the batches don't lead up to the frontier"

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from engine import DuckDBSink, SqlSink
 from engine.checkpoint import frontier_file, location, lock, store
 from engine.checkpoint.catalog import catalog, compaction, history, ledger
 from engine.checkpoint.parts import parts, quarantine
@@ -24,7 +25,7 @@ from engine.checkpoint.recovery import plan
 from engine.results import quarantine as quarantine_results
 from engine.results import read
 from engine.runs.delivery import Deliveries
-from engine.sinks import DuckDBSink, SqlSink, rows
+from engine.sinks import rows
 from engine.storage import durable, files, objects
 
 if TYPE_CHECKING:

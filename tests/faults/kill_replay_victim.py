@@ -19,7 +19,8 @@ import duckdb
 import kill_replay_target
 import kill_target
 import polars as pl
-from kill_victim import KILLS, Victim
+from kill_count import KILLS
+from kill_victim import Victim
 
 _LAUNCHER = Path(__file__).parent / "kill_replay_launcher.py"
 
@@ -86,8 +87,8 @@ def check(folder: Path, *, rewinding: bool = False) -> Kept:
     expected, size = kill_replay_target.expected(), kill_target.BATCH_SIZE
     batches = _committed(folder)
     in_parts, in_quarantine, names = [], [], set()
-    for batch_id, rows_out, rows_quarantined, token, checksum, files in batches:
-        part = folder / "results" / f".part-{batch_id:012d}-{token}.tmp"
+    for batch_id, rows_out, rows_quarantined, attempt_id, checksum, files in batches:
+        part = folder / "results" / f".part-{batch_id:012d}-{attempt_id}.tmp"
         if not part.exists():
             part = folder / "results" / f"part-{batch_id:012d}.parquet"
         names.add(f"part-{batch_id:012d}.parquet")
@@ -95,7 +96,7 @@ def check(folder: Path, *, rewinding: bool = False) -> Kept:
         rows = pl.read_parquet(part)
         taken_out: list[int] = []
         for number, about in enumerate(files):
-            file = folder / "quarantine" / f"batch-{batch_id:012d}-{token}-{number}.parquet"
+            file = folder / "quarantine" / f"batch-{batch_id:012d}-{attempt_id}-{number}.parquet"
             _assert_whole(file, about["checksum"])
             taken_out += pl.read_parquet(file)["row"].struct.field("id").to_list()
         due = expected.filter(pl.col("id").is_between(batch_id * size, (batch_id + 1) * size - 1))
@@ -121,7 +122,7 @@ def _assert_whole(path: Path, checksum: str) -> None:
 
 
 def _committed(folder: Path) -> list[tuple]:
-    """Return (batch, rows out, rows quarantined, token, checksum, quarantine files) by the catalog's own word."""
+    """Return (batch, rows out, rows quarantined, attempt id, checksum, quarantine files) by the catalog's own word."""
     place = folder / "checkpoint.guard" if (folder / "checkpoint.guard").exists() else folder
     if not (place / "checkpoint.duckdb").exists():
         return []
@@ -132,7 +133,7 @@ def _committed(folder: Path) -> list[tuple]:
         with duckdb.connect(os.fspath(Path(scratch) / "checkpoint.duckdb")) as connection:
             ((next_batch_id, next_row),) = connection.execute("SELECT next_batch_id, next_row FROM frontier").fetchall()
             batches = connection.execute(
-                "SELECT batch_id, rows_out, rows_quarantined, token, checksum, quarantine FROM batches ORDER BY 1"
+                "SELECT batch_id, rows_out, rows_quarantined, attempt_id, checksum, quarantine FROM batches ORDER BY 1"
             ).fetchall()
     assert [batch[0] for batch in batches] == list(range(next_batch_id)), "the batches don't lead up to the frontier"
     assert next_row == next_batch_id * kill_target.BATCH_SIZE

@@ -7,22 +7,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import kill_checks
 import kill_target
 import polars as pl
+from kill_count import KILLS
 
 if TYPE_CHECKING:
     from kill_checks import Found
 
 _HERE = Path(__file__).parent
-_PATIENCE_SECONDS = 120
-
-KILLS: Counter[str] = Counter()
-"""How often a process really died, by point; `at random` among them. The summary at the end shows it."""
+_PATIENCE_SECONDS = 300
 
 
 class Victim:

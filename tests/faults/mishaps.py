@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 AT_BATCH = 9
 COMMITTED_BY_THEN = 2
 EXIT_CODE = 77
-_PATIENCE_SECONDS = 60
+_PATIENCE_SECONDS = 300
 
 
 def _remove(folder: Path) -> None:

@@ -1,6 +1,6 @@
 """The catalog or its log is torn, flipped or gone: the parts bring everything back but the history, and that is said.
 
-No part is made again: each has the token of its attempt in it, and has the same bytes afterwards.
+No part is made again: each has the id of its attempt in it, and has the same bytes afterwards.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ class Target:
         self.rows = rows
 
 
-@pytest.fixture(params=["postgresql", "sqlite", "duckdb"])
+@pytest.fixture(params=[pytest.param("postgresql", marks=pytest.mark.needs("postgres")), "sqlite", "duckdb"])
 def target(request, tmp_path):
     if request.param == "postgresql":
         url = request.getfixturevalue("database")

@@ -79,6 +79,8 @@ def outcome(tmp_path, mutation, checks, *options):
             "pytest",
             "-p",
             "no:cacheprovider",
+            "-n",
+            "0",
             f"--basetemp={tmp_path / 'base'}",
             *options,
             *checks,
@@ -87,7 +89,6 @@ def outcome(tmp_path, mutation, checks, *options):
         env=os.environ | broken(mutation),
         capture_output=True,
         text=True,
-        timeout=300,
         check=False,
     )
     counted = {what: int(number) for number, what in re.findall(r"(\d+) (passed|failed|error)", done.stdout)}

@@ -28,7 +28,7 @@ def log(monkeypatch, tmp_path):
         return rename(self, target)
 
     def noted_commit(self, manifests, **options):
-        names = [f".part-{manifest.batch_id:012d}-{manifest.token}.tmp" for manifest in manifests]
+        names = [f".part-{manifest.batch_id:012d}-{manifest.attempt_id}.tmp" for manifest in manifests]
         log.extend(("committing", name) for name in names)
         commit(self, manifests, **options)
         log.extend(("committed", name) for name in names)

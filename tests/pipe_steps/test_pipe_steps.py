@@ -28,6 +28,7 @@ def test_an_unknown_name_is_an_attribute_error():
         pipe_steps.Nothing  # noqa: B018 (the look itself is tested)
 
 
+@pytest.mark.integration
 def test_importing_it_loads_neither_polars_nor_duckdb():
     program = "import sys, pipe_steps; print({'polars', 'duckdb', 'textual', 'rich'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

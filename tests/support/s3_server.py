@@ -13,13 +13,13 @@ import time
 import obstore
 from obstore.store import from_url
 
-_PATIENCE_SECONDS = 60
+_PATIENCE_SECONDS = 300
 
 
 class S3Server:
-    """Use as a context manager. `environment` is what its clients need."""
+    """`environment` is what its clients need."""
 
-    def __enter__(self):
+    def start(self) -> None:
         self.port = free_port()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)],
@@ -32,9 +32,8 @@ class S3Server:
             assert time.monotonic() < deadline, "the server doesn't answer"
             time.sleep(0.05)
         self._buckets = 0
-        return self
 
-    def __exit__(self, *exception: object) -> None:
+    def stop(self) -> None:
         self._process.kill()
         self._process.wait()
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 # The child takes the terminal as its own: closing it then sends SIGHUP, as closing a window does.
 _START = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); from tui.cli import main; main()"
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 300.0
 _ESCAPES = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[()][AB0]|\x1b[=>78]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
 
 

@@ -1,20 +1,23 @@
-"""What the tests of the app share: the real pipeline in a folder of its own, and waiting for what should happen."""
+"""What the tests of the app share: the real pipeline in a folder of its own, and a person who uses the app."""
 
 import asyncio
+import inspect
 import os
 import sys
 import time
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+from engine.state import RunState
 from sample_data import flights
 from tui.app import BatchPipeApp
 from tui.settings import Settings
 
 sys.path.insert(0, str(Path(__file__).parent))  # test folders are no packages: `import views`
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 120.0
 SIZES = {"wide": (120, 36), "small": (80, 24)}
 
 
@@ -25,6 +28,16 @@ def state_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("BATCHPIPE_STATE_DIR", str(folder))
     monkeypatch.chdir(tmp_path)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def in_utc():
+    """Times on the screen are local: make them the same on every machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", "UTC")
+        time.tzset()
+        yield
+    time.tzset()
 
 
 class PipelineFile:
@@ -63,7 +76,7 @@ from engine.testing import NumberSource
 GATE = threading.Semaphore(0)
 
 def wait(frame):
-    GATE.acquire(timeout=20)
+    GATE.acquire(timeout=300)
     return frame
 
 pipeline = BatchPipeline(
@@ -74,8 +87,11 @@ pipeline = BatchPipeline(
 
 
 @pytest.fixture
-def gated(tmp_path):
-    """Ten batches, each of which waits until the test lets it through: `gate.release()`."""
+def gated(tmp_path, story):
+    """Ten batches, each of which waits until the test lets it through: `gate.release()`.
+
+    All are let through before a story's threads are waited for.
+    """
     from engine.loading.target import load
 
     path = tmp_path / "slow.py"
@@ -86,24 +102,90 @@ def gated(tmp_path):
     pipeline.gate.release(100)
 
 
+class Person:
+    """Somebody who looks at the app and presses keys."""
+
+    def __init__(self, app, pilot):
+        self.app = app
+        self.pilot = pilot
+        self.press = pilot.press
+
+    @property
+    def screen(self):
+        return self.app.screen
+
+    @property
+    def bridge(self):
+        return self.app.bridge
+
+    @property
+    def view(self):
+        return self.app.bridge.view()
+
+    @property
+    def state(self):
+        """The state of the run, None while something is at work."""
+        return self.view.state if self.bridge.working is None else None
+
+    @property
+    def toasts(self):
+        return [notification.message for notification in self.app._notifications]
+
+    @property
+    def return_code(self):
+        return self.app.return_code
+
+    async def until(self, condition, *, told=lambda: ""):
+        """Return as soon as the condition holds; fail when it doesn't in time."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while not condition():
+            assert time.monotonic() < end, f"it didn't happen in time; {told()}"
+            await asyncio.sleep(0.01)
+
+    async def loaded(self):
+        await self.until(lambda: self.bridge is not None and self.bridge.loaded and self.bridge.working is None)
+
+    async def screen_is(self, kind):
+        await self.until(
+            lambda: isinstance(self.screen, kind) and self.screen.focused is not None,
+            told=lambda: f"the screen is {self.screen}, the focus on {self.screen.focused}",
+        )
+
+    async def run_to_failure(self):
+        await self.loaded()
+        await self.press("r")
+        await self.until(lambda: self.state is RunState.FAILED)
+
+    async def quarantine_bad_rows(self):
+        await self.run_to_failure()
+        await self.press("k")
+        await self.until(lambda: self.state is RunState.INCOMPLETE, told=lambda: f"{self.bridge.trouble}")
+
+
 @pytest.fixture
-def app_for():
-    """Make an app with settings of its own."""
+def story():
+    """Open the app at a pipeline: `async with story(path) as on: await on.press("r")`."""
+    apps = []
 
-    def make(*arguments, **changes):
-        return BatchPipeApp(*arguments, settings=changes.pop("settings", Settings()), **changes)
+    @asynccontextmanager
+    async def story(target=None, *, size=SIZES["wide"], settings=None, **options):
+        arguments = [] if target is None else [str(target)]
+        app = BatchPipeApp(*arguments, settings=settings or Settings(), **options)
+        apps.append(app)
+        async with app.run_test(size=size) as pilot:
+            yield Person(app, pilot)
 
-    return make
+    yield story
+    for app in apps:
+        if app.bridge is not None:
+            app.bridge.close(PATIENCE_SECONDS)  # its threads outlive the screen
 
 
-async def until(condition, *, seconds: float = PATIENCE_SECONDS, told=lambda: "") -> None:
-    """Return as soon as the condition holds; fail when it doesn't in time."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"it didn't happen in time; {told()}"
-        await asyncio.sleep(0.01)
-
-
-@pytest.fixture(name="until")
-def until_fixture():
-    return until
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    """Run tests that are coroutines, each in an event loop of its own."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    arguments = {name: pyfuncitem.funcargs[name] for name in inspect.signature(pyfuncitem.obj).parameters}
+    asyncio.run(pyfuncitem.obj(**arguments))
+    return True

@@ -1,13 +1,10 @@
 """Text from people who don't like us, through the real engine and the real screen: shown as text, nothing obeyed."""
 
-import asyncio
-
 import pytest
 import views
 from textual.widgets import Static
 
 from engine.state import RunState
-from tui.app import BatchPipeApp
 from tui.settings import Recent, Settings
 from tui.widgets import DetailPane
 
@@ -40,7 +37,7 @@ SIZES = ((120, 36), (80, 24), (60, 20))
 
 
 @pytest.mark.parametrize("number", range(len(views.HOSTILE_NAMES) + 2))
-def test_hostile_step_pipeline_and_error(number, tmp_path, app_for, until):
+async def test_hostile_step_pipeline_and_error(number, tmp_path, story):
     # Every name in one of the sizes, and the first two in another one each.
     name, size = views.HOSTILE_NAMES[number % len(views.HOSTILE_NAMES)], SIZES[number % len(SIZES)]
     path = tmp_path / "[@click=app.quit]hostile[bold].py"
@@ -49,50 +46,38 @@ def test_hostile_step_pipeline_and_error(number, tmp_path, app_for, until):
         HOSTILE.format(text=views.HOSTILE_TEXT, name=name[:200], checkpoint_dir=str(folder)), encoding="utf-8"
     )
 
-    async def story():
-        app = app_for(str(path))
-        async with app.run_test(size=size) as pilot:
-            await until(lambda: app.bridge.loaded and app.bridge.working is None)
-            await pilot.press("r")
-            await until(lambda: app.bridge.working is None and app.bridge.view().state is RunState.FAILED)
-            for keys in [["5"], ["8"], ["4"], ["9"], ["escape"], ["z"], ["z"], ["question_mark"], ["escape"], ["w"]]:
-                await pilot.press(*keys)
-                await pilot.pause()
-                assert_harmless(app)
-            assert app.return_code is None
-
-    asyncio.run(story())
+    async with story(path, size=size) as on:
+        await on.loaded()
+        await on.press("r")
+        await on.until(lambda: on.bridge.working is None and on.view.state is RunState.FAILED)
+        for keys in [["5"], ["8"], ["4"], ["9"], ["escape"], ["z"], ["z"], ["question_mark"], ["escape"], ["w"]]:
+            await on.press(*keys)
+            await on.pilot.pause()
+            assert_harmless(on.app)
+        assert on.return_code is None
 
 
-def test_hostile_recent_pipelines(until):
+async def test_hostile_recent_pipelines(story):
     recents = tuple(Recent(name, name, f"/nowhere/{name}") for name in views.HOSTILE_NAMES)
 
-    async def story():
-        app = BatchPipeApp(settings=Settings(recents=recents))
-        async with app.run_test(size=(80, 24)) as pilot:
-            await pilot.pause()
-            assert_harmless(app)
-            await pilot.press("down", "enter")
-            await until(lambda: app.bridge is not None and app.bridge.trouble is not None)
-            await pilot.pause()
-            assert_harmless(app)
-
-    asyncio.run(story())
+    async with story(settings=Settings(recents=recents), size=(80, 24)) as on:
+        await on.pilot.pause()
+        assert_harmless(on.app)
+        await on.press("down", "enter")
+        await on.until(lambda: on.bridge is not None and on.bridge.trouble is not None)
+        await on.pilot.pause()
+        assert_harmless(on.app)
 
 
-def test_secret_in_an_error_is_masked(tmp_path, app_for, until):
+async def test_secret_in_an_error_is_masked(tmp_path, story):
     path = tmp_path / "hostile.py"
     text = "cannot reach postgresql://ann:hunter2@db/sales "
     path.write_text(HOSTILE.format(text=text, name="load", checkpoint_dir=str(tmp_path / "c")), encoding="utf-8")
 
-    async def story():
-        app = app_for(str(path))
-        async with app.run_test(size=(120, 36)) as pilot:
-            await until(lambda: app.bridge.loaded and app.bridge.working is None)
-            await pilot.press("r")
-            await until(lambda: app.screen.query_one(DetailPane).plain_text)
-            assert "hunter2" not in app.screen.query_one(DetailPane).plain_text.partition("Traceback")[0]
-            assert "hunter2" not in drawn(app)
-            assert "hunter2" not in str(app.screen.query_one("#standing", Static).render())
-
-    asyncio.run(story())
+    async with story(path) as on:
+        await on.loaded()
+        await on.press("r")
+        await on.until(lambda: on.screen.query_one(DetailPane).plain_text)
+        assert "hunter2" not in on.screen.query_one(DetailPane).plain_text.partition("Traceback")[0]
+        assert "hunter2" not in drawn(on.app)
+        assert "hunter2" not in str(on.screen.query_one("#standing", Static).render())

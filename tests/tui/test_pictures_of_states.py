@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import views
+from textual.widgets import Input
 
 from tui.app import BatchPipeApp
 from tui.backend.event_log import LogBook
@@ -53,6 +54,8 @@ def shot(snap_compare, what, *, size="wide", keys=(), prepare=None):
             await pilot.pause()
         await pilot.press(*keys)
         await pilot.pause()
+        for line in pilot.app.screen.query(Input):
+            line.cursor_blink = False  # or the picture would depend on how long it takes
         if isinstance(pilot.app.screen, Dashboard):
             # What a pane is when it was first drawn is seen by the next pull.
             pilot.app.screen.pull()

@@ -222,8 +222,8 @@ def test_every_job_ends_in_one_report_whatever_it_raises():
     lane.do(Job.BATCH, lambda: 7, 7)
     lane.do(Job.PAGE, panic)
     lane.do(Job.EXPORT, lambda: "x")
-    assert all_done.wait(10)
-    assert lane.close(10)
+    assert all_done.wait(60)
+    assert lane.close(60)
     assert [done.value for done in reports] == [7, None, "x"]
     trouble = reports[1].trouble
     assert (trouble.kind, trouble.expected) == ("Panic", False)
@@ -236,7 +236,7 @@ def test_lane_that_hangs_does_not_hold_the_exit():
     lane.do(Job.BATCH, gate.wait)
     assert not lane.close(0.01)
     gate.set()
-    assert lane.close(10)
+    assert lane.close(60)
 
 
 def test_trouble_keeps_what_a_person_needs():

@@ -405,13 +405,13 @@ def hostile() -> RunView:
 def runs() -> tuple[RunRecord, ...]:
     """Two ended runs of the long pipeline, oldest first, and the one that runs now."""
 
-    def record(run_id, minute, outcome, **changes):
+    def record(run_id, minute, state, **changes):
         begun = NOON - timedelta(minutes=minute)
         fields = {
             "run_id": run_id,
             "started_at": begun,
             "ended_at": begun + timedelta(seconds=changes.pop("seconds", 60)),
-            "outcome": outcome,
+            "state": state,
             "first_batch_id": 0,
             "next_batch_id": 0,
             "rows_done": 0,
@@ -423,9 +423,11 @@ def runs() -> tuple[RunRecord, ...]:
         return RunRecord(**(fields | changes))
 
     return (
-        record(1, 60, "failed", seconds=62, next_batch_id=1_200, rows_done=120_000_000, message="batch 1,200 failed"),
-        record(2, 30, "stopped", seconds=170, first_batch_id=1_200, next_batch_id=2_100, rows_done=90_000_000),
-        record(3, 0, "running", first_batch_id=2_100, next_batch_id=None, rows_done=None, ended_at=None),
+        record(
+            1, 60, RunState.FAILED, seconds=62, next_batch_id=1_200, rows_done=120_000_000, message="batch 1,200 failed"
+        ),
+        record(2, 30, RunState.RESUMABLE, seconds=170, first_batch_id=1_200, next_batch_id=2_100, rows_done=90_000_000),
+        record(3, 0, RunState.RUNNING, first_batch_id=2_100, next_batch_id=None, rows_done=None, ended_at=None),
     )
 
 
@@ -437,8 +439,8 @@ def manifest() -> Manifest:
         end_row=209_999,
         rows_out=9_731,
         run_id=1,
-        generation=0,
-        token="a1b2c3",  # noqa: S106 - names an attempt, opens nothing
+        epoch=0,
+        attempt_id="a1b2c3",
         attempts=2,
         fetch_seconds=0.021,
         write_seconds=0.034,

@@ -18,7 +18,6 @@ from engine.errors import CheckpointLocked, PipelineError
 from engine.events import RowsReplayed, RunStarted
 from engine.progress import BatchState, RunView
 from engine.state import RunState
-from tui.actions import LIVE
 from tui.backend.event_log import LogBook
 from tui.backend.jobs import Done, Dropped, Job, Trouble
 from tui.backend.results_page import ResultsReader
@@ -88,7 +87,7 @@ class Bridge:
         if self.pipeline is None:
             return RunView(pipeline=self.target.text if self.target else "")
         view = self.pipeline.view()
-        return view if self._mirror is None or view.state in LIVE else _as_mirrored(view, self._mirror)
+        return view if self._mirror is None or view.state.is_live else _as_mirrored(view, self._mirror)
 
     @property
     def loaded(self) -> bool:
@@ -269,7 +268,7 @@ class Bridge:
                     accept_changes=accept_changes, on_error="quarantine" if quarantine and not own_limits else None
                 )
         finally:
-            if self.pipeline.view().state in LIVE:
+            if self.pipeline.view().state.is_live:
                 # It ended in a way that it could not tell; saying "running" for ever would be a lie.
                 self._refresh()
 

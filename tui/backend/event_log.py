@@ -22,7 +22,7 @@ from engine.events import (
     Warned,
 )
 from engine.state import RunState
-from tui.look.format import counted
+from engine.text.format import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,13 +108,13 @@ def _replayed(event: RowsReplayed) -> str:
     return f"batch {event.batch_id:,}: {counted(event.rows, 'row')} replayed, {event.still:,} still in quarantine"
 
 
-_ENDS = {RunState.RESUMABLE: "stopped", RunState.INCOMPLETE: "finished, with rows in quarantine"}
+_ENDS = {RunState.INCOMPLETE: "finished, with rows in quarantine"}
 _WORDS: dict[type[Any], Callable[[Any], str]] = {
     RunStarted: lambda event: f"run {event.run_id} started at batch {event.next_batch_id:,} of {event.source}",
     BatchFailed: lambda event: f"batch {event.batch_id:,} failed: {event.message}",
     RowsQuarantined: _quarantined,
     RowsReplayed: _replayed,
     StopWasRequested: lambda event: "stop now was requested" if event.now else "stop was requested",
-    RunEnded: lambda event: f"run {event.run_id} {_ENDS.get(event.state, event.state)}",
+    RunEnded: lambda event: f"run {event.run_id} {_ENDS.get(event.state, event.state.outcome)}",
     Warned: lambda event: f"warning: {event.message}",
 }

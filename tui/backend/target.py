@@ -25,9 +25,9 @@ class Overrides:
         """Return the pipeline with these values in place of its own."""
         if self == Overrides():
             return pipeline
-        from engine.executors.choice import ExecutorChoice, chosen
+        from engine.loading.executor import ExecutorChoice, executor_named
 
-        executor = chosen(ExecutorChoice(self.executor) if self.executor else None, self.ray_address)
+        executor = executor_named(ExecutorChoice(self.executor) if self.executor else None, self.ray_address)
         return pipeline.with_options(batch_size=self.batch_size, checkpoint_dir=self.checkpoint_dir, executor=executor)
 
 

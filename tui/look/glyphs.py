@@ -10,12 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from engine.state import RunState
+from engine import RunState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from engine.checkpoint.catalog.records import RunOutcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +45,7 @@ class Glyphs:
     dash: str
     null: str
     waiting: str
-    pills: Mapping[RunState, str] = field(hash=False)
-    outcomes: Mapping[RunOutcome, str] = field(hash=False)
+    runs: Mapping[RunState, str] = field(hash=False)
 
     @property
     def is_ascii(self) -> bool:
@@ -88,7 +85,7 @@ UNICODE = Glyphs(
     dash="\N{EN DASH}",
     null="∅",
     waiting="⋯",
-    pills={
+    runs={
         RunState.IDLE: "·",
         RunState.RESUMABLE: "⟲",
         RunState.RUNNING: "▶",
@@ -96,8 +93,8 @@ UNICODE = Glyphs(
         RunState.FAILED: "✗",
         RunState.FINISHED: "✓",
         RunState.INCOMPLETE: "◐",
+        RunState.CRASHED: "☇",
     },
-    outcomes={"running": "▶", "finished": "✓", "stopped": "⟲", "failed": "✗", "crashed": "☇"},
 )
 
 ASCII = Glyphs(
@@ -122,7 +119,7 @@ ASCII = Glyphs(
     dash="-",
     null="null",
     waiting="...",
-    pills={
+    runs={
         RunState.IDLE: ".",
         RunState.RESUMABLE: "@",
         RunState.RUNNING: ">",
@@ -130,8 +127,8 @@ ASCII = Glyphs(
         RunState.FAILED: "X",
         RunState.FINISHED: "*",
         RunState.INCOMPLETE: "%",
+        RunState.CRASHED: "!",
     },
-    outcomes={"running": ">", "finished": "*", "stopped": "@", "failed": "X", "crashed": "!"},
 )
 
 

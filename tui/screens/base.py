@@ -8,7 +8,7 @@ from textual.screen import Screen
 
 from engine.state import RunState
 from engine.text.terminal_safe import safe
-from tui.actions import LIVE, Situation, possible
+from tui.actions import Situation, possible
 from tui.backend.jobs import Job
 from tui.look.glyphs import UNICODE
 from tui.screens.dashboard.quarantine_rule import why_not
@@ -38,7 +38,7 @@ class DashboardBase(Screen[None]):
         failed = view.state is RunState.FAILED
         return Situation(
             state=view.state if bridge.loaded else None,
-            working=bridge.working is not None and not (bridge.working is Job.RUN and view.state in LIVE),
+            working=bridge.working is not None and not (bridge.working is Job.RUN and view.state.is_live),
             committed=view.frontier >= 0,
             failure=bool(view.failures),
             isolable=failed and not why_not(view, bridge.stopping_steps),

@@ -15,7 +15,7 @@ from textual.binding import Binding
 from textual.message import Message
 
 from engine.progress import BatchState
-from tui.look.format import count, span
+from engine.text.format import count, span
 from tui.widgets.drawing.cells import GridShape, grid_shape, worst_states
 from tui.widgets.drawing.pane import Pane
 

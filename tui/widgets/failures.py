@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding
 from textual.message import Message
 
+from engine.text.format import count, counted, spans
 from engine.text.terminal_safe import safe
-from tui.look.format import count, counted, spans
 from tui.widgets.drawing.describe import failure_place, failure_reason
 from tui.widgets.drawing.rows_pane import Listing, Row, RowsPane
 from tui.widgets.drawing.table import TableColumn, list_lines

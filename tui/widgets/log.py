@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from engine.text.format import counted
 from engine.text.terminal_safe import safe
-from tui.look.format import counted
 from tui.widgets.drawing.line import Line, wrap_text
 from tui.widgets.drawing.pane import Pane
 

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 
 from textual.message import Message
 
+from engine.text.format import count, counted
 from engine.text.terminal_safe import safe
-from tui.look.format import count, counted
 from tui.widgets.drawing.describe import quarantine_message
 from tui.widgets.drawing.rows_pane import Listing, Row, RowsPane
 from tui.widgets.drawing.table import TableColumn, list_lines
-from tui.widgets.status_bar import LIVE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +61,7 @@ class QuarantinePane(RowsPane[ShownQuarantine, "QuarantinedRow"]):
 
     def show(self, view: RunView) -> None:
         """Show how many rows are in quarantine now."""
-        live = view.state in LIVE
+        live = view.state.is_live
         if not view.rows_quarantined and not live:
             self._read = ()
         shown = ShownQuarantine(self._read, view.rows_quarantined, live)

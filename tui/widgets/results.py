@@ -12,8 +12,8 @@ from rich.cells import cell_len
 from textual.binding import Binding
 from textual.message import Message
 
+from engine.text.format import count, span
 from engine.text.terminal_safe import safe
-from tui.look.format import count, span
 from tui.widgets.drawing.line import crop_line, join_lines
 from tui.widgets.drawing.rows_pane import Listing, Row, RowsPane
 from tui.widgets.drawing.table import GAP, align_texts

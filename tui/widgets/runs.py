@@ -7,28 +7,21 @@ from typing import TYPE_CHECKING
 
 from textual.message import Message
 
-from engine.state import RunState
-from tui.look.format import counted, duration, percent
+from engine import RunState
+from engine.text.format import counted, duration, percent
 from tui.widgets.drawing.line import Line, fit_text
 from tui.widgets.drawing.rows_pane import Listing, Row, RowsPane
-from tui.widgets.status_bar import LIVE
+from tui.widgets.drawing.styles import RUN_STYLES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from engine import RunRecord
-    from engine.checkpoint.catalog.records import RunOutcome
     from engine.progress import RunView
     from tui.look.glyphs import Glyphs
 
-OUTCOME_STYLES: dict[RunOutcome, str] = {
-    "running": "run", "finished": "good", "stopped": "warn", "failed": "bad", "crashed": "bad",
-}  # fmt: skip
-_OUTCOMES_OF_STATES: dict[RunState, RunOutcome] = {
-    RunState.FAILED: "failed", RunState.FINISHED: "finished", RunState.RESUMABLE: "stopped",
-    RunState.INCOMPLETE: "finished",
-}  # fmt: skip
 MOST_RUNS = 500
+_WORD_LEAST = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +36,11 @@ class ShownRuns:
     source_rows: int | None
     failures: tuple[int, ...]
     """The run of each failure."""
+
+    @property
+    def word_width(self) -> int:
+        """How wide the column of states is, in cells."""
+        return max(_WORD_LEAST, *(len(state.outcome) for state in (self.state, *(run.state for run in self.records))))
 
 
 class RunsPane(RowsPane[ShownRuns, tuple[int, "RunRecord | None"]]):
@@ -101,10 +99,9 @@ class RunsPane(RowsPane[ShownRuns, tuple[int, "RunRecord | None"]]):
 
 def live_line(shown: ShownRuns, margin: int, glyphs: Glyphs) -> Line:
     """Return the line of the run that the view is of."""
-    is_live = shown.state in LIVE
-    outcome: RunOutcome = "running" if is_live else _OUTCOMES_OF_STATES.get(shown.state, "running")
+    state, word = (RunState.RUNNING, "now") if shown.state.is_live else (shown.state, shown.state.outcome)
     run_id = shown.run_id or 0
-    head = _head(f"#{run_id:<{margin - 1}}", outcome, "now" if is_live else outcome, shown.elapsed, glyphs)
+    head = _head(f"#{run_id:<{margin - 1}}", state, fit_text(word, shown.word_width), shown.elapsed, glyphs)
     return head + _tail(run_id, shown.rows_done, shown, glyphs)
 
 
@@ -112,14 +109,14 @@ def record_line(record: RunRecord, shown: ShownRuns, margin: int, glyphs: Glyphs
     """Return the line of a run of the catalog."""
     seconds = None if record.ended_at is None else (record.ended_at - record.started_at).total_seconds()
     number = f"#{record.run_id:<{margin - 1}}"
-    head = _head(number, record.outcome, record.outcome, duration(seconds), glyphs)
+    head = _head(number, record.state, fit_text(record.state.outcome, shown.word_width), duration(seconds), glyphs)
     return head + _tail(record.run_id, record.rows_done, shown, glyphs)
 
 
-def _head(number: str, outcome: RunOutcome, word: str, took: str, glyphs: Glyphs) -> Line:
+def _head(number: str, state: RunState, word: str, took: str, glyphs: Glyphs) -> Line:
     return (
         (number, "muted"),
-        (f" {glyphs.outcomes[outcome]} {fit_text(word, 8)}", OUTCOME_STYLES[outcome]),
+        (f" {glyphs.runs[state]} {word}", RUN_STYLES[state]),
         (f" {fit_text(took, 6, right=True)}", ""),
     )
 

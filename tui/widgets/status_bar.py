@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
 
-from engine.state import RunState
+from engine import RunState
+from engine.text.format import NONE, ago, clock, compact, count, eta, percent
 from engine.text.terminal_safe import safe
-from tui.look.format import NONE, ago, clock, compact, count, eta, percent
 from tui.widgets.drawing.line import NO_LINE, Line, cut_middle, cut_text, join_lines, line_width, spread_line
 from tui.widgets.drawing.pane import Pane
+from tui.widgets.drawing.styles import RUN_STYLES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,16 +24,6 @@ if TYPE_CHECKING:
     from engine.progress import RunView
     from tui.look.glyphs import Glyphs
 
-LIVE = frozenset({RunState.RUNNING, RunState.STOPPING})
-STATE_STYLES = {
-    RunState.IDLE: "muted",
-    RunState.RESUMABLE: "warn",
-    RunState.RUNNING: "run",
-    RunState.STOPPING: "warn",
-    RunState.FAILED: "bad",
-    RunState.FINISHED: "good",
-    RunState.INCOMPLETE: "warn",
-}
 _GAPS = ("   ", "  ")
 """Between parts: the narrower one before anything is left out."""
 _NAMES_LEAST = 20
@@ -82,7 +73,7 @@ def status_line(view: RunView, now: datetime | None, width: int, glyphs: Glyphs)
 def _sides(view: RunView, now: datetime | None, glyphs: Glyphs, left_off: Sequence[str], gap: str) -> tuple[Line, Line]:
     """Return what stands on the left, without the names, and on the right."""
     words = view.state.upper() + (" NOW" if view.state is RunState.STOPPING and view.stop_now else "")
-    pill: Line = ((f"{glyphs.pills[view.state]} {words}", f"{STATE_STYLES[view.state]} strong"),)
+    pill: Line = ((f"{glyphs.runs[view.state]} {words}", f"{RUN_STYLES[view.state]} strong"),)
     run: Line = NO_LINE
     if view.run_id is not None and "run" not in left_off:
         resumed = view.batches_committed_before and "origin" not in left_off
@@ -115,7 +106,7 @@ def _when(view: RunView, now: datetime | None) -> Line:
     """Return the time to go, or how long ago it ended."""
     if view.state is RunState.RUNNING and view.source_rows is not None:
         return (("eta ", "muted"), (eta(view.eta_seconds), ""))
-    if view.state not in LIVE and view.ended_at is not None and now is not None:
+    if not view.state.is_live and view.ended_at is not None and now is not None:
         return ((f"ended {ago(view.ended_at, now)}", "muted"),)
     return NO_LINE
 

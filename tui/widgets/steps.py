@@ -7,14 +7,13 @@ stay in place when there are more steps than lines.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 
-from engine.state import RunState
+from engine import RunState
+from engine.text.format import NONE, compact, count, next_attempt, percent, rows_per_second
 from engine.text.terminal_safe import safe
-from tui.look.format import NONE, compact, count, percent, rows_per_second
 from tui.widgets.drawing.bar import draw_bar
 from tui.widgets.drawing.line import Line, crop_line, fit_text, spread_line
 from tui.widgets.drawing.pane import Pane
@@ -140,10 +139,8 @@ def find_trouble(view: RunView, step: str | None, glyphs: Glyphs) -> Trouble | N
 def retry_words(retries: Sequence[Retrying]) -> str:
     """Return which try comes next, and when: of several, the one that is due first."""
     first = min(retries, key=lambda retry: retry.seconds_until_next)
-    seconds = ceil(first.seconds_until_next)
-    when = f"in {seconds:,} s" if seconds else "now"
     others = f" +{len(retries) - 1}" if len(retries) > 1 else ""
-    return f"retry {first.attempt + 1}/{first.max_attempts} {when}{others}"
+    return next_attempt(first.attempt, first.max_attempts, first.seconds_until_next) + others
 
 
 def blocking_failure(view: RunView) -> BatchFailed | None:

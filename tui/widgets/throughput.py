@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tui.look.format import NONE, compact, count, duration, size
+from engine.text.format import NONE, compact, count, duration, size
 from tui.widgets.drawing.chart import average_columns, draw_chart
 from tui.widgets.drawing.line import NO_LINE, Line, join_fitting, line_width, spread_line
 from tui.widgets.drawing.pane import Pane
-from tui.widgets.status_bar import LIVE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +38,7 @@ class ThroughputPane(Pane[tuple["RunView", int | None]]):
         if view.run_id is None:
             return []
         # The last second is still going on: it would pull the last column down eight times a second.
-        finished = view.throughput[:-1] if view.state in LIVE else view.throughput
+        finished = view.throughput[:-1] if view.state.is_live else view.throughput
         each = _seconds_a_column(finished, width)
         averages = average_columns(finished, each, int(view.elapsed_seconds) % each)[-width:]
         rows = draw_chart(averages, width, max(0, height - _WORDS), self.glyphs.chart)
@@ -64,7 +63,7 @@ def _seconds_a_column(throughput: Sequence[int], width: int) -> int:
 
 
 def _rate(view: RunView, peak: float, width: int, ellipsis: str) -> Line:
-    live = view.state in LIVE
+    live = view.state.is_live
     rows = view.rows_per_second if live else view.average_rows_per_second
     batches = view.batches_per_second if live else view.average_batches_per_second
     rate: Line = (("" if live else "avg ", "muted"), (compact(rows), "strong"), (" rows/s", "muted"))
@@ -83,7 +82,7 @@ def _times(view: RunView, width: int, ellipsis: str) -> Line:
 
 
 def _load(view: RunView, memory_bytes: int | None, width: int, ellipsis: str) -> Line:
-    live = view.state in LIVE
+    live = view.state.is_live
     in_flight: Line = (("in flight ", "muted"), (f"{view.batches_in_flight}/{view.window}" if live else NONE, ""))
     memory: Line = NO_LINE if memory_bytes is None else (("memory ", "muted"), (size(memory_bytes), ""))
     if view.nodes is None:

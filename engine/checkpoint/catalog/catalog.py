@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from engine.checkpoint.catalog.head import Head
-from engine.checkpoint.catalog.records import FailureRecord, RunOutcome, RunRecord
+from engine.checkpoint.catalog.records import FailureRecord, RunRecord
 from engine.checkpoint.parts.manifest import Manifest, QuarantineFile, StepTiming
 from engine.checkpoint.translate_errors import REPAIR_HINT
 from engine.errors import CheckpointCorrupt
+from engine.state import RunState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -153,15 +154,15 @@ class Catalog:
         """Drop the batches from `batch_id` on."""
         self._run("delete_batches_from", {"batch_id": batch_id})
 
-    def replace(self, manifest: Manifest, *, token: str, committed_at: datetime) -> bool:
-        """Put another result of the same batch in the place of the one with this token; False when it isn't there."""
-        if len(self._run("delete_batch", {"batch_id": manifest.batch_id, "token": token})) != 1:
+    def replace(self, manifest: Manifest, *, attempt_id: str, committed_at: datetime) -> bool:
+        """Put another result of the same batch in the place of the one of this attempt; False when it isn't there."""
+        if len(self._run("delete_batch", {"batch_id": manifest.batch_id, "attempt_id": attempt_id})) != 1:
             return False
         self.append_batches([manifest], committed_at)
         return True
 
     def rewind(self, *, next_batch_id: int, next_row: int) -> None:
-        """Drop the batches from `next_batch_id` on, put the frontier before them, and begin a generation."""
+        """Drop the batches from `next_batch_id` on, put the frontier before them, and begin an epoch."""
         self.delete_batches_from(next_batch_id)
         self._run("rewind_frontier", {"next_batch_id": next_batch_id, "next_row": next_row})
 
@@ -192,8 +193,8 @@ class Catalog:
         return int(rows)
 
     def quarantined(self) -> list[tuple[int, str]]:
-        """Return (batch id, token) of each batch that has rows in quarantine, in order."""
-        return [(batch_id, token) for batch_id, token in self._run("select_quarantined")]
+        """Return (batch id, attempt id) of each batch that has rows in quarantine, in order."""
+        return [(batch_id, attempt_id) for batch_id, attempt_id in self._run("select_quarantined")]
 
     def read_history(self) -> None:
         """Read all that is known besides the batches; raises `duckdb.Error` where something is damaged."""
@@ -234,12 +235,12 @@ class Catalog:
         }
         self._run("insert_lost_run", parameters)
 
-    def end_run(self, run_id: int, outcome: RunOutcome, message: str, retries: int) -> None:
+    def end_run(self, run_id: int, state: RunState, message: str, retries: int) -> None:
         """Record how a run ended."""
         parameters = {
             "run_id": run_id,
             "ended_at": datetime.now(UTC),
-            "outcome": outcome,
+            "state": state,
             "message": message,
             "retries": retries,
         }
@@ -259,7 +260,9 @@ class Catalog:
     def runs(self, limit: int) -> list[RunRecord]:
         """Return the newest runs first."""
         rows = self._run("select_runs", {"limit": limit})
-        return [RunRecord(row[0], _moment(row[1]), row[2] and _moment(row[2]), *row[3:]) for row in rows]
+        return [
+            RunRecord(row[0], _moment(row[1]), row[2] and _moment(row[2]), RunState(row[3]), *row[4:]) for row in rows
+        ]
 
     def failures(self, limit: int) -> list[FailureRecord]:
         """Return the newest failures first."""
@@ -278,8 +281,8 @@ def _batch_row(manifest: Manifest) -> tuple[object, ...]:
         manifest.end_row,
         manifest.rows_out,
         manifest.run_id,
-        manifest.generation,
-        manifest.token,
+        manifest.epoch,
+        manifest.attempt_id,
         manifest.attempts,
         manifest.fetch_seconds,
         manifest.write_seconds,

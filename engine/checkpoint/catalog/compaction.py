@@ -8,16 +8,18 @@ nothing was committed after the copy was made, putting it back loses nothing.
 
 from __future__ import annotations
 
+import secrets
 import shutil
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 from engine.checkpoint.catalog import catalog
-from engine.checkpoint.layout import Layout, new_token
 from engine.storage import durable
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from engine.checkpoint.layout import Layout
 
 COMPACT_AT_BYTES = 8 << 20
 """How long the log may get: reading 8 MiB back on opening takes about 0.7 s."""
@@ -25,7 +27,7 @@ COMPACT_AT_BYTES = 8 << 20
 
 def create(layout: Layout, *, key: str, software: str) -> None:
     """Make an empty catalog, whole or not at all."""
-    temporary = layout.folder / f".checkpoint-{new_token()}.tmp"
+    temporary = layout.folder / f".checkpoint-{secrets.token_hex(8)}.tmp"
     log = temporary.with_name(temporary.name + ".wal")
     try:
         with closing(catalog.Catalog(temporary, new=True)) as new:
@@ -57,7 +59,7 @@ def compact(layout: Layout) -> None:
     """
     if not layout.wal.exists():
         return
-    temporary = layout.folder / f".guard-{new_token()}.tmp"
+    temporary = layout.folder / f".guard-{secrets.token_hex(8)}.tmp"
     try:
         temporary.mkdir(durable.PRIVATE_FOLDER)
         for path in (layout.catalog, layout.wal):
@@ -82,7 +84,7 @@ def restore(layout: Layout) -> bool:
         return False
     for path in (layout.catalog, layout.wal):
         copy = layout.guard / path.name
-        temporary = path.with_name(f".{path.name}-{new_token()}.tmp")
+        temporary = path.with_name(f".{path.name}-{secrets.token_hex(8)}.tmp")
         _copy(copy, temporary)
         temporary.replace(path)
     durable.fsync_path(layout.folder)
@@ -103,7 +105,7 @@ def _copy(source: Path, target: Path) -> None:
 
 def _remove_guard(layout: Layout) -> None:
     # Renamed first: a half-removed folder must not look like a whole copy.
-    gone = layout.folder / f".guard-{new_token()}.tmp"
+    gone = layout.folder / f".guard-{secrets.token_hex(8)}.tmp"
     layout.guard.replace(gone)
     durable.fsync_path(layout.folder)
     shutil.rmtree(gone)

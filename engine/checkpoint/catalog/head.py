@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 class Head:
     """The catalog's word on how far things are: the first batch and source row not committed.
 
-    `generation` counts the rewinds and resets.
+    `epoch` counts the rewinds and resets.
     """
 
     next_batch_id: int
     next_row: int
-    generation: int
+    epoch: int
 
     def after(self, manifests: Iterable[Manifest]) -> Head:
         """Return the head behind `manifests`.
@@ -47,7 +47,7 @@ class Head:
     def frontier(self, steps: Iterable[str]) -> Frontier:
         """Return it as a frontier; every one of `steps` stands there.
 
-        >>> Head(next_batch_id=2, next_row=20, generation=0).frontier(["a"])
+        >>> Head(next_batch_id=2, next_row=20, epoch=0).frontier(["a"])
         Frontier(last_completed_batch_id=1, last_completed_row=19, total_rows_processed=20, step_states={'a': 1})
         """
         last = self.next_batch_id - 1

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from engine.checkpoint import frontier_file
 from engine.checkpoint.translate_errors import translated
+from engine.state import RunState
 
 if TYPE_CHECKING:
     from engine.checkpoint.catalog.ledger import Ledger
-    from engine.checkpoint.catalog.records import FailureRecord, RunOutcome, RunRecord
+    from engine.checkpoint.catalog.records import FailureRecord, RunRecord
 
 
 class History:
@@ -42,6 +43,19 @@ class History:
         with self._ledger.reading() as catalog:
             return catalog.failures(limit)
 
+    def state(self) -> RunState:
+        """Return the state of the pipeline while nothing runs: its last run's, unless the frontier has moved since."""
+        with self._ledger.reading() as catalog:
+            last = next(iter(catalog.runs(1)), None)
+            rows_quarantined = catalog.rows_quarantined()
+        next_batch_id = self._ledger.head.next_batch_id
+        if last and last.next_batch_id == next_batch_id:
+            if last.state.is_finished:  # rows may have left the quarantine since
+                return RunState.at_end(rows_quarantined)
+            if last.state is RunState.FAILED:
+                return RunState.FAILED
+        return RunState.RESUMABLE if next_batch_id else RunState.IDLE
+
     def begin_run(self, *, batch_size: int, pipeline: str, changed: bool) -> int:
         """Record the start of a run, and the pipeline when it is new or changed; return the run's number."""
         layout = self._ledger.layout
@@ -62,10 +76,10 @@ class History:
             frontier_file.write(layout, self._ledger.head.frontier(self._steps))  # it names the steps
         return run_id
 
-    def end_run(self, run_id: int, outcome: RunOutcome, message: str = "", *, retries: int = 0) -> None:
+    def end_run(self, run_id: int, state: RunState, message: str = "", *, retries: int = 0) -> None:
         """Record how a run ended, and how often something was tried again in it."""
         with self._ledger.writing() as catalog:
-            catalog.end_run(run_id, outcome, message, retries)
+            catalog.end_run(run_id, state, message, retries)
 
     def add_failure(self, failure: FailureRecord) -> None:
         """Record the batch that ended a run."""

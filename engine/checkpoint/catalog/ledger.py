@@ -108,27 +108,27 @@ class Ledger:
                 self.catalog.append_batches(manifests, datetime.now(UTC))
                 self._record(pipeline, manifests[-1].run_id)
         except duckdb.Error:
-            # A failed fsync may come after the commit has landed. Only a new look can tell; the token because a
+            # A failed fsync may come after the commit has landed. Only a new look can tell; the attempt's id because a
             # batch that was done again has the id and may have the rows of the one before it.
             self._reconnect()
             last = self.last_manifest()
-            if self.head != after or last is None or last.token != manifests[-1].token:
+            if self.head != after or last is None or last.attempt_id != manifests[-1].attempt_id:
                 raise
         else:
             self.head = after
 
-    def replace(self, manifest: Manifest, *, token: str, pipeline: str | None = None) -> None:
+    def replace(self, manifest: Manifest, *, attempt_id: str, pipeline: str | None = None) -> None:
         """Put another result of a committed batch in its place, in one transaction. The head stays.
 
         `pipeline` as in `append`.
 
         Raises:
-            CheckpointCorrupt: the batch isn't there with this token; nothing is changed.
+            CheckpointCorrupt: the batch of this attempt isn't there; nothing is changed.
             duckdb.Error: nothing is changed, and the catalog is connected again.
         """
         try:
             with self.catalog.transaction():
-                if not self.catalog.replace(manifest, token=token, committed_at=datetime.now(UTC)):
+                if not self.catalog.replace(manifest, attempt_id=attempt_id, committed_at=datetime.now(UTC)):
                     raise CheckpointCorrupt(
                         self.layout.catalog, f"batch {manifest.batch_id} is not in the catalog as it was found"
                     )
@@ -136,11 +136,11 @@ class Ledger:
         except duckdb.Error:
             self._reconnect()
             now = self.catalog.batch(manifest.batch_id)
-            if now is None or now.token != manifest.token:
+            if now is None or now.attempt_id != manifest.attempt_id:
                 raise
 
     def rewind(self, *, next_batch_id: int, next_row: int) -> None:
-        """Drop the batches from `next_batch_id` on and begin a generation, in one transaction."""
+        """Drop the batches from `next_batch_id` on and begin an epoch, in one transaction."""
         with self.catalog.transaction():
             self.catalog.rewind(next_batch_id=next_batch_id, next_row=next_row)
         self.head = self.catalog.head()

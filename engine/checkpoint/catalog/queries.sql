@@ -8,7 +8,7 @@ INSERT INTO frontier VALUES (0, 0, 0);
 SELECT format, checkpoint_key FROM checkpoint;
 
 -- name: select_frontier
-SELECT next_batch_id, next_row, generation FROM frontier;
+SELECT next_batch_id, next_row, epoch FROM frontier;
 
 -- name: advance_frontier
 UPDATE frontier SET next_batch_id = $next_batch_id, next_row = $next_row
@@ -16,28 +16,28 @@ WHERE next_batch_id = $expected_batch_id AND next_row = $expected_row
 RETURNING next_batch_id;
 
 -- name: rewind_frontier
-UPDATE frontier SET next_batch_id = $next_batch_id, next_row = $next_row, generation = generation + 1;
+UPDATE frontier SET next_batch_id = $next_batch_id, next_row = $next_row, epoch = epoch + 1;
 
 -- name: place_frontier
-UPDATE frontier SET next_batch_id = $next_batch_id, next_row = $next_row, generation = $generation;
+UPDATE frontier SET next_batch_id = $next_batch_id, next_row = $next_row, epoch = $epoch;
 
 -- name: delete_batches_from
 DELETE FROM batches WHERE batch_id >= $batch_id;
 
 -- name: delete_batch
-DELETE FROM batches WHERE batch_id = $batch_id AND token = $token RETURNING batch_id;
+DELETE FROM batches WHERE batch_id = $batch_id AND attempt_id = $attempt_id RETURNING batch_id;
 
 -- name: count_quarantined
 SELECT coalesce(sum(rows_quarantined), 0) FROM batches WHERE rows_quarantined > 0;
 
 -- name: select_quarantined
-SELECT batch_id, token FROM batches WHERE rows_quarantined > 0 ORDER BY batch_id;
+SELECT batch_id, attempt_id FROM batches WHERE rows_quarantined > 0 ORDER BY batch_id;
 
 -- name: count_batches
 SELECT count(*), coalesce(max(batch_id), -1), coalesce(sum(rows_out), 0) FROM batches;
 
 -- name: select_batches
-SELECT batch_id, start_row, end_row, rows_out, run_id, generation, token, attempts, fetch_seconds, write_seconds,
+SELECT batch_id, start_row, end_row, rows_out, run_id, epoch, attempt_id, attempts, fetch_seconds, write_seconds,
        timings, "cursor", states, bytes_written, checksum, rows_quarantined, quarantine
 FROM batches WHERE batch_id BETWEEN $first_batch_id AND $last_batch_id ORDER BY batch_id;
 
@@ -64,21 +64,21 @@ INSERT INTO runs VALUES ($run_id, $started_at, NULL, 'running', $first_batch_id,
                          NULL);
 
 -- name: insert_lost_run
-INSERT INTO runs VALUES ($run_id, $at, $at, 'stopped', 0, $next_batch_id, NULL, $batch_size, '', 0, $message, NULL);
+INSERT INTO runs VALUES ($run_id, $at, $at, 'resumable', 0, $next_batch_id, NULL, $batch_size, '', 0, $message, NULL);
 
 -- name: end_run
-UPDATE runs SET ended_at = $ended_at, outcome = $outcome, message = $message, retries = $retries,
+UPDATE runs SET ended_at = $ended_at, state = $state, message = $message, retries = $retries,
        next_batch_id = (SELECT next_batch_id FROM frontier),
        rows_done = (SELECT coalesce(sum(end_row - start_row + 1), 0) FROM batches WHERE batches.run_id = runs.run_id)
 WHERE run_id = $run_id;
 
 -- name: mark_crashed_runs
-UPDATE runs SET outcome = 'crashed', next_batch_id = (SELECT next_batch_id FROM frontier)
-WHERE outcome = 'running'
+UPDATE runs SET state = 'crashed', next_batch_id = (SELECT next_batch_id FROM frontier)
+WHERE state = 'running'
 RETURNING run_id;
 
 -- name: select_runs
-SELECT run_id, epoch_us(started_at), epoch_us(ended_at), outcome, first_batch_id, next_batch_id, rows_done, batch_size, host, pid, message,
+SELECT run_id, epoch_us(started_at), epoch_us(ended_at), state, first_batch_id, next_batch_id, rows_done, batch_size, host, pid, message,
        retries
 FROM runs ORDER BY run_id DESC LIMIT $limit;
 

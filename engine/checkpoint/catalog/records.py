@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-RunOutcome = Literal["running", "finished", "stopped", "failed", "crashed"]
+    from engine.state import RunState
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class RunRecord:
     run_id: int
     started_at: datetime
     ended_at: datetime | None
-    outcome: RunOutcome
+    state: RunState
     first_batch_id: int
     next_batch_id: int | None
     rows_done: int | None

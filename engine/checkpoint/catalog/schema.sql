@@ -9,12 +9,12 @@ CREATE TABLE checkpoint (
     software VARCHAR NOT NULL
 );
 
--- One row, always: the first batch and the first source row that are not committed. `generation` counts
--- rewinds and resets; parts of an older generation beyond the frontier are leftovers of those.
+-- One row, always: the first batch and the first source row that are not committed. `epoch` counts
+-- rewinds and resets; parts of an older epoch beyond the frontier are leftovers of those.
 CREATE TABLE frontier (
     next_batch_id BIGINT NOT NULL CHECK (next_batch_id >= 0),
     next_row BIGINT NOT NULL CHECK (next_row >= 0),
-    generation BIGINT NOT NULL CHECK (generation >= 0)
+    epoch BIGINT NOT NULL CHECK (epoch >= 0)
 );
 
 -- One row for each committed batch. Rows are source rows, both ends inclusive. `timings` is a list of
@@ -26,8 +26,8 @@ CREATE TABLE batches (
     end_row BIGINT NOT NULL,
     rows_out BIGINT NOT NULL CHECK (rows_out >= 0),
     run_id BIGINT NOT NULL,
-    generation BIGINT NOT NULL,
-    token VARCHAR NOT NULL,
+    epoch BIGINT NOT NULL,
+    attempt_id VARCHAR NOT NULL,
     attempts INTEGER NOT NULL CHECK (attempts >= 1),
     fetch_seconds DOUBLE NOT NULL,
     write_seconds DOUBLE NOT NULL,
@@ -50,12 +50,13 @@ CREATE TABLE pipelines (
     description VARCHAR NOT NULL
 );
 
--- One row for each call of run(), for good.
+-- One row for each call of run(), for good. `state` is how it ended, a `RunState`.
 CREATE TABLE runs (
     run_id BIGINT NOT NULL CHECK (run_id >= 1),
     started_at TIMESTAMPTZ NOT NULL,
     ended_at TIMESTAMPTZ,
-    outcome VARCHAR NOT NULL CHECK (outcome IN ('running', 'finished', 'stopped', 'failed', 'crashed')),
+    state VARCHAR NOT NULL
+        CHECK (state IN ('running', 'resumable', 'failed', 'finished', 'incomplete', 'crashed')),
     first_batch_id BIGINT NOT NULL,
     next_batch_id BIGINT,
     rows_done BIGINT,

@@ -48,8 +48,8 @@ class QuarantineFile:
 class Manifest:
     """One batch with its results written under a temporary name, ready to be committed.
 
-    Rows are source rows, both bounds inclusive. `token` names the attempt that wrote the part.
-    `generation` counts the rewinds and resets before it. `cursor` is where the source stands after the
+    Rows are source rows, both bounds inclusive. `attempt_id` names the attempt that wrote the part.
+    `epoch` counts the rewinds and resets before it. `cursor` is where the source stands after the
     batch, None for a source without one; `states` are the snapshots of the stateful steps, by name.
     `write_seconds` is 0 in a manifest that was read from a part, which can't know it.
     `bytes_written` and `checksum` (CRC-32 of the file, 8 hex digits) are those of the part. `rows_quarantined` of the
@@ -61,8 +61,8 @@ class Manifest:
     end_row: int
     rows_out: int
     run_id: int
-    generation: int
-    token: str
+    epoch: int
+    attempt_id: str
     attempts: int = 1
     fetch_seconds: float = 0.0
     write_seconds: float = 0.0

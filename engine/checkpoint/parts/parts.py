@@ -48,7 +48,7 @@ def write(
 
     `checkpoint` is a JSON text about the whole checkpoint (its key and pipeline), kept with each part.
     """
-    path = layout.temporary_part(manifest.batch_id, manifest.token)
+    path = layout.temporary_part(manifest.batch_id, manifest.attempt_id)
     try:
         size, checksum = files.write(
             path,
@@ -75,7 +75,7 @@ def _disk_error(error: pl.exceptions.PolarsError, path: StoredPath) -> OSError |
 
 def publish(layout: Layout, manifests: Iterable[Manifest]) -> None:
     """Give committed parts their final names, durably."""
-    files.move((layout.temporary_part(one.batch_id, one.token), layout.part(one.batch_id)) for one in manifests)
+    files.move((layout.temporary_part(one.batch_id, one.attempt_id), layout.part(one.batch_id)) for one in manifests)
     files.sync(layout.results)
 
 
@@ -110,18 +110,18 @@ def read_footer(path: StoredPath) -> tuple[Manifest, dict[str, str]]:
     return manifest, checkpoint
 
 
-def read_token(path: StoredPath) -> str | None:
-    """Return the token of the attempt that wrote a part; None when it is unreadable."""
+def read_attempt_id(path: StoredPath) -> str | None:
+    """Return the id of the attempt that wrote a part; None when it is unreadable."""
     try:
-        return read_footer(path)[0].token
+        return read_footer(path)[0].attempt_id
     except ValueError:
         return None
 
 
-def own_token(layout: Layout, batch_id: int, key: str) -> str | None:
-    """Return the token in the part of a batch, None when it is unreadable or of another checkpoint."""
+def own_attempt_id(layout: Layout, batch_id: int, key: str) -> str | None:
+    """Return the attempt id in the part of a batch, None when it is unreadable or of another checkpoint."""
     own = read_own(layout, batch_id, key, footer_only=True)
-    return None if own is None else own.token
+    return None if own is None else own.attempt_id
 
 
 def read_own(layout: Layout, batch_id: int, key: str, *, footer_only: bool = False) -> Manifest | None:

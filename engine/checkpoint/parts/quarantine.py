@@ -1,7 +1,7 @@
 """The files of rows that no step could process: written before the commit, swept when no commit names them.
 
 One row of a file is one row taken out: where it came from, what the step said, and `row`, a struct of the columns
-with which a replay takes it up. A file has its final name from the start; the catalog tells by its token whether
+with which a replay takes it up. A file has its final name from the start; the catalog tells by its attempt whether
 it counts.
 """
 
@@ -36,7 +36,7 @@ the row as the step saw it, as text."""
 
 
 def write(
-    layout: Layout, batch_id: int, token: str, frames: Sequence[tuple[QuarantineFile, pl.DataFrame]]
+    layout: Layout, batch_id: int, attempt_id: str, frames: Sequence[tuple[QuarantineFile, pl.DataFrame]]
 ) -> tuple[QuarantineFile, ...]:
     """Write the rows of one batch, one file for each frame, durably; return what there is to know of the files.
 
@@ -49,7 +49,7 @@ def write(
     files.make_folder(layout.quarantine)
     written = []
     for number, (about, frame) in enumerate(frames):
-        path = layout.quarantine_file(batch_id, token, number)
+        path = layout.quarantine_file(batch_id, attempt_id, number)
         size, checksum = files.write(path, partial(frame.write_parquet, compression="zstd", compression_level=1))
         written.append(replace(about, bytes_written=size, checksum=checksum))
     files.sync(layout.quarantine)
@@ -63,7 +63,7 @@ def read(layout: Layout, manifest: Manifest) -> Iterator[tuple[QuarantineFile, p
         ValueError: one is missing or damaged.
     """
     for number, about in enumerate(manifest.quarantine):
-        path = layout.quarantine_file(manifest.batch_id, manifest.token, number)
+        path = layout.quarantine_file(manifest.batch_id, manifest.attempt_id, number)
         fault = fault_of(layout, manifest, number)
         if fault:
             raise ValueError(fault)
@@ -73,7 +73,7 @@ def read(layout: Layout, manifest: Manifest) -> Iterator[tuple[QuarantineFile, p
 
 def fault_of(layout: Layout, manifest: Manifest, number: int) -> str:
     """Return what is wrong with one file of a batch, empty when nothing is."""
-    path = layout.quarantine_file(manifest.batch_id, manifest.token, number)
+    path = layout.quarantine_file(manifest.batch_id, manifest.attempt_id, number)
     about = manifest.quarantine[number]
     try:
         size = files.size(path)
@@ -98,7 +98,8 @@ def leftovers(layout: Layout, catalog: Catalog, besides: Iterable[tuple[int, str
 def drop(layout: Layout, manifest: Manifest) -> None:
     """Delete the files of a batch that is committed otherwise now."""
     files.delete(
-        layout.quarantine_file(manifest.batch_id, manifest.token, number) for number in range(len(manifest.quarantine))
+        layout.quarantine_file(manifest.batch_id, manifest.attempt_id, number)
+        for number in range(len(manifest.quarantine))
     )
 
 

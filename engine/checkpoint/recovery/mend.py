@@ -6,11 +6,11 @@ repeated. Each function returns sentences about what had to be mended; the user 
 
 from __future__ import annotations
 
+import secrets
 import shutil
 from typing import TYPE_CHECKING
 
 from engine.checkpoint.catalog import compaction
-from engine.checkpoint.layout import new_token
 from engine.checkpoint.parts import parts, quarantine
 from engine.checkpoint.recovery import plan
 from engine.checkpoint.translate_errors import REPAIR_HINT
@@ -61,7 +61,7 @@ def recovery_plan(layout: Layout, catalog: Catalog, head: Head, key: str) -> pla
         plan.survey(parts.names(layout), head.next_batch_id),
         next_batch_id=head.next_batch_id,
         next_row=head.next_row,
-        generation=head.generation,
+        epoch=head.epoch,
         committed=catalog.batch,
         published=lambda batch_id: files.exists(layout.part(batch_id)),
         read_part=lambda batch_id: parts.read_own(layout, batch_id, key, footer_only=True),
@@ -92,7 +92,7 @@ def _mend_parts(ledger: Ledger) -> list[str]:
     notices = _take_back_replays(ledger, to_do)
     _check_last_part(ledger, to_do)
     notices += [_set_aside(layout.part(batch_id)) for batch_id in to_do.set_aside]
-    files.delete(layout.temporary_part(batch_id, token) for batch_id, token in to_do.delete_temporary)
+    files.delete(layout.temporary_part(batch_id, attempt_id) for batch_id, attempt_id in to_do.delete_temporary)
     files.delete(layout.part(batch_id) for batch_id in to_do.delete_parts)
     parts.publish(layout, to_do.publish)
     if to_do.take_back:
@@ -107,27 +107,27 @@ def _mend_parts(ledger: Ledger) -> list[str]:
 
 
 def lost_replays(layout: Layout, catalog: Catalog, to_do: plan.Plan, key: str) -> Iterator[tuple[Manifest, str]]:
-    """Yield the replays that the catalog's log has lost, as their parts tell them, each with the token on record.
+    """Yield the replays that the catalog's log has lost, as their parts tell them, each with the attempt on record.
 
-    Only replays change a part behind the frontier and leave its rows and generation as they are.
+    Only replays change a part behind the frontier and leave its rows and epoch as they are.
     """
     waiting = {manifest.batch_id for manifest in to_do.publish}
-    for batch_id, token in catalog.quarantined():
-        if batch_id in waiting or parts.read_token(layout.part(batch_id)) in {None, token}:
+    for batch_id, attempt_id in catalog.quarantined():
+        if batch_id in waiting or parts.read_attempt_id(layout.part(batch_id)) in {None, attempt_id}:
             continue
         recorded, own = catalog.batch(batch_id), parts.read_own(layout, batch_id, key)
         if recorded is not None and own is not None and _same_rows(recorded, own):
-            yield own, token
+            yield own, attempt_id
 
 
 def _same_rows(one: Manifest, other: Manifest) -> bool:
-    return (one.generation, one.start_row, one.end_row) == (other.generation, other.start_row, other.end_row)
+    return (one.epoch, one.start_row, one.end_row) == (other.epoch, other.start_row, other.end_row)
 
 
 def _take_back_replays(ledger: Ledger, to_do: plan.Plan) -> list[str]:
     lost = list(lost_replays(ledger.layout, ledger.catalog, to_do, ledger.key))
-    for own, token in lost:
-        ledger.replace(own, token=token, pipeline=_pipeline_of(ledger.layout.part(own.batch_id)))
+    for own, attempt_id in lost:
+        ledger.replace(own, attempt_id=attempt_id, pipeline=_pipeline_of(ledger.layout.part(own.batch_id)))
     if not lost:
         return []
     return [f"the catalog's log had lost replays of quarantined rows in {len(lost)} batches; they were taken back in"]
@@ -142,8 +142,8 @@ def _check_last_part(ledger: Ledger, to_do: plan.Plan) -> None:
     last = ledger.last_manifest()
     if last is None or last in to_do.publish:
         return
-    token = parts.own_token(ledger.layout, last.batch_id, ledger.key)
-    if token not in {None, last.token}:
+    attempt_id = parts.own_attempt_id(ledger.layout, last.batch_id, ledger.key)
+    if attempt_id not in {None, last.attempt_id}:
         raise CheckpointCorrupt(
             ledger.layout.catalog,
             f"the catalog has lost its latest entries: {ledger.layout.part(last.batch_id).name} is of another "
@@ -155,7 +155,7 @@ def _check_last_part(ledger: Ledger, to_do: plan.Plan) -> None:
 def _set_aside(part: StoredPath) -> str:
     aside = part.with_name(part.name + ".set-aside")
     if files.exists(aside):
-        aside = aside.with_name(f"{aside.name}-{new_token()}")
+        aside = aside.with_name(f"{aside.name}-{secrets.token_hex(8)}")
     files.move([(part, aside)])
     return f"{part.name} is beyond the frontier and no part of this: renamed to {aside.name}"
 

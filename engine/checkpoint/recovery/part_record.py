@@ -32,7 +32,7 @@ class PartsAgainstRecord:
 
     def look_at(self, manifest: Manifest) -> bool:
         """Look at the part of the next batch, say whether it can be used; `manifest` is the catalog's record of it."""
-        path = self._layout.temporary_part(manifest.batch_id, manifest.token)
+        path = self._layout.temporary_part(manifest.batch_id, manifest.attempt_id)
         if not files.exists(path):  # else it is committed and waits for its name, whatever bears that name now
             path = self._layout.part(manifest.batch_id)
         self.count += 1

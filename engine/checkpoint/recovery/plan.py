@@ -5,7 +5,7 @@ decides what is committed. Three things can be left by a process that died:
 
     committed, not renamed        publish the temporary part that the catalog names
     written, not committed        delete the temporary part
-    renamed beyond the frontier   of an older generation: left by a rewind, delete;
+    renamed beyond the frontier   of an older epoch: left by a rewind, delete;
                                   of this one: the catalog's log was cut short, take the part back in
 """
 
@@ -36,7 +36,7 @@ class Found:
     """Batch ids of parts under their final name, at or beyond the frontier; ascending."""
 
     temporary: list[tuple[int, str]] = field(default_factory=list)
-    """Batch id and token of each temporary part."""
+    """Batch id and attempt id of each temporary part."""
 
 
 @dataclass(slots=True)
@@ -74,7 +74,7 @@ def decide(
     *,
     next_batch_id: int,
     next_row: int,
-    generation: int,
+    epoch: int,
     committed: Callable[[int], Manifest | None],
     published: Callable[[int], bool],
     read_part: Callable[[int], Manifest | None],
@@ -87,13 +87,13 @@ def decide(
     """
     plan = Plan()
     newly_published = 0
-    for batch_id, token in found.temporary:
+    for batch_id, attempt_id in found.temporary:
         manifest = committed(batch_id)
-        if manifest is not None and manifest.token == token:
+        if manifest is not None and manifest.attempt_id == attempt_id:
             plan.publish.append(manifest)
             newly_published += not published(batch_id)
         else:
-            plan.delete_temporary.append((batch_id, token))
+            plan.delete_temporary.append((batch_id, attempt_id))
     plan.missing = next_batch_id - found.published - newly_published
 
     contiguous = True
@@ -101,7 +101,7 @@ def decide(
         manifest = read_part(batch_id)
         if manifest is None:
             plan.set_aside.append(batch_id)
-        elif contiguous and manifest.generation == generation and manifest.batch_id == batch_id == next_batch_id:
+        elif contiguous and manifest.epoch == epoch and manifest.batch_id == batch_id == next_batch_id:
             if manifest.start_row == next_row:
                 plan.take_back.append(manifest)
                 next_batch_id, next_row = batch_id + 1, manifest.end_row + 1

@@ -30,7 +30,7 @@ class Salvaged:
 def salvage(layout: Layout, batch_id: int, previous: Salvaged | None) -> Salvaged:
     """Return what the part of `batch_id` says, given what the one before it said (None for batch 0).
 
-    A batch follows another of the same checkpoint, at the next source row, and never of an older generation:
+    A batch follows another of the same checkpoint, at the next source row, and never of an older epoch:
     parts that a rewind left behind are older than those before them.
 
     Raises:
@@ -49,7 +49,7 @@ def salvage(layout: Layout, batch_id: int, previous: Salvaged | None) -> Salvage
         raise ValueError(f"{path.name} begins at row {manifest.start_row:,}, which doesn't follow the batch before it")
     if previous is not None and key != previous.key:
         raise ValueError(f"{path.name} belongs to another checkpoint")
-    if previous is not None and manifest.generation < previous.manifest.generation:
+    if previous is not None and manifest.epoch < previous.manifest.epoch:
         raise ValueError(f"{path.name} was left behind by a rewind")
     return Salvaged(manifest, key, pipeline)
 

@@ -11,6 +11,7 @@ that can be used goes, as with any rewind; `Repair.loss` says how much before it
 
 from __future__ import annotations
 
+import secrets
 import shutil
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,7 +24,7 @@ from engine.checkpoint.catalog import compaction
 from engine.checkpoint.catalog.catalog import SOFTWARE, Catalog
 from engine.checkpoint.catalog.head import Head
 from engine.checkpoint.catalog.ledger import row_after
-from engine.checkpoint.layout import Layout, new_token
+from engine.checkpoint.layout import Layout
 from engine.checkpoint.recovery.loss import PAGE, Loss
 from engine.checkpoint.recovery.rebuild import Salvaged, salvage
 from engine.checkpoint.translate_errors import translate
@@ -106,7 +107,7 @@ def _rebuild(layout: Layout, batches: int) -> list[str]:
         )
     files.make_folder(layout.results)
     # The name is one that every opening sweeps away, should this be killed.
-    workshop = Layout(layout.folder / f".checkpoint-{new_token()}.tmp")
+    workshop = Layout(layout.folder / f".checkpoint-{secrets.token_hex(8)}.tmp")
     workshop.folder.mkdir(durable.PRIVATE_FOLDER)
     try:
         _make_catalog(layout, workshop, batches)
@@ -136,7 +137,7 @@ def _make_catalog(layout: Layout, workshop: Layout, batches: int) -> None:
             with catalog.transaction():
                 catalog.append_batches(page, datetime.now(UTC))
         with catalog.transaction():
-            catalog.place(Head(batches, last.manifest.end_row + 1, last.manifest.generation))
+            catalog.place(Head(batches, last.manifest.end_row + 1, last.manifest.epoch))
             catalog.add_pipeline(1, newest_run, last.pipeline)
             catalog.add_lost_run(
                 run_id=newest_run,
@@ -161,7 +162,7 @@ def _move_aside(layout: Layout) -> Path | None:
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
     aside = layout.catalog.with_name(f"{layout.catalog.name}.damaged-{stamp}")
     if aside.exists():
-        aside = aside.with_name(f"{aside.name}-{new_token()}")
+        aside = aside.with_name(f"{aside.name}-{secrets.token_hex(8)}")
     # The log first: a log of the old catalog must never stand beside the new one, which would replay it.
     if layout.wal.exists():
         layout.wal.replace(aside.with_name(f"{aside.name}.wal"))

@@ -180,7 +180,7 @@ def _quarantine_check(
     to_do: plan.Plan,
     replayed: Iterable[Manifest],
 ) -> Check | None:
-    taken_back = [(one.batch_id, one.token) for one in (*to_do.take_back, *replayed)]
+    taken_back = [(one.batch_id, one.attempt_id) for one in (*to_do.take_back, *replayed)]
     leftovers = quarantine.leftovers(layout, catalog, besides=taken_back)
     if not record.files and not leftovers:
         return None

@@ -2,7 +2,7 @@
 
 One thread owns all of it; others put into its inbox what they want done. It keeps as many batches with Ray as there
 is room for and holds back the rest, so that a stop finds little that has begun. A task that is lost with its worker
-or node is given out again; its part bears a token of its own, so a worker that comes back to life harms nothing.
+or node is given out again; its part bears an attempt id of its own, so a worker that comes back to life harms nothing.
 """
 
 from __future__ import annotations

@@ -113,7 +113,7 @@ def _whole(shop: _Workshop, done: Manifest | None, pinned: pl.Schema | None) -> 
         return Outcome()
     from engine.checkpoint.parts import parts
 
-    part = shop.recipe.target.layout.temporary_part(done.batch_id, done.token)
+    part = shop.recipe.target.layout.temporary_part(done.batch_id, done.attempt_id)
     return Outcome(done, pinned or parts.read_schema(part))
 
 

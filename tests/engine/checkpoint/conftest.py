@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from engine.checkpoint.layout import new_token
+from engine.checkpoint.layout import new_attempt_id
 from engine.checkpoint.parts import parts
 from engine.checkpoint.parts.manifest import Manifest
 from engine.checkpoint.store import CheckpointStore
@@ -25,7 +25,7 @@ def store(folder):
         yield opened
 
 
-def write(store, batch_id, *, start_row=None, end_row=None, token=None, **fields):
+def write(store, batch_id, *, start_row=None, end_row=None, attempt_id=None, **fields):
     start_row = batch_id * 10 if start_row is None else start_row
     end_row = start_row + 9 if end_row is None else end_row
     frame = numbers(start_row, end_row + 1)
@@ -35,8 +35,8 @@ def write(store, batch_id, *, start_row=None, end_row=None, token=None, **fields
         end_row,
         frame.height,
         run_id=1,
-        generation=store.generation,
-        token=token or new_token(),
+        epoch=store.epoch,
+        attempt_id=attempt_id or new_attempt_id(),
         **fields,
     )
     checkpoint = json.dumps({"key": store.key, "pipeline": PIPELINE})

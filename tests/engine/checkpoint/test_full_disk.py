@@ -41,7 +41,6 @@ def run_with_limit(folder, limit):
         [sys.executable, "-c", RUN_WITH_LIMIT, str(folder), str(limit)],
         capture_output=True,
         text=True,
-        timeout=120,
         check=False,
     )
     assert done.stdout, done.stderr
@@ -49,6 +48,7 @@ def run_with_limit(folder, limit):
     return kind, int(frontier), int(height), hint
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("limit", [3_000, 6_000, 9_001, 12_345])
 def test_when_the_log_cannot_grow_the_run_says_so_and_goes_on_later(tmp_path, limit):
     folder = tmp_path / "checkpoints"
@@ -66,6 +66,7 @@ def test_when_the_log_cannot_grow_the_run_says_so_and_goes_on_later(tmp_path, li
     assert pipeline.collect_results()["total"].to_list() == ids.cum_sum().to_list()
 
 
+@pytest.mark.integration
 def test_when_a_part_cannot_be_written_the_run_says_so(tmp_path):
     kind, frontier, height, _ = run_with_limit(tmp_path / "checkpoints", 1_000)
     assert (kind, frontier, height) == ("DiskFull", -1, 0)

@@ -53,6 +53,7 @@ def open_descriptors():
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
+@pytest.mark.integration
 def test_a_second_process_is_told_who_holds_it(path, other_process):
     with pytest.raises(CheckpointLocked) as caught:
         CheckpointLock(path)
@@ -61,6 +62,7 @@ def test_a_second_process_is_told_who_holds_it(path, other_process):
     assert caught.value.hint
 
 
+@pytest.mark.integration
 def test_secrets_on_the_holders_command_line_are_masked(path, other_process):
     with pytest.raises(CheckpointLocked) as caught:
         CheckpointLock(path)
@@ -68,6 +70,7 @@ def test_secrets_on_the_holders_command_line_are_masked(path, other_process):
     assert "hunter2" not in path.read_text()
 
 
+@pytest.mark.integration
 def test_the_kernel_releases_it_when_its_holder_is_killed(path, other_process):
     assert is_held(path)
     other_process.kill()
@@ -92,6 +95,7 @@ def test_reading_and_copying_the_file_does_not_release_it(path):
     held.release()
 
 
+@pytest.mark.integration
 def test_reading_the_catalog_in_this_process_does_not_release_the_store(committed):
     with CheckpointStore(committed):
         (committed / "checkpoint.duckdb").read_bytes()
@@ -102,7 +106,7 @@ def test_reading_the_catalog_in_this_process_does_not_release_the_store(committe
             "CheckpointStore(Path(sys.argv[1]))"
         )
         command = [sys.executable, "-c", code, str(committed)]
-        other = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        other = subprocess.run(command, capture_output=True, text=True, check=False)
         assert "CheckpointLocked" in other.stderr
 
 
@@ -152,6 +156,7 @@ def test_a_refused_store_leaves_no_descriptor_open(committed):
         assert open_descriptors() == before
 
 
+@pytest.mark.integration
 def test_a_child_that_outlives_its_parent_does_not_hold_it(path):
     code = """
 import os, sys, time
@@ -168,11 +173,12 @@ os.kill(os.getpid(), 9)
         [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert parent.stdout.readline() == "forked\n"
-    parent.wait(timeout=60)
+    parent.wait()
     assert not is_held(path)
     parent.communicate()
 
 
+@pytest.mark.integration
 def test_a_child_that_releases_it_takes_nothing_from_its_parent(path):
     code = """
 import os, sys
@@ -192,5 +198,5 @@ sys.stdin.read()
     )
     assert parent.stdout.readline() == "child gone\n"
     assert is_held(path)
-    parent.communicate(timeout=60)
+    parent.communicate()
     assert not is_held(path)

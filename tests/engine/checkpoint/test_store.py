@@ -13,7 +13,14 @@ from engine.checkpoint.catalog.catalog import Catalog
 from engine.checkpoint.catalog.head import Head
 from engine.checkpoint.parts import parts
 from engine.checkpoint.store import CheckpointStore
-from engine.errors import CheckpointCorrupt, CheckpointError, DiskFull, NothingToRewind, RowsNotContiguous
+from engine.errors import (
+    CheckpointCorrupt,
+    CheckpointError,
+    CheckpointLocked,
+    DiskFull,
+    NothingToRewind,
+    RowsNotContiguous,
+)
 from engine.frontier import Frontier
 from engine.storage import durable
 
@@ -35,7 +42,7 @@ def names(folder):
 
 
 def test_a_new_checkpoint_stands_before_batch_0(store):
-    assert (store.next_batch_id, store.next_row, store.generation) == (0, 0, 0)
+    assert (store.next_batch_id, store.next_row, store.epoch) == (0, 0, 0)
     assert store.last_manifest() is None
     assert store.pinned_schema() is None
     assert store.history.pipeline() is None
@@ -68,8 +75,11 @@ def test_opening_and_closing_changes_nothing(committed, contents):
 def test_closing_twice_does_no_harm(folder):
     store = CheckpointStore(folder)
     store.close()
-    store.close()
-    CheckpointStore(folder).close()
+    with CheckpointStore(folder) as again:
+        store.close()
+        with pytest.raises(CheckpointLocked):  # the lock that the other one holds is still there
+            CheckpointStore(folder)
+        assert again.next_batch_id == 0
 
 
 def test_the_key_stays(folder):
@@ -131,7 +141,7 @@ def test_batches_that_do_not_follow_are_refused_as_a_whole(store, written, place
 
 def test_a_catalog_that_was_moved_by_somebody_else_is_refused(store, written):
     manifest = written(store, 0)
-    store._ledger.catalog.place(Head(next_batch_id=7, next_row=70, generation=0))
+    store._ledger.catalog.place(Head(next_batch_id=7, next_row=70, epoch=0))
     with pytest.raises(CheckpointCorrupt, match="not where this run left it"):
         store.commit([manifest])
     assert store._ledger.catalog.batches(0, 9) == []
@@ -284,8 +294,8 @@ def test_a_replacement_of_the_same_size_is_seen_for_what_it_is(store, written, m
         with pytest.raises(CheckpointError):
             store.commit([second], replaces_last=True)
     kept = second if landed else first
-    assert store.last_manifest().token == kept.token
-    assert parts.read_metadata(store.layout.part(0))[0].token == kept.token
+    assert store.last_manifest().attempt_id == kept.attempt_id
+    assert parts.read_metadata(store.layout.part(0))[0].attempt_id == kept.attempt_id
 
 
 def test_when_the_catalog_cannot_be_opened_again_nothing_committed_is_thrown_away(folder, written, monkeypatch):
@@ -392,7 +402,7 @@ def test_a_replacement_that_was_never_committed_is_thrown_away(short, written):
 def test_a_rewind_drops_what_is_beyond(committed, written):
     with CheckpointStore(committed) as store:
         assert store.rewind(0) == 2
-        assert (store.next_batch_id, store.next_row, store.generation) == (1, 10, 1)
+        assert (store.next_batch_id, store.next_row, store.epoch) == (1, 10, 1)
         assert names(store.layout.results) == ["part-000000000000.parquet"]
         assert mirrored(store) == Frontier(0, 9, 10, {"a": 0})
         assert store.last_manifest().cursor == {"next_row": 10}

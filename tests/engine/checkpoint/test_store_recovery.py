@@ -31,7 +31,7 @@ def un_name(folder, batch_id):
     """Undo the renaming of a committed part, as if the process had died before it."""
     with CheckpointStore(folder) as store:
         manifest = store.batches(batch_id, batch_id)[0]
-        temporary = store.layout.temporary_part(batch_id, manifest.token)
+        temporary = store.layout.temporary_part(batch_id, manifest.attempt_id)
     part(folder, batch_id).rename(temporary)
 
 

@@ -42,7 +42,7 @@ def test_a_finished_run_is_seen(view, finished):
     standing = view.standing()
     assert standing.state is RunState.FINISHED
     assert standing.frontier.last_completed_batch_id == 2
-    assert standing.runs[0].outcome == "finished"
+    assert standing.runs[0].state == "finished"
     assert [part.name[:18] for part in view.committed_parts()] == [f"part-{number:012}." for number in range(3)]
 
 

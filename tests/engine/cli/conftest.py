@@ -12,7 +12,7 @@ import pytest
 from engine.cli import main
 
 COMMAND = (sys.executable, "-m", "engine.cli")
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 300
 
 # Thirty rows in batches of ten; row 25 is wrong until the limit is raised.
 TENS = """

@@ -4,6 +4,8 @@ import sys
 
 import pytest
 
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("demonstration")]
+
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory):

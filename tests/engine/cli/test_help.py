@@ -2,6 +2,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 COMMAND = (sys.executable, "-m", "engine.cli")
 
 BUILD = """
@@ -13,11 +15,13 @@ print(*sorted({name.partition(".")[0] for name in sys.modules} & {"rich", "textu
 """
 
 
+@pytest.mark.integration
 def test_building_the_commands_loads_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", BUILD], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
 
 
+@pytest.mark.integration
 def test_help_takes_less_than_half_a_second_of_cpu_time():
     process = subprocess.Popen([*COMMAND, "--help"], stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)

@@ -23,7 +23,7 @@ VIEW = RunView(
 
 def test_the_bar_shows_share_rows_pace_eta_and_batch():
     assert bar(VIEW, 120, ASCII) == (
-        "########################----------------  62.3%  210,000/336,776 rows  1.48M rows/s  eta ~2m40s  batch 21"
+        "########################----------------  62.3%  210,000/336,776 rows  1.48M rows/s  eta ~2m40s  21 batches"
     )
 
 
@@ -34,7 +34,7 @@ def test_the_bar_never_wraps(columns):
 
 def test_without_a_known_size_there_is_no_bar_but_all_that_is_known():
     unknown = replace(VIEW, source_rows=None, fraction=None, eta_seconds=None)
-    assert bar(unknown, 80, ASCII) == "210,000 rows  1.48M rows/s  batch 21"
+    assert bar(unknown, 80, ASCII) == "210,000 rows  1.48M rows/s  21 batches"
 
 
 def test_an_estimated_size_says_so():
@@ -98,7 +98,7 @@ def retry(batch_id, seconds, attempt=1):
     ("retries", "words"),
     [
         ((retry(21, 7.2),), "batch 21: retry 2/5 in 8 s"),
-        ((retry(21, 0.0, attempt=4),), "batch 21: retry 5/5"),
+        ((retry(21, 0.0, attempt=4),), "batch 21: retry 5/5 now"),
         ((retry(21, 0.5), retry(22, 3.0)), "batch 21: retry 2/5 in 1 s and 1 other"),
     ],
 )

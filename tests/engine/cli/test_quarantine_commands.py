@@ -266,7 +266,7 @@ from engine.events import RowsReplayed
 def stop(event):
     if isinstance(event, RowsReplayed):
         os.kill(os.getpid(), signal.SIGTERM)
-        assert BatchPipeline.heard.wait(20)
+        assert BatchPipeline.heard.wait(60)
 
 pipeline.add_listener(stop)
 """

@@ -12,6 +12,8 @@ from engine.cli.signals import StopOnSignals
 from engine.events import StopWasRequested
 from engine.loading.target import load
 
+pytestmark = pytest.mark.integration
+
 
 def frontier(folder):
     return Frontier.load(folder / "cp" / "frontier.json").last_completed_batch_id

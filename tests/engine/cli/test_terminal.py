@@ -9,6 +9,8 @@ import termios
 
 import pytest
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 def on_terminal(start):
@@ -58,7 +60,7 @@ def test_a_terminal_gets_a_bar_in_place(on_terminal, tens):
     assert code == 0
     last = shown.split("\r\x1b[K")[-1]
     assert last.startswith("\x1b[32m━━━━━━━━━━")
-    assert "100.0%  30/30 rows" in last
+    assert "100%  30/30 rows" in last
     assert "finished: 30 rows in 3 batches" in last
 
 
@@ -74,13 +76,13 @@ def test_an_encoding_without_blocks_gets_ascii(on_terminal, tens):
 def test_a_dumb_terminal_gets_counters(on_terminal, tens):
     shown = on_terminal("run", tens, TERM="dumb")[1]
     assert "\x1b" not in shown
-    assert "batch 3: 30 of 30 rows (100.0%)" in shown
+    assert "3 batches, 30 of 30 rows (100%)" in shown
 
 
 def test_without_a_terminal_there_are_counters_at_the_start_and_the_end(command, tens):
     lines = command("run", tens).err.splitlines()
     assert lines[0] == "starting at batch 0: 30 rows to go"
-    assert lines[1].startswith("batch 3: 30 of 30 rows (100.0%), ")
+    assert lines[1].startswith("3 batches, 30 of 30 rows (100%), ")
     assert lines[2].startswith("finished: 30 rows in 3 batches")
 
 

@@ -7,15 +7,15 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # test folders are not packages
 
-from contract_target import EXECUTORS
+from contract_target import EXECUTORS, executors, made
 
 
-@pytest.fixture(params=EXECUTORS)
+@pytest.fixture(params=executors(*EXECUTORS))
 def executor(request):
-    return EXECUTORS[request.param]()
+    return made(request)
 
 
-@pytest.fixture(params=[name for name in EXECUTORS if "inline" not in name])
+@pytest.fixture(params=executors(*(name for name in EXECUTORS if "inline" not in name)))
 def side_by_side(request):
     """An executor that doesn't do the work inside `submit`, so that a test can act meanwhile."""
-    return EXECUTORS[request.param]()
+    return made(request)

@@ -11,6 +11,7 @@ import threading
 from contextlib import contextmanager
 
 import polars as pl
+import pytest
 
 from engine import BatchPipeline, RayExecutor, RetryPolicy
 from engine.executors.threads import ThreadExecutor
@@ -18,12 +19,23 @@ from engine.steps.base import BatchStep, StatefulBatchStep
 from engine.testing import TIMEOUT_SECONDS, InlineExecutor, NumberSource, TransientError
 
 EXECUTORS = {
-    "inline": InlineExecutor,
-    "inline with a window of 3": lambda: InlineExecutor(window=3),
-    "one thread": lambda: ThreadExecutor(1),
-    "three threads": lambda: ThreadExecutor(3),
-    "a Ray cluster": RayExecutor,
+    "inline": lambda _: InlineExecutor(),
+    "inline with a window of 3": lambda _: InlineExecutor(window=3),
+    "one thread": lambda _: ThreadExecutor(1),
+    "three threads": lambda _: ThreadExecutor(3),
+    "a Ray cluster": lambda request: RayExecutor(request.getfixturevalue("cluster").address),
 }
+ON_CLUSTERS = {"a Ray cluster"}
+
+
+def executors(*names):
+    """Return a fixture's parameters, which name these executors; `made` makes them."""
+    needs = pytest.mark.needs("cluster")
+    return [pytest.param(name, marks=needs) if name in ON_CLUSTERS else name for name in names]
+
+
+def made(request):
+    return EXECUTORS[request.param](request)
 
 
 class Noted(BatchStep):

@@ -317,7 +317,7 @@ def test_the_part_of_each_batch_says_who_made_it(tmp_path, executor):
     run.run()
     manifest = run.batch(3)
     assert (manifest.batch_id, manifest.start_row, manifest.end_row, manifest.rows_out) == (3, 30, 39, 10)
-    assert (manifest.run_id, manifest.generation, manifest.attempts) == (1, 0, 1)
+    assert (manifest.run_id, manifest.epoch, manifest.attempts) == (1, 0, 1)
     assert manifest.bytes_written == os.stat(tmp_path / "ck" / "results" / "part-000000000003.parquet").st_size  # noqa: PTH116 (one number)
     metadata = pl.read_parquet_metadata(tmp_path / "ck" / "results" / "part-000000000003.parquet")
     assert json.loads(metadata["batchpipe.manifest"])["batch_id"] == 3

@@ -8,7 +8,19 @@ from __future__ import annotations
 
 import polars as pl
 import pytest
-from contract_target import EXECUTORS, QUICK, Noted, Refuses, Total, ids, in_background, leftovers, pipeline
+from contract_target import (
+    ON_CLUSTERS,
+    QUICK,
+    Noted,
+    Refuses,
+    Total,
+    executors,
+    ids,
+    in_background,
+    leftovers,
+    made,
+    pipeline,
+)
 from polars.testing import assert_frame_equal
 
 from engine import BatchPipeline, Frontier, FunctionBatchStep, Quarantine, RunState
@@ -18,14 +30,14 @@ from engine.steps.base import BatchStep
 from engine.testing import EventLog, InlineExecutor, NumberSource, SeekableNumbers
 
 
-@pytest.fixture(params=[name for name in EXECUTORS if name not in {"inline with a window of 3", "one thread"}])
+@pytest.fixture(params=executors("inline", "three threads", *ON_CLUSTERS))
 def executor(request):
-    return EXECUTORS[request.param]()
+    return made(request)
 
 
-@pytest.fixture(params=[name for name in EXECUTORS if "inline" not in name and name != "one thread"])
+@pytest.fixture(params=executors("three threads", *ON_CLUSTERS))
 def side_by_side(request):
-    return EXECUTORS[request.param]()
+    return made(request)
 
 
 class Thins(BatchStep):

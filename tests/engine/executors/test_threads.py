@@ -125,10 +125,14 @@ def test_shutting_down_begins_nothing_more_and_ends_the_threads():
 
 
 def test_shutting_down_twice_or_before_the_start_does_no_harm():
-    ThreadExecutor(2).shutdown()
-    executor = started(Work())
+    before = threading.active_count()
+    executor = ThreadExecutor(2)
+    executor.shutdown()
+    executor.start(Work(), lambda: None)
+    assert executor.submit(3).result(TIMEOUT_SECONDS) == 6
     executor.shutdown()
     executor.shutdown()
+    assert threading.active_count() == before
 
 
 def test_a_batch_that_hangs_is_left_behind_after_a_while(short_grace):

@@ -108,7 +108,7 @@ def test_a_run_can_not_start_twice(script):
     script.does(0)
     before = script.view
 
-    with pytest.raises(IllegalTransition, match="a run that is running can't be started"):
+    with pytest.raises(IllegalTransition, match="a run that is running can't become running"):
         script.run_starts(run_id=2)
 
     assert script.view == before
@@ -124,7 +124,7 @@ def test_a_stop_from_a_signal_handler_inside_a_look_does_not_hang(script):
     script.progress._clock = clock
     look = threading.Thread(target=script.progress.view, daemon=True)
     look.start()
-    look.join(timeout=10)
+    look.join(timeout=60)
 
     assert not look.is_alive()
     assert script.progress.state is RunState.STOPPING
@@ -192,45 +192,6 @@ def test_a_failure_that_comes_after_the_end_is_kept_all_the_same(script):
     script.fails(0)
 
     assert [failure.batch_id for failure in script.view.failures] == [0]
-
-
-def test_a_rewind_goes_back_and_keeps_failures_and_size(script):
-    script.run_starts(source_rows=None, source_rows_exact=False)
-    for batch_id in range(4):
-        script.does(batch_id)
-    script.run_ends(RunState.FINISHED)
-    script.progress.rewound(frontier_behind(1))
-
-    view = script.view
-    assert (view.state, view.frontier, view.rows_committed, view.rows_to_go) == (RunState.RESUMABLE, 1, 20, 20)
-    assert (view.total_batches, view.fraction, view.run_id) == (4, 0.5, None)
-    assert view.batch_states == bytes([EARLIER, EARLIER])
-    assert [(step.name, step.frontier) for step in view.steps] == [("parse", 1), ("check", 1)]
-    assert (view.elapsed_seconds, sum(view.throughput)) == (0.0, 0)
-
-
-def test_a_reset_forgets_all_but_the_pipeline(script):
-    script.run_starts()
-    script.does(0)
-    script.progress(events.Warned("look out"))
-    script.fails(1)
-    script.run_ends(RunState.FAILED)
-    script.progress.reset()
-
-    view = script.view
-    assert (view.state, view.frontier, view.rows_committed, view.batch_states) == (RunState.IDLE, -1, 0, b"")
-    assert (view.failures, view.failure_count_all_runs, view.warnings, view.warning_count) == ((), 0, (), 0)
-    assert (view.pipeline, view.batch_size, view.source_rows, view.total_batches) == ("flights.py", 10, 100, 10)
-    assert [step.name for step in view.steps] == ["parse", "check"]
-
-
-def test_rewind_and_reset_are_refused_while_a_run_is_going_on(script):
-    script.run_starts()
-
-    with pytest.raises(IllegalTransition):
-        script.progress.reset()
-    with pytest.raises(IllegalTransition):
-        script.progress.rewound(Frontier())
 
 
 # --- batches --------------------------------------------------------------------------------------------

@@ -101,7 +101,9 @@ def test_the_same_step_made_twice_is_the_same(step):
 
 
 def test_a_description_can_be_stored_whatever_the_names():
-    of(Scale("größe\udcff", factor="\ud800")).encode("utf-8")
+    stored = of(Scale("größe\udcff", factor="\ud800")).encode("utf-8")
+    (step,) = json.loads(stored)["steps"]
+    assert (step["name"], step["settings"]) == ("größe\udcff", {"factor": "\ud800"})
 
 
 @pytest.mark.parametrize("factor", [{1, 2}, object(), b"x", pl.col("x")], ids=["set", "object", "bytes", "expression"])

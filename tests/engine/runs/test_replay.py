@@ -112,7 +112,7 @@ def test_the_frontier_stays_and_the_replay_is_in_the_history(pipeline):
     run.replay_quarantine()
     assert run.get_frontier() == before
     newest, first = run.history()
-    assert (newest.outcome, newest.message) == ("finished", "replayed 1 rows, 1 still in quarantine")
+    assert (newest.state, newest.message) == ("incomplete", "replayed 1 rows, 1 still in quarantine")
     assert first.rows_done == 30
 
 

@@ -30,7 +30,7 @@ def rows_of(folder):
     layout = Layout(folder)
     with CheckpointStore(folder) as store:
         named = {
-            layout.quarantine_file(one.batch_id, one.token, number).name
+            layout.quarantine_file(one.batch_id, one.attempt_id, number).name
             for one in store.quarantined_batches()
             for number in range(len(one.quarantine))
         }

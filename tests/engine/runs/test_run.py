@@ -91,7 +91,7 @@ def test_a_set_up_that_fails_ends_the_run_before_its_first_batch(pipeline, log):
     assert "setup c" not in calls
     assert "process a" not in calls
     assert calls[-1] == "teardown a"
-    assert run.history()[0].outcome == "failed"
+    assert run.history()[0].state == "failed"
     assert run.view().state is RunState.FAILED
     assert log.of(BatchFailed)[0].step == "b"
 
@@ -122,7 +122,7 @@ def test_a_source_that_cannot_be_closed_is_told_and_changes_nothing(pipeline, lo
     assert run.run().last_completed_batch_id == 4
     assert "will not close" in log.of(Warned)[0].message
     assert run.view().state is RunState.FINISHED
-    assert run.history()[0].outcome == "finished"
+    assert run.history()[0].state == "finished"
 
 
 def test_the_state_is_restored_after_the_set_up(pipeline):
@@ -199,7 +199,7 @@ def test_an_empty_source_is_done_at_once(pipeline, log):
     run = pipeline(source=NumberSource(0))
     frontier = run.run()
     assert (frontier.last_completed_batch_id, frontier.total_rows_processed) == (-1, 0)
-    assert run.history()[0].outcome == "finished"
+    assert run.history()[0].state == "finished"
     assert run.collect_results().shape == (0, 0)
     assert run.view().state is RunState.FINISHED
 
@@ -238,7 +238,7 @@ def test_a_failure_is_recorded_and_told(pipeline, log):
         assert "Traceback (most recent call last)" in failure.traceback
         assert "hunter2" not in failure.message + failure.traceback
     (run_record,) = run.history()
-    assert (run_record.outcome, run_record.next_batch_id, run_record.rows_done) == ("failed", 3, 30)
+    assert (run_record.state, run_record.next_batch_id, run_record.rows_done) == ("failed", 3, 30)
     assert run_record.message == record.message
     ended = log.of(RunEnded)[0]
     assert (ended.state, ended.message) == (RunState.FAILED, record.message)
@@ -261,7 +261,7 @@ def test_what_is_no_exception_ends_the_run_like_any_other(pipeline, error):
         run.run()
     assert run.collect_results().height == 20
     assert run.failures()[0].error_type == type(error).__name__
-    assert run.history()[0].outcome == "failed"
+    assert run.history()[0].state == "failed"
 
 
 def test_a_real_panic_of_polars_ends_the_run_like_any_other(pipeline):
@@ -283,7 +283,7 @@ def test_any_text_in_an_error_can_be_recorded(pipeline):
     with pytest.raises(StepFailed):
         run.run()
     assert "caf" in run.failures()[0].message
-    assert run.history()[0].outcome == "failed"
+    assert run.history()[0].state == "failed"
 
 
 def test_an_error_that_cannot_be_shown_is_recorded_all_the_same(pipeline):
@@ -371,7 +371,7 @@ def test_a_listener_that_raises_changes_nothing(pipeline, error, caplog):
 
     run = pipeline(RunningTotal("sum"), listeners=[raises])
     assert run.run().last_completed_batch_id == 4
-    assert run.history()[0].outcome == "finished"
+    assert run.history()[0].state == "finished"
 
 
 def test_a_listener_may_look_at_the_pipeline_from_within(pipeline):

@@ -24,7 +24,7 @@ class Place:
     execute: Callable[[str], None]
 
 
-@pytest.fixture(params=["postgresql", "sqlite", "duckdb"])
+@pytest.fixture(params=[pytest.param("postgresql", marks=pytest.mark.needs("postgres")), "sqlite", "duckdb"])
 def place(request, tmp_path):
     if request.param == "postgresql":
         return _postgres(request.getfixturevalue("database"))

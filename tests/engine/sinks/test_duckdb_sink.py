@@ -34,6 +34,7 @@ def test_other_tables_of_the_file_are_left_alone(tmp_path, numbers):
         ]
 
 
+@pytest.mark.integration
 def test_a_file_that_another_process_has_open_is_left_to_it(tmp_path, numbers):
     path = tmp_path / "target.duckdb"
     code = f"import duckdb, sys; c = duckdb.connect({str(path)!r}); print('open', flush=True); sys.stdin.read()"

@@ -27,13 +27,13 @@ def test_a_server_that_is_stopped_and_started_again_costs_retries_and_no_row(tmp
         def process(self, batch):
             if batch.batch_id == 3:
                 threading.Thread(target=restart).start()
-                restarted.wait(60)
+                restarted.wait(300)
             return batch
 
     def restart():
         postgres.stop(mode)
         restarted.set()
-        retried.wait(60)
+        retried.wait(300)
         postgres.start()
 
     retried = threading.Event()

@@ -16,8 +16,8 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from engine import CsvFetcher, FrameFetcher, ParquetFetcher, SqlFetcher
 from engine.errors import SourceChanged
-from engine.sources import CsvFetcher, FrameFetcher, ParquetFetcher, SqlFetcher
 from engine.sources.base import Position
 from engine.sources.csv import blocks
 
@@ -248,8 +248,10 @@ def test_closing_in_the_middle_leaves_no_thread_behind(fetcher):
     assert threading.active_count() == before
 
 
-def test_it_can_be_closed_when_it_was_never_opened(fetcher):
+def test_it_can_be_closed_when_it_was_never_opened_and_opened_afterwards(fetcher):
     fetcher.close()
+    batches, _ = fetch_all(fetcher, 10)
+    assert_frame_equal(joined(batches), ROWS)
 
 
 def test_one_that_was_open_can_be_sent_to_another_process(fetcher):

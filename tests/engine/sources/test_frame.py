@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from engine import FrameFetcher
 from engine.errors import SourceError
-from engine.sources import FrameFetcher
 from engine.sources.base import Position, SourceSize
 
 FRAME = pl.DataFrame({"n": [0, 1, 2, 3, 4], "letter": ["a", "b", "c", "d", "e"]})

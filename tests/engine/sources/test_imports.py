@@ -3,7 +3,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
 
+
+@pytest.mark.integration
 def test_importing_the_fetchers_loads_neither_polars_nor_duckdb():
     code = "import sys, engine.sources; print(sorted({'polars', 'duckdb', 'pyarrow'} & set(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,9 +1,9 @@
 import polars as pl
 import pytest
 
+from engine import AddColumnBatchStep
 from engine.batch import Batch
 from engine.errors import UsageError
-from engine.steps import AddColumnBatchStep
 
 FRAME = pl.DataFrame({"value": [1, None, 3]})
 

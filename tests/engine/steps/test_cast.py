@@ -3,9 +3,9 @@ from datetime import date
 import polars as pl
 import pytest
 
+from engine import CastBatchStep
 from engine.batch import Batch
 from engine.errors import UsageError
-from engine.steps import CastBatchStep
 
 FRAME = pl.DataFrame({"a": ["1", "x", None], "b": [1, 2, 3]})
 

@@ -1,9 +1,9 @@
 import polars as pl
 import pytest
 
+from engine import CheckBatchStep
 from engine.batch import Batch
 from engine.errors import CheckFailed, UsageError
-from engine.steps import CheckBatchStep
 
 FRAME = pl.DataFrame({"id": [7, 8, 9, 10], "amount": [5, -1, None, -3]})
 

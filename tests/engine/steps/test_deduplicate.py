@@ -1,9 +1,9 @@
 import polars as pl
 import pytest
 
+from engine import DeduplicateBatchStep
 from engine.batch import Batch
 from engine.errors import UsageError
-from engine.steps import DeduplicateBatchStep
 
 FRAME = pl.DataFrame({"k": [2, 1, 2, None, 1, None, 3], "v": ["a", "b", "c", "d", "b", "e", "f"]})
 

@@ -1,9 +1,9 @@
 import polars as pl
 import pytest
 
+from engine import DropNullsBatchStep
 from engine.batch import Batch
 from engine.errors import UsageError
-from engine.steps import DropNullsBatchStep
 
 FRAME = pl.DataFrame({"a": [1, None, 3, 4], "b": ["w", "x", None, "z"]})
 

@@ -3,9 +3,9 @@ from datetime import date
 import polars as pl
 import pytest
 
+from engine import FillNullsBatchStep
 from engine.batch import Batch
 from engine.errors import UsageError
-from engine.steps import FillNullsBatchStep
 
 FRAME = pl.DataFrame({"a": [None, 1, None, 3], "b": ["w", None, "y", None], "c": [0.5, None, None, 2.0]})
 

@@ -1,9 +1,9 @@
 import polars as pl
 import pytest
 
+from engine import FilterBatchStep
 from engine.batch import Batch
 from engine.errors import UsageError
-from engine.steps import FilterBatchStep
 
 FRAME = pl.DataFrame({"a": [1, None, 3, 4]})
 PYTHON = pl.col("a").map_batches(lambda values: values > 2, return_dtype=pl.Boolean)

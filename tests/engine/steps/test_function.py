@@ -5,9 +5,9 @@ import sys
 import polars as pl
 import pytest
 
+from engine import FunctionBatchStep
 from engine.batch import Batch
 from engine.errors import StepResultInvalid, UsageError
-from engine.steps import FunctionBatchStep
 
 FRAME = pl.DataFrame({"a": [1, 2]})
 
@@ -69,10 +69,11 @@ def test_settings_hold_what_a_partial_gives():
     }
 
 
+@pytest.mark.integration
 def test_a_function_of_a_script_is_named_as_others_import_it(tmp_path):
     script = tmp_path / "pipeline.py"
     script.write_text(
-        "from engine.steps import FunctionBatchStep\n"
+        "from engine import FunctionBatchStep\n"
         "def clean(frame): return frame\n"
         "print(FunctionBatchStep('f', clean).settings()['function'])\n"
     )

@@ -1,9 +1,9 @@
 import polars as pl
 import pytest
 
+from engine import RenameBatchStep
 from engine.batch import Batch
 from engine.errors import UsageError
-from engine.steps import RenameBatchStep
 
 FRAME = pl.DataFrame({"a": [1], "b": ["x"]})
 

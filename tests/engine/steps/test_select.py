@@ -1,9 +1,9 @@
 import polars as pl
 import pytest
 
+from engine import SelectBatchStep
 from engine.batch import Batch
 from engine.errors import UsageError
-from engine.steps import SelectBatchStep
 
 FRAME = pl.DataFrame({"a": [1, 2], "b": ["x", "y"], "c": [0.5, 1.5]})
 

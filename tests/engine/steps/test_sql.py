@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from polars.testing import assert_frame_equal
 from polars.testing.parametric import dataframes
 
+from engine import SqlBatchStep
 from engine.batch import Batch
 from engine.errors import UsageError
-from engine.steps import SqlBatchStep
 
 FRAME = pl.DataFrame({"id": [3, 1, 2], "city": ["Rome", None, "Oslo"]})
 
@@ -277,7 +277,7 @@ import sys
 sys.modules["pyarrow"] = None
 import polars as pl
 from engine.batch import Batch
-from engine.steps import SqlBatchStep
+from engine import SqlBatchStep
 
 step = SqlBatchStep("sql", "SELECT n + 1 AS n, strftime(seen, '%Y-%m-%d %H') AS seen FROM batch")
 frame = pl.DataFrame({"n": [1], "seen": [0]}).cast({"seen": pl.Datetime("us", "UTC")})
@@ -285,6 +285,7 @@ print(step.process(Batch(0, 0, 0, frame)).data.rows())
 """
 
 
+@pytest.mark.integration
 def test_neither_pyarrow_nor_the_time_zone_of_the_machine_has_a_part_in_it():
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_PYARROW],

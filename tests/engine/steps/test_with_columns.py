@@ -1,9 +1,9 @@
 import polars as pl
 import pytest
 
+from engine import WithColumnsBatchStep
 from engine.batch import Batch
 from engine.errors import UsageError
-from engine.steps import WithColumnsBatchStep
 
 FRAME = pl.DataFrame({"a": [1, 2], "b": [10, 20]})
 

@@ -93,6 +93,6 @@ def test_no_password_of_a_url_gets_through(password):
     ids=["dots", "urls", "words", "quotes"],
 )
 def test_long_texts_are_masked_in_time(text):
-    started = time.perf_counter()
+    started = time.thread_time()
     mask_secrets(text)
-    assert time.perf_counter() - started < 2
+    assert time.thread_time() - started < 2

@@ -83,7 +83,7 @@ def test_what_is_left_behind_does_nothing_more_when_its_call_returns(impatient):
         time_limit.call(work, 0.01)
     (left,) = [thread for thread in threading.enumerate() if thread.name == "step-with-time-limit"]
     gate.release()
-    left.join(20)
+    left.join(60)
     assert not left.is_alive()
     assert done == []
 

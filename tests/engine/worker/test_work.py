@@ -51,7 +51,7 @@ def work(layout, stop):
             Source(NumberSource(25), batch_size=10, first_batch_id=0, retry=None, stop=stop, emit=emit),
             StepChain(steps, first_batch_id=0, retry=None, stop=stop, emit=emit, quarantine=quarantine),
             SchemaPin(pinned, first_batch_id=0, step=steps[-1].name if steps else "source"),
-            PartTarget(layout, PartFormat(), run_id=7, generation=3, run_key="abc-3", checkpoint='{"key": "abc"}'),
+            PartTarget(layout, PartFormat(), run_id=7, epoch=3, run_key="abc-3", checkpoint='{"key": "abc"}'),
             stop=stop,
             emit=emit,
         )
@@ -66,9 +66,9 @@ def names_in(layout):
 def test_a_batch_becomes_a_part_and_its_manifest(work, layout):
     manifest = work(RunningTotal("sum"))(0)
     assert (manifest.batch_id, manifest.start_row, manifest.end_row, manifest.rows_out) == (0, 0, 9, 10)
-    assert (manifest.run_id, manifest.generation, manifest.attempts) == (7, 3, 1)
+    assert (manifest.run_id, manifest.epoch, manifest.attempts) == (7, 3, 1)
     assert manifest.states == {"sum": {"total": 45}}
-    part = layout.temporary_part(0, manifest.token)
+    part = layout.temporary_part(0, manifest.attempt_id)
     assert names_in(layout) == [part.name]
     assert pl.read_parquet(part)["total"].to_list() == pl.Series(range(10)).cum_sum().to_list()
     assert manifest.bytes_written == part.stat().st_size
@@ -77,9 +77,9 @@ def test_a_batch_becomes_a_part_and_its_manifest(work, layout):
 
 def test_the_part_says_what_the_catalog_will(work, layout):
     manifest = work(RunningTotal("sum"))(0)
-    metadata = pl.read_parquet_metadata(layout.temporary_part(0, manifest.token))
+    metadata = pl.read_parquet_metadata(layout.temporary_part(0, manifest.attempt_id))
     said = json.loads(metadata["batchpipe.manifest"])
-    assert (said["batch_id"], said["token"], said["states"]) == (0, manifest.token, {"sum": {"total": 45}})
+    assert (said["batch_id"], said["attempt_id"], said["states"]) == (0, manifest.attempt_id, {"sum": {"total": 45}})
     assert json.loads(metadata["batchpipe.checkpoint"]) == {"key": "abc"}
 
 
@@ -91,7 +91,7 @@ def test_the_end_of_the_source_is_none(work, layout):
 
 def test_each_attempt_has_a_name_of_its_own(work, layout):
     first, second = work()(0), work()(0)
-    assert first.token != second.token
+    assert first.attempt_id != second.attempt_id
     assert len(names_in(layout)) == 2
 
 
@@ -226,10 +226,10 @@ def test_rows_taken_out_are_durable_before_the_part_and_named_in_the_manifest(wo
     assert (manifest.rows_out, manifest.rows_quarantined) == (8, 2)
     (about,) = manifest.quarantine
     assert (about.rows, about.step, about.error, about.from_step) == (2, "a", "ValueError: 3 is bad", "a")
-    file = layout.quarantine_file(0, manifest.token, 0)
+    file = layout.quarantine_file(0, manifest.attempt_id, 0)
     assert (file.stat().st_size, files.checksum(file)) == (about.bytes_written, about.checksum)
     assert log.of(RowsQuarantined) == [RowsQuarantined(0, "a", 2, "ValueError: 3 is bad")]
-    temporary = layout.temporary_part(0, manifest.token)
+    temporary = layout.temporary_part(0, manifest.attempt_id)
     assert parts.read_metadata(temporary)[0].quarantine == manifest.quarantine
 
 

@@ -28,14 +28,13 @@ def test_every_glyph_is_one_cell_wide(glyphs):
 @SETS
 def test_no_two_states_share_a_glyph(glyphs):
     assert len(set(glyphs.cells)) == len(BatchState)
-    assert len(set(glyphs.pills.values())) == len(RunState)
-    assert len(set(glyphs.outcomes.values())) == len(glyphs.outcomes)
+    assert len(set(glyphs.runs.values())) == len(RunState)
     assert len({glyphs.bar_earlier, glyphs.bar_done, glyphs.bar_rest}) == 3
 
 
 @SETS
 def test_every_state_has_a_glyph(glyphs):
-    assert set(glyphs.pills) == set(RunState)
+    assert set(glyphs.runs) == set(RunState)
     assert len(glyphs.cells) == max(BatchState) + 1
     assert len(glyphs.chart) == 9
 

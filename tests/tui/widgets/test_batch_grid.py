@@ -149,11 +149,11 @@ def test_a_hundred_thousand_batches_are_drawn_anew_in_a_few_milliseconds(play):
     async def script(pilot, pane):
         for _ in range(15):
             pane._drawn = ()
-            begun = time.perf_counter()
+            begun = time.thread_time()
             pane.redraw()
             pane._styles_cache.clear()
             pane.render_lines(pane.region.reset_offset)
-            seconds.append(time.perf_counter() - begun)
+            seconds.append(time.thread_time() - begun)
 
     seconds = []
     play(BatchGridPane(), script, show=showing(views.many_batches()), size=(80, 14))

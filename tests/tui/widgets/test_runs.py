@@ -37,9 +37,19 @@ def test_a_run_that_has_just_ended_says_how(drawn):
 
 
 def test_the_record_decides_once_it_tells_the_end(drawn):
-    record = replace(views.runs()[2], ended_at=views.NOW, outcome="crashed")
+    record = replace(views.runs()[2], ended_at=views.NOW, state=RunState.CRASHED)
 
     assert "☇ crashed" in drawn(RunsPane(), showing(views.running(), (record,))).shown_text
+
+
+def test_a_run_that_left_rows_in_quarantine_is_incomplete(drawn):
+    records = (views.runs()[0], replace(views.runs()[1], state=RunState.INCOMPLETE))
+    pane = drawn(RunsPane(), showing(replace(views.idle(), source_rows=1_000_000_000), records), size=(43, 8))
+
+    assert pane.shown_text.splitlines() == [
+        "▌ #2 ◐ incomplete  2m50s   9%",
+        "  #1 ✗ failed      1m02s  12%",
+    ]
 
 
 def test_of_a_source_of_unknown_size_rows_are_told(drawn):

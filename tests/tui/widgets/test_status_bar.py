@@ -34,7 +34,7 @@ def test_state_frontier_and_percent_are_always_there(name, width):
     line = words(view, width)
 
     assert view.state.upper() in line
-    assert UNICODE.pills[view.state] in line
+    assert UNICODE.runs[view.state] in line
     assert f"batch {view.frontier:,}" in line or "batch -" in line
     assert "%" in line or view.fraction is None
 

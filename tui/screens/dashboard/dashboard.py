@@ -14,6 +14,7 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
+from engine.text.format import time_of_day
 from tui.actions import Scope, bindings
 from tui.backend.jobs import Job
 from tui.backend.memory import resident_bytes
@@ -105,7 +106,7 @@ class Dashboard(Selection, RunCommands, FileCommands):
         bar = self.query_one(StatusBar)
         bar.now = self.now()
         bar.show(view)
-        self.query_one(LogPane).add([f"{line.at:%H:%M:%S}  {line.text}" for line in self.bridge.log.take()])
+        self.query_one(LogPane).add([f"{time_of_day(line.at)}  {line.text}" for line in self.bridge.log.take()])
         if not self._frozen:
             self.fill_panes()
         self._show_standing()

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from engine.text import format as fmt
 from engine.text.terminal_safe import safe, safe_lines
-from tui.look import format as fmt
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -57,7 +57,7 @@ def _lines(view: RunView, runs: Sequence[RunRecord], now: datetime) -> Iterator[
             yield from _failure(failure, {sink.name for sink in view.sinks})
     yield from _section("Runs", ("run", "started", "outcome", "first batch", "next batch", "rows"), [
         (
-            fmt.count(run.run_id), fmt.instant(run.started_at), run.outcome, fmt.count(run.first_batch_id),
+            fmt.count(run.run_id), fmt.instant(run.started_at), run.state.outcome, fmt.count(run.first_batch_id),
             fmt.count(run.next_batch_id), fmt.count(run.rows_done),
         )
         for run in runs

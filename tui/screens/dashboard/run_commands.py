@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from engine.text.format import counted
 from tui.backend.jobs import Job
-from tui.look.format import counted
 from tui.screens.base import DashboardBase
 from tui.screens.dashboard.quarantine_rule import why_not
 from tui.screens.dialogs.changed import ChangedScreen
@@ -98,7 +98,7 @@ class RunCommands(DashboardBase):
             self.confirm_loss(done.value, done.asked)
         elif done.job in {Job.REWIND, Job.RESET} and trouble is None:
             count = done.value
-            self.say(f"{counted(count, 'batch', 'batches')} dropped.")
+            self.say(f"{counted(count, 'batch')} dropped.")
         elif done.job is Job.REPLAY and trouble is None:
             self.say(replayed_in_words(done.value))
         elif done.job is Job.RUN and done.asked and trouble is not None:
@@ -133,7 +133,7 @@ def in_words(dropped: Dropped) -> str:
     loss = dropped.loss
     quarantined = f", {counted(dropped.rows_quarantined, 'quarantined row')}" if dropped.rows_quarantined else ""
     return (
-        f"{counted(loss.batches, 'batch', 'batches')}, {counted(loss.source_rows, 'source row')}{quarantined} "
+        f"{counted(loss.batches, 'batch')}, {counted(loss.source_rows, 'source row')}{quarantined} "
         f"and the {counted(loss.result_rows, 'result row')} made of them"
     )
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.progress import BatchState
-from tui.actions import LIVE
 from tui.backend.jobs import Job
 from tui.backend.results_page import ResultsPage
 from tui.screens.base import DashboardBase
@@ -137,7 +136,7 @@ class Selection(DashboardBase):
     def ask_for_quarantine(self) -> None:
         """Read the rows in quarantine when there may be others than were read. A run must be over for that."""
         view = self.seen
-        if view.state in LIVE or self.bridge.working is not None or not self.bridge.loaded:
+        if view.state.is_live or self.bridge.working is not None or not self.bridge.loaded:
             return
         trouble = self.bridge.trouble
         held = trouble.message if trouble is not None and trouble.kind == "CheckpointLocked" else ""
@@ -170,7 +169,7 @@ class Selection(DashboardBase):
         pane = self.query_one(QuarantinePane)
         if done.trouble is None:
             pane.show_rows(done.value)
-        elif self.seen.state not in LIVE:  # a run that began meanwhile has the checkpoint; they are read after it
+        elif not self.seen.state.is_live:  # a run that began meanwhile has the checkpoint; they are read after it
             pane.show_problem(f"the quarantine can't be read: {done.trouble.message}")
 
     # --- the results ----------------------------------------------------------------------------------

@@ -7,9 +7,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from engine.state import RunState
-from tui.actions import LIVE
+from engine.text.format import EN_DASH, counted
 from tui.backend.jobs import Job
-from tui.look.format import EN_DASH, counted
 
 if TYPE_CHECKING:
     from engine.progress import RunView
@@ -44,7 +43,7 @@ def standing(view: RunView, working: Job | None = None, trouble: Trouble | None 
     """
     if working is Job.REPLAY:
         return Standing(Tone.BUSY, f"{working}…", "s stops it after the batch that it is at")
-    if working is not None and not (working is Job.RUN and view.state in LIVE):
+    if working is not None and not (working is Job.RUN and view.state.is_live):
         return Standing(Tone.BUSY, f"{working}…")
     if trouble is not None and trouble.differences:
         return Standing(
@@ -111,7 +110,7 @@ _BY_STATE = {
 
 
 def _batches(count: int) -> str:
-    return counted(count, "batch", "batches")
+    return counted(count, "batch")
 
 
 def _quarantined(view: RunView) -> str:

@@ -6,13 +6,14 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+from engine import RunState
+from engine.text.format import EN_DASH, count, counted, duration, instant, size, span, spans
 from engine.text.terminal_safe import safe
-from tui.look.format import EN_DASH, count, counted, duration, instant, size, span, spans
 from tui.widgets.drawing.blocks import Block, NamedValues, Paragraph, Table
+from tui.widgets.drawing.styles import RUN_STYLES
 
 if TYPE_CHECKING:
     from engine import Manifest, QuarantinedRow, RunRecord
-    from engine.checkpoint.catalog.records import RunOutcome
     from engine.events import BatchFailed
 
 EXPORT_KEY = "E"
@@ -148,18 +149,17 @@ def _as_cell(value: object, null: str) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-_OUTCOMES: dict[RunOutcome, tuple[str, str]] = {
-    "running": ("is running", "run"),
-    "finished": ("finished", "good"),
-    "stopped": ("was stopped", "warn"),
-    "failed": ("failed", "bad"),
-    "crashed": ("crashed: its process ended without a word", "bad"),
+_OUTCOMES = {
+    RunState.RUNNING: "is running",
+    RunState.RESUMABLE: "was stopped",
+    RunState.INCOMPLETE: "finished, with rows in quarantine",
+    RunState.CRASHED: "crashed: its process ended without a word",
 }
 
 
 def run_blocks(record: RunRecord, dash: str = EN_DASH) -> tuple[Block, ...]:
     """Return a run: when, how far, where it ran, and why it ended."""
-    words, style = _OUTCOMES[record.outcome]
+    words, style = _OUTCOMES.get(record.state, record.state), RUN_STYLES[record.state]
     seconds = None if record.ended_at is None else (record.ended_at - record.started_at).total_seconds()
     last = record.next_batch_id
     batches = f"from {record.first_batch_id:,}"

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 
+from engine.text.format import counted
 from engine.text.terminal_safe import safe
-from tui.look.format import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

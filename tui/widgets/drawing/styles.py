@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from engine import RunState
+
 STYLES = (
     "muted", "faint", "strong", "run", "good", "bad", "warn", "accent",
     "bar-run", "bar-run-earlier", "bar-good", "bar-good-earlier", "bar-bad", "bar-rest", "cursor",
@@ -16,6 +18,18 @@ REVERSE = "reverse"
 """A style that isn't a component class: Textual's lose `text-style: reverse` on the way to the screen."""
 
 COMPONENT_CLASSES = frozenset(f"pane--{name}" for name in STYLES)
+
+RUN_STYLES = {
+    RunState.IDLE: "muted",
+    RunState.RESUMABLE: "warn",
+    RunState.RUNNING: "run",
+    RunState.STOPPING: "warn",
+    RunState.FAILED: "bad",
+    RunState.FINISHED: "good",
+    RunState.INCOMPLETE: "warn",
+    RunState.CRASHED: "bad",
+}
+"""The style of each state of a run."""
 
 CSS = """
 Pane {

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 
+from engine.text.format import counted
 from engine.text.terminal_safe import safe
-from tui.look.format import counted
 from tui.widgets.drawing.line import Line, crop_line, cut_text, fit_text
 
 if TYPE_CHECKING:

@@ -95,7 +95,7 @@ def test_what_raises_inside_a_transaction_undoes_all_of_it(catalog):
     assert len(catalog.batches(0, 9)) == 1
 
 
-def test_a_rewind_begins_a_generation(catalog):
+def test_a_rewind_begins_an_epoch(catalog):
     add(catalog, batch(0), batch(1))
     with catalog.transaction():
         catalog.rewind(next_batch_id=1, next_row=10)

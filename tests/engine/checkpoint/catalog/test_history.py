@@ -64,13 +64,13 @@ def test_the_newest_failures_come_first_and_no_more_than_asked_for(store):
 def test_a_run_is_recorded_from_its_start_to_its_end(store, written):
     run_id = store.history.begin_run(batch_size=10, pipeline='{"steps": []}', changed=True)
     (run,) = store.history.runs()
-    assert (run.run_id, run.outcome, run.ended_at, run.first_batch_id) == (1, "running", None, 0)
+    assert (run.run_id, run.state, run.ended_at, run.first_batch_id) == (1, "running", None, 0)
     assert (run.pid, run.batch_size) == (os.getpid(), 10)
     assert run.started_at.tzinfo is not None
     store.commit([written(store, 0), written(store, 1)])
-    store.history.end_run(run_id, "stopped")
+    store.history.end_run(run_id, "resumable")
     (run,) = store.history.runs()
-    assert (run.outcome, run.next_batch_id, run.rows_done, run.message) == ("stopped", 2, 20, "")
+    assert (run.state, run.next_batch_id, run.rows_done, run.message) == ("resumable", 2, 20, "")
     assert run.ended_at >= run.started_at
 
 
@@ -86,7 +86,7 @@ def test_a_run_that_ended_without_a_word_is_marked_as_crashed(folder):
     with CheckpointStore(folder) as store:
         store.history.begin_run(batch_size=10, pipeline='{"steps": []}', changed=True)
     with CheckpointStore(folder) as store:
-        assert store.history.runs()[0].outcome == "crashed"
+        assert store.history.runs()[0].state == "crashed"
         assert store.history.runs()[0].ended_at is None
         assert store.notices == ["run 1 ended without a word (crash or kill); going on from batch 0"]
     with CheckpointStore(folder) as store:

@@ -22,7 +22,7 @@ def layout(tmp_path):
 
 
 def manifest(batch_id=0, **fields):
-    return Manifest(batch_id, 0, 9, 10, run_id=1, generation=0, token="ab12", **fields)  # noqa: S106 (names the attempt)
+    return Manifest(batch_id, 0, 9, 10, run_id=1, epoch=0, attempt_id="ab12", **fields)
 
 
 def write(layout, frame, described=None, part_format=None):

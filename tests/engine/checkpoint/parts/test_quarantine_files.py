@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from engine.checkpoint.catalog.catalog import Catalog
-from engine.checkpoint.layout import Layout, new_token
+from engine.checkpoint.layout import Layout, new_attempt_id
 from engine.checkpoint.parts import quarantine
 from engine.checkpoint.parts.manifest import QuarantineFile
 from engine.checkpoint.recovery.loss import Loss
@@ -29,9 +29,9 @@ FRAME = pl.DataFrame(
 
 
 def put(store, written, batch_id, files=1):
-    token = new_token()
-    kept = quarantine.write(store.layout, batch_id, token, [(ABOUT, FRAME)] * files)
-    manifest = written(store, batch_id, token=token, rows_quarantined=2 * files, quarantine=kept)
+    attempt_id = new_attempt_id()
+    kept = quarantine.write(store.layout, batch_id, attempt_id, [(ABOUT, FRAME)] * files)
+    manifest = written(store, batch_id, attempt_id=attempt_id, rows_quarantined=2 * files, quarantine=kept)
     store.commit([manifest])
     return manifest
 
@@ -160,7 +160,7 @@ def test_without_a_catalog_a_missing_file_ends_what_can_be_used(folder, file):
 def test_a_batch_put_in_the_place_of_another_takes_its_files_with_it(folder, file, written):
     with CheckpointStore(folder) as store:
         before = store.batches(1, 1)[0]
-        store.replace(before, written(store, 1, token=new_token()))
+        store.replace(before, written(store, 1, attempt_id=new_attempt_id()))
         assert store.rows_quarantined() == 0
     assert not file.exists()
 

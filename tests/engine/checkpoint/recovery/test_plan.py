@@ -13,12 +13,12 @@ from engine.checkpoint.recovery.plan import Plan, decide, survey
 FIRST = "aa"
 
 
-def batch(batch_id, token=FIRST, *, generation=0, start_row=None):
+def batch(batch_id, attempt_id=FIRST, *, epoch=0, start_row=None):
     start_row = 10 * batch_id if start_row is None else start_row
-    return Manifest(batch_id, start_row, start_row + 9, 10, 1, generation, token)
+    return Manifest(batch_id, start_row, start_row + 9, 10, 1, epoch, attempt_id)
 
 
-def decided(names, *, committed=(), beyond=(), generation=0):
+def decided(names, *, committed=(), beyond=(), epoch=0):
     """`committed` are the catalog's batches from 0 on, `beyond` what the parts beyond them say of themselves."""
     by_id = {manifest.batch_id: manifest for manifest in committed}
     says = {manifest.batch_id: manifest for manifest in beyond}
@@ -28,7 +28,7 @@ def decided(names, *, committed=(), beyond=(), generation=0):
         survey(names, next_batch_id),
         next_batch_id=next_batch_id,
         next_row=next_row,
-        generation=generation,
+        epoch=epoch,
         committed=by_id.get,
         published=lambda batch_id: part(batch_id) in names,
         read_part=says.get,
@@ -39,8 +39,8 @@ def part(batch_id):
     return f"part-{batch_id:012d}.parquet"
 
 
-def temporary(batch_id, token=FIRST):
-    return f".part-{batch_id:012d}-{token}.tmp"
+def temporary(batch_id, attempt_id=FIRST):
+    return f".part-{batch_id:012d}-{attempt_id}.tmp"
 
 
 def test_an_empty_folder_needs_nothing():
@@ -90,11 +90,11 @@ def test_a_missing_part_is_not_made_up_for_by_a_replacement_of_another():
 
 
 def test_left_by_a_rewind_is_deleted():
-    plan = decided([part(0), part(1), part(2)], committed=[batch(0)], beyond=[batch(1), batch(2)], generation=1)
+    plan = decided([part(0), part(1), part(2)], committed=[batch(0)], beyond=[batch(1), batch(2)], epoch=1)
     assert plan == Plan(delete_parts=[1, 2])
 
 
-def test_of_this_generation_beyond_the_frontier_is_taken_back_in():
+def test_of_this_epoch_beyond_the_frontier_is_taken_back_in():
     plan = decided([part(0), part(1), part(2)], committed=[batch(0)], beyond=[batch(1), batch(2)])
     assert plan == Plan(take_back=[batch(1), batch(2)])
 
@@ -122,7 +122,7 @@ def test_a_part_that_says_it_is_another_batch_is_not_taken_back_in():
         survey(names, 1),
         next_batch_id=1,
         next_row=10,
-        generation=0,
+        epoch=0,
         committed={0: batch(0)}.get,
         published=lambda batch_id: True,
         read_part=lambda batch_id: batch(2, start_row=10),
@@ -162,8 +162,8 @@ def test_whatever_is_found_everything_has_one_fate_and_the_frontier_stays_contig
         committed=[batch(batch_id) for batch_id in range(committed)],
         beyond=[batch(batch_id) for batch_id in readable],
     )
-    assert {(m.batch_id, m.token) for m in plan.publish} | set(plan.delete_temporary) == waiting
-    assert all(m.batch_id < committed and m.token == FIRST for m in plan.publish)
+    assert {(m.batch_id, m.attempt_id) for m in plan.publish} | set(plan.delete_temporary) == waiting
+    assert all(m.batch_id < committed and m.attempt_id == FIRST for m in plan.publish)
     beyond = {batch_id for batch_id in published if batch_id >= committed}
     fates = [m.batch_id for m in plan.take_back] + plan.delete_parts + plan.set_aside
     assert sorted(fates) == sorted(beyond)

@@ -90,7 +90,7 @@ def test_runs_after_a_rebuild_are_numbered_on_and_commits_go_on(committed, writt
     repair(committed)
     with CheckpointStore(committed) as store:
         (lost,) = store.history.runs()
-        assert (lost.run_id, lost.outcome, lost.next_batch_id) == (1, "stopped", 3)
+        assert (lost.run_id, lost.state, lost.next_batch_id) == (1, "resumable", 3)
         assert "are not known" in lost.message
         assert store.history.begin_run(batch_size=10, pipeline=store.history.pipeline(), changed=False) == 2
         store.commit([written(store, 3)])
@@ -109,7 +109,7 @@ def test_parts_that_a_rewind_left_behind_do_not_come_back(committed, written):
     repair(committed)
     assert ids(committed) == list(range(15))
     with CheckpointStore(committed) as store:
-        assert store.generation == 1
+        assert store.epoch == 1
 
 
 def test_a_rebuild_stops_before_a_damaged_part_and_says_what_goes(committed):
@@ -161,7 +161,7 @@ def test_a_missing_part_puts_the_frontier_before_it(committed):
     assert ids(committed) == list(range(10))
     assert Frontier.load(layout.mirror).last_completed_row == 9
     with CheckpointStore(committed) as store:
-        assert store.generation == 1
+        assert store.epoch == 1
 
 
 def test_a_damaged_first_part_puts_the_frontier_at_the_start(committed):

@@ -153,8 +153,8 @@ def test_a_mirror_that_a_crash_left_behind_is_only_a_note(committed, left):
 def test_a_committed_part_that_waits_for_its_name_is_only_a_note(committed):
     layout = Layout(committed)
     with CheckpointStore(committed) as store:
-        token = store.batches(2, 2)[0].token
-    layout.part(2).replace(layout.temporary_part(2, token))
+        attempt_id = store.batches(2, 2)[0].attempt_id
+    layout.part(2).replace(layout.temporary_part(2, attempt_id))
     report = report_on(committed)
     assert report.sound
     assert report.parts.notes == ("1 committed parts wait for their final name",)

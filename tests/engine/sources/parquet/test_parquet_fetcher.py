@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from engine import ParquetFetcher
 from engine.errors import SourceChanged, SourceError, SourceNotFound, UsageError
-from engine.sources import ParquetFetcher
 from engine.sources.base import Position
 from engine.sources.parquet.files import ParquetFiles
 

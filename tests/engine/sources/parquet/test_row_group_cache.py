@@ -65,7 +65,7 @@ def test_threads_that_want_the_same_group_at_once_share_one_decoding():
 
 
 def test_two_groups_are_decoded_at_the_same_time():
-    both_decoding = threading.Barrier(2, timeout=30)
+    both_decoding = threading.Barrier(2, timeout=60)
 
     def decode(group):
         both_decoding.wait()

@@ -1,11 +1,27 @@
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui.look.format import ago, clock, compact, count, counted, duration, eta, percent, size, span, spans
+from engine.text.format import (
+    ago,
+    clock,
+    compact,
+    count,
+    counted,
+    duration,
+    eta,
+    instant,
+    next_attempt,
+    percent,
+    size,
+    span,
+    spans,
+    time_of_day,
+)
 
 NOON = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 
@@ -77,6 +93,22 @@ def test_a_clock_that_was_set_back_is_no_trouble():
 
 def test_one_is_singular():
     assert [counted(number, "row") for number in (0, 1, 2)] == ["0 rows", "1 row", "2 rows"]
+    assert [counted(number, "batch") for number in (1, 21)] == ["1 batch", "21 batches"]
+
+
+def test_times_are_local_and_name_the_zone(monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        shown = (instant(NOON), time_of_day(NOON))
+    time.tzset()
+    assert shown == ("2026-01-31 21:00:00 JST", "21:00:00")
+
+
+def test_the_next_attempt_is_never_earlier_than_shown():
+    assert [next_attempt(1, 3, seconds) for seconds in (0.0, 0.2, 7.0, 7.2)] == [
+        "retry 2/3 now", "retry 2/3 in 1 s", "retry 2/3 in 7 s", "retry 2/3 in 8 s",
+    ]  # fmt: skip
 
 
 def test_ids_are_told_as_runs():

@@ -1,4 +1,4 @@
-"""Where batches run, by the words of a command line."""
+"""The executor that a command line names: threads of this process, or a Ray cluster."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ExecutorChoice(StrEnum):
     RAY = "ray"
 
 
-def chosen(choice: ExecutorChoice | None, ray_address: str | None) -> Executor | None:
+def executor_named(choice: ExecutorChoice | None, ray_address: str | None) -> Executor | None:
     """Return the executor that is meant; None for that of the pipeline.
 
     Raises:

@@ -1,7 +1,8 @@
-"""Numbers as people read them: exact where exactness matters, short where it doesn't.
+"""Numbers and times as text for people. The command line and the dashboard use the same functions.
 
-Pure functions of their arguments, without a clock or a locale. `NONE` stands for what isn't known.
-Invariant: nothing is rounded up across a border that has a meaning; 99.96 % is 99.9 %, never 100 %.
+All functions are pure: no clock, no locale; only `instant` and `time_of_day` read the local time zone. An unknown
+value (None) becomes `NONE`. Invariant: a number is never rounded up across a limit that has a meaning: 99.96 % is
+shown as 99.9 %, never as 100 %.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
+    from datetime import datetime, tzinfo
 
 NONE = "-"
 EN_DASH = "\N{EN DASH}"
@@ -30,7 +31,7 @@ _ROUNDS_TO_TEN_SECONDS = 9.95
 
 
 def count(number: int | None) -> str:
-    """Return the whole number with its thousands apart.
+    """Return the whole number with a comma between thousands.
 
     >>> count(210000), count(None)
     ('210,000', '-')
@@ -38,17 +39,20 @@ def count(number: int | None) -> str:
     return NONE if number is None else f"{number:,}"
 
 
-def counted(number: int, noun: str, plural: str = "") -> str:
-    """Return the number with its noun, in the plural where English wants it.
+def counted(number: int, noun: str) -> str:
+    """Return the number with its noun, singular or plural: "s" is added, "es" after "ch".
 
-    >>> counted(1, "batch", "batches"), counted(21, "batch", "batches"), counted(1200, "row")
+    A number before a noun is a count. An id comes after its noun: "21 batches" are many, "batch 21" is one of them.
+
+    >>> counted(1, "batch"), counted(21, "batch"), counted(1200, "row")
     ('1 batch', '21 batches', '1,200 rows')
     """
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+    plural = f"{noun}es" if noun.endswith("ch") else f"{noun}s"
+    return f"{number:,} {noun if number == 1 else plural}"
 
 
 def compact(number: float | None) -> str:
-    """Return the number in three significant digits with k, M, G or T; up to 9,999 as it is.
+    """Return the number with three significant digits and k, M, G or T; in full up to 9,999.
 
     >>> compact(1_482_000), compact(210_000), compact(8_123.4), compact(0.25), compact(14.84), compact(0)
     ('1.48M', '210k', '8,123', '0.25', '14.8', '0')
@@ -67,7 +71,7 @@ def compact(number: float | None) -> str:
 
 
 def rows_per_second(rate: float) -> str:
-    """Return the rate short, `-` when nothing runs.
+    """Return the rate with three significant digits, `-` for 0.
 
     >>> rows_per_second(1_482_000), rows_per_second(0)
     ('1.48M', '-')
@@ -76,7 +80,7 @@ def rows_per_second(rate: float) -> str:
 
 
 def percent(fraction: float | None, digits: int = 1) -> str:
-    """Return the share in percent, cut and not rounded, so that only 1.0 is 100 %.
+    """Return the fraction in percent. Further digits are cut off, not rounded: only 1.0 is 100 %.
 
     >>> percent(0.62412), percent(0.99999), percent(1.0), percent(None), percent(0.6241, digits=0)
     ('62.4%', '99.9%', '100%', '-', '62%')
@@ -86,12 +90,12 @@ def percent(fraction: float | None, digits: int = 1) -> str:
     if fraction >= 1:
         return "100%"
     scale: int = 10**digits
-    # The nudge keeps 0.29 from becoming 28.9 %: 0.29 * 1000 is 289.99999999999994.
+    # Without 1e-9, 0.29 would be 28.9 %: 0.29 * 1000 is 289.99999999999994.
     return f"{math.floor(max(0.0, fraction) * 100 * scale + 1e-9) / scale:.{digits}f}%"
 
 
 def duration(seconds: float | None) -> str:
-    """Return a span in its two greatest units, without a space.
+    """Return a duration in its two largest units, without a space.
 
     >>> [duration(s) for s in (0.0004, 0.012, 0.85, 2.13, 59.96, 252.4, 3725, 180_000, None)]
     ['0ms', '12ms', '850ms', '2.1s', '1m00s', '4m12s', '1h02m', '2d02h', '-']
@@ -103,14 +107,14 @@ def duration(seconds: float | None) -> str:
     if seconds < _ROUNDS_TO_TEN_SECONDS:
         return f"{seconds:.1f}s"
     whole = round(seconds)
-    for great, name, small, small_name in ((_DAY, "d", _HOUR, "h"), (_HOUR, "h", _MINUTE, "m"), (_MINUTE, "m", 1, "s")):
-        if whole >= great:
-            return f"{whole // great}{name}{whole % great // small:02}{small_name}"
+    for large, name, small, small_name in ((_DAY, "d", _HOUR, "h"), (_HOUR, "h", _MINUTE, "m"), (_MINUTE, "m", 1, "s")):
+        if whole >= large:
+            return f"{whole // large}{name}{whole % large // small:02}{small_name}"
     return f"{whole}s"
 
 
 def clock(seconds: float) -> str:
-    """Return elapsed time as a clock that never runs ahead; hours may exceed 24.
+    """Return elapsed seconds as HH:MM:SS, rounded down; hours may exceed 24.
 
     >>> clock(252.9), clock(90_061)
     ('00:04:12', '25:01:01')
@@ -120,7 +124,7 @@ def clock(seconds: float) -> str:
 
 
 def eta(seconds: float | None) -> str:
-    """Return the time to go as the estimate that it is: coarser the longer it takes.
+    """Return the estimated time to go. The longer it is, the coarser it is shown.
 
     >>> [eta(s) for s in (None, 0.4, 42.3, 161.0, 1_234, 20_000)]
     ['-', '~1s', '~42s', '~2m40s', '~21m', '~5h35m']
@@ -139,7 +143,7 @@ def eta(seconds: float | None) -> str:
 
 
 def size(byte_count: int | None) -> str:
-    """Return a size in decimal units, three significant digits.
+    """Return a number of bytes with three significant digits, in decimal units.
 
     >>> [size(n) for n in (0, 999, 5_400_000, 412_000_000, 41_200_000_000, None)]
     ['0 B', '999 B', '5.40 MB', '412 MB', '41.2 GB', '-']
@@ -157,7 +161,7 @@ def size(byte_count: int | None) -> str:
 
 
 def ago(then: datetime | None, now: datetime) -> str:
-    """Return how long ago, in one unit; a clock that was set back says `just now`.
+    """Return how long ago `then` was, in one unit; `just now` also if it is after `now` (the clock was set back).
 
     >>> from datetime import UTC, datetime, timedelta
     >>> noon = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -175,18 +179,32 @@ def ago(then: datetime | None, now: datetime) -> str:
     return f"{seconds}s ago"
 
 
-def instant(at: datetime | None) -> str:
-    """Return an aware datetime to the second, with its zone.
+def instant(at: datetime | None, zone: tzinfo | None = None) -> str:
+    """Return an aware datetime to the second, in local time (or in `zone`), with the name of the zone.
 
     >>> from datetime import UTC, datetime
-    >>> instant(datetime(2026, 1, 31, 12, 0, 3, tzinfo=UTC))
+    >>> instant(datetime(2026, 1, 31, 12, 0, 3, tzinfo=UTC), UTC)
     '2026-01-31 12:00:03 UTC'
     """
-    return NONE if at is None else f"{at:%Y-%m-%d %H:%M:%S %Z}"
+    return NONE if at is None else f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}"
+
+
+def time_of_day(at: datetime) -> str:
+    """Return an aware datetime as HH:MM:SS in local time."""
+    return f"{at.astimezone():%H:%M:%S}"
+
+
+def next_attempt(failed: int, limit: int, seconds: float) -> str:
+    """Return what follows attempt number `failed` of at most `limit`, in how many `seconds`.
+
+    >>> next_attempt(1, 5, 7.2), next_attempt(1, 5, 0)
+    ('retry 2/5 in 8 s', 'retry 2/5 now')
+    """
+    return f"retry {failed + 1}/{limit} " + (f"in {math.ceil(seconds):,} s" if seconds > 0 else "now")
 
 
 def span(first: int, last: int, dash: str = EN_DASH) -> str:
-    """Return both ends, inclusive, or the one number.
+    """Return the range with both ends, inclusive; one number if they are the same.
 
     >>> span(210_000, 219_999, "-"), span(21, 21)
     ('210,000-219,999', '21')
@@ -195,20 +213,20 @@ def span(first: int, last: int, dash: str = EN_DASH) -> str:
 
 
 def spans(ids: Iterable[int], dash: str = EN_DASH, limit: int = 4) -> str:
-    """Return a set of ids as runs in rising order, at most `limit` of them.
+    """Return a set of ids as ranges in rising order, at most `limit` of them, and how many ids are left out.
 
     >>> spans([21, 40, 41, 42, 21], "-"), spans(range(0, 12, 2), limit=3)
     ('21, 40-42', '0, 2, 4, +3')
     """
-    runs: list[list[int]] = []
+    ranges: list[list[int]] = []
     for number in sorted(set(ids)):
-        if runs and runs[-1][1] == number - 1:
-            runs[-1][1] = number
+        if ranges and ranges[-1][1] == number - 1:
+            ranges[-1][1] = number
         else:
-            runs.append([number, number])
-    shown = [span(first, last, dash) for first, last in runs[:limit]]
-    left_off = sum(last - first + 1 for first, last in runs[limit:])
-    return ", ".join([*shown, f"+{left_off:,}"] if left_off else shown)
+            ranges.append([number, number])
+    shown = [span(first, last, dash) for first, last in ranges[:limit]]
+    left_out = sum(last - first + 1 for first, last in ranges[limit:])
+    return ", ".join([*shown, f"+{left_out:,}"] if left_out else shown)
 
 
 def _short(number: float) -> str:

@@ -1,0 +1,66 @@
+"""One real Ray cluster for the tests that use it: two nodes on the loopback, and a driver in this process.
+
+The tests that use it follow each other (`tiers` sees to that). After the last one the driver is gone, and so are the
+nodes: both would keep the process and the machine busy.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from leftovers import LIBRARIES, lives_on
+from tiers import uses
+
+LOOPBACK = "127.0.0.1"
+_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # Without this Ray takes 127.0.0.1 for the machine's own address, in this process and in those started here.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+}
+_THREADS = {"PythonGCThread", "ray_listen_error_messages", "ray_print_logs"}
+"""The driver's, as long as the tests follow each other."""
+
+_running: list[Any] = []
+
+
+def running(environment: dict[str, str]) -> Any:
+    """Return the cluster, which is started at the first call; its workers inherit the environment."""
+    if not _running:
+        import ray
+        from ray._private import ray_constants
+        from ray.cluster_utils import Cluster
+
+        assert not ray.is_initialized()
+        patch = pytest.MonkeyPatch()
+        for name, value in (environment | _ENVIRONMENT).items():
+            patch.setenv(name, value)
+        patch.setattr(ray_constants, "ENABLE_RAY_CLUSTER", value=False)
+        with lives_on():
+            node = {"num_cpus": 1, "node_ip_address": LOOPBACK}
+            cluster = Cluster(initialize_head=True, head_node_args=node | {"include_dashboard": False})
+            cluster.add_node(**node)
+            cluster.wait_for_nodes()
+        LIBRARIES.update(_THREADS)
+        _running.extend((cluster, patch))
+    return _running[0]
+
+
+def _stop() -> None:
+    import ray
+
+    ray.shutdown()
+    cluster, patch = _running
+    _running.clear()
+    cluster.shutdown()
+    patch.undo()
+    LIBRARIES.difference_update(_THREADS)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Any:
+    """Stop the cluster behind the last test that uses it."""
+    result = yield
+    if _running and not (nextitem is not None and uses(nextitem, "cluster")):
+        _stop()
+    return result
