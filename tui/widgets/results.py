@@ -145,7 +145,8 @@ def aligned_columns(page: ShownPage, glyphs: Glyphs) -> list[list[Part]]:
     """Return the rows' numbers and the columns of the page, each with name, dtype and cells of equal width."""
     ellipsis = glyphs.ellipsis
     numbers = [*[""] * _HEADER_LINES, *map(count, range(page.first_row, page.end_row))]
-    columns = [[(number, "faint") for number in align_texts(numbers, _CELL, ellipsis, right=True)]]
+    aligned = align_texts(numbers, _CELL, ellipsis, right=True)
+    columns = [[(text, "faint" if text.strip() else "") for text in aligned]]
     for index, header in enumerate(page.columns):
         values = [row[index] for row in page.rows]
         texts = [safe(text, _TEXT) for text in header]

@@ -105,7 +105,7 @@ def step_lines(view: RunView, width: int, glyphs: Glyphs) -> list[Line]:
 
     def bar_and(fraction: float | None, numbers: Sequence[str], bar_style: str, style: str = "") -> Line:
         bar = draw_bar(fraction, earlier, widths.bar, glyphs, bar_style)
-        return ((GAP, ""), *bar, (_numbers(widths, numbers), style))
+        return (*bar, (_numbers(widths, numbers), style))
 
     def line(name: str, row: Line) -> Line:
         trouble = find_trouble(view, name, glyphs)
@@ -117,12 +117,12 @@ def step_lines(view: RunView, width: int, glyphs: Glyphs) -> list[Line]:
     lines = [_header(view, widths, width, glyphs)]
     for step in view.steps:
         name = fit_text(safe(step.name), widths.name, ellipsis=glyphs.ellipsis)
-        lines.append(line(step.name, ((name, ""), *bar_and(step.fraction, _step_numbers(step), style))))
+        lines.append(line(step.name, ((name, ""), (GAP, ""), *bar_and(step.fraction, _step_numbers(step), style))))
     for sink in view.sinks:
         # A sink has no share and no pace of its own: it follows what is committed.
         name = fit_text(safe(sink.name), widths.name + len(GAP) + widths.bar, ellipsis=glyphs.ellipsis)
         lines.append(line(sink.name, ((name, "muted"), (_numbers(widths, (_batch(sink.frontier), "", "", "")), ""))))
-    name = f"  {fit_text(COMMITTED, widths.name, ellipsis=glyphs.ellipsis)}"
+    name = f"  {fit_text(COMMITTED, widths.name, ellipsis=glyphs.ellipsis)}{GAP}"
     numbers = (_batch(view.frontier), _share(view.fraction, view.rows_committed), "", _rate(view.rows_per_second))
     return [*lines, ((name, "good"), *bar_and(view.fraction, numbers, "good", "strong"))]
 
