@@ -27,8 +27,8 @@ from engine.frontier import Frontier
 from engine.progress import Progress, RunView
 from engine.state import RunState
 from tui.app import BatchPipeApp
+from tui.backend.bridge import Bridge
 from tui.settings import Settings
-from tui.still_bridge import StillBridge
 
 STEPS = ("drop_nulls", "add_column", "filter")
 BATCHES = 100_000
@@ -84,7 +84,7 @@ class _Lag(BatchPipeApp):
         done = BATCHES // 2
         frontier = Frontier(done - 1, done * BATCH_SIZE - 1, done * BATCH_SIZE, dict.fromkeys(STEPS, done - 1))
         self._progress = Progress(frontier=frontier, state=RunState.RESUMABLE, source_rows=BATCHES * BATCH_SIZE)
-        super().__init__(bridge=_Moving(self._progress), settings=Settings())
+        super().__init__(bridge=_EventBridge(self._progress), settings=Settings())
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -131,15 +131,17 @@ class _Lag(BatchPipeApp):
                 time.sleep(ahead)
 
 
-class _Moving(StillBridge):
-    """A bridge that shows where the events have come, and has no engine behind it."""
+class _EventBridge(Bridge):
+    """A bridge that shows the progress of the events and has no engine."""
+
+    loaded = True
 
     def __init__(self, progress: Progress) -> None:
-        super().__init__(progress.view())
+        super().__init__()
         self._progress = progress
 
     def view(self) -> RunView:
-        """Return where the events have come."""
+        """Return the progress so far."""
         return self._progress.view()
 
 

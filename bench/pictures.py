@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from engine.state import RunState
 from tui.app import BatchPipeApp
 from tui.backend.target import Overrides
-from tui.screens.dialogs.changed import ChangedScreen
+from tui.screens.dialogs.confirm import ChangedScreen
 from tui.settings import Settings
 
 if TYPE_CHECKING:

@@ -44,6 +44,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from engine.text.exit_codes import ExitCode
 from engine.text.masking import mask_secrets
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ if TYPE_CHECKING:
 class PipelineError(Exception):
     """The root. `str()` is the message alone; `hint` says what to do next, empty when there is nothing."""
 
-    exit_code: ClassVar[int] = 1
+    exit_code: ClassVar[ExitCode] = ExitCode.FAILED
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(mask_secrets(message))
@@ -76,7 +77,7 @@ class PipelineError(Exception):
 class UsageError(PipelineError):
     """The call or the pipeline's definition is wrong; nothing was started, nothing was touched."""
 
-    exit_code = 2
+    exit_code = ExitCode.USAGE
 
 
 class TargetNotFound(UsageError):
@@ -316,7 +317,7 @@ class SinkFailed(SinkError):
 class CheckpointError(PipelineError):
     """The checkpoint at `path` can't be used; it was left as it is."""
 
-    exit_code = 3
+    exit_code = ExitCode.CHECKPOINT
 
     def __init__(self, path: StoredPath, message: str, *, hint: str = "") -> None:
         self.path = path

@@ -150,12 +150,13 @@ class SinkDelivered:
 
 
 @dataclass(frozen=True, slots=True)
-class BatchFailed:
-    """The batch can't be finished, and the run ends before it. `step` is None for the source's failures.
+class FailureRecord:
+    """The failure that ended a run before `batch_id`, as the catalog records it.
 
-    `row_numbers` are rows of the source where the step could name them, empty otherwise; `examples` is
-    a small table of those rows as (column names, rows of texts). All texts come from user code and
-    data: mask and escape them before they reach a screen.
+    `step` is None when the source failed, and the sink's name when a delivery failed. `start_row` and `end_row` are
+    None when the rows of the batch aren't known. `row_numbers` are rows of the source where the step could name them,
+    empty otherwise; `examples` is a small table of those rows as (column names, rows of texts). All texts come from
+    user code and data: mask and escape them before they reach a screen.
     """
 
     run_id: int
@@ -171,6 +172,13 @@ class BatchFailed:
     traceback: str
     row_numbers: tuple[int, ...] = ()
     examples: tuple[tuple[str, ...], tuple[tuple[str, ...], ...]] = ((), ())
+
+
+@dataclass(frozen=True, slots=True)
+class BatchFailed:
+    """The batch can't be finished, and the run ends before it."""
+
+    failure: FailureRecord
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,39 +8,37 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engine.checkpoint.location import checked_url
-from engine.checkpoint.parts import parts
 from engine.checkpoint.store import CheckpointStore
-from engine.checkpoint.view import CheckpointView
-from engine.errors import CheckpointLocked, UsageError, describe
+from engine.errors import CheckpointLocked, describe
 from engine.events import RunEnded, StopWasRequested
 from engine.executors.threads import ThreadExecutor
 from engine.frontier import Frontier
 from engine.progress import Progress
-from engine.results import quarantine, read
-from engine.runs import fingerprint, replay_run
+from engine.results.page import PageReader
+from engine.results.quarantine import QuarantineView
+from engine.results.view import CheckpointView
+from engine.runs import fingerprint
 from engine.runs import run as running
-from engine.runs.arguments import check_arguments, checked_sinks, checked_steps, limits
 from engine.runs.emitter import Emitter
-from engine.runs.failure import failed_event, now
-from engine.runs.plan import Plan, source_name
+from engine.runs.failure import now
+from engine.runs.plan import Plan, as_tuple, quarantine_limits
 from engine.runs.recompute import recompute
-from engine.runs.replay import Replayed
+from engine.runs.replay import Replayed, replay
 from engine.sources.base import Position, SeekableFetcher, SourceSize
 from engine.state import RunState
 from engine.worker.signals import StopSignal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    import polars as pl
-
-    from engine.checkpoint.catalog.records import FailureRecord, RunRecord
-    from engine.checkpoint.parts.manifest import Manifest
-    from engine.events import Listener
+    from engine.checkpoint.loss import Loss
+    from engine.checkpoint.parts.parts import PartCompression
+    from engine.events import FailureRecord, Listener
     from engine.executors.base import Executor
     from engine.policy import OnError, Quarantine, RetryPolicy
     from engine.progress import RunView
@@ -52,7 +50,7 @@ if TYPE_CHECKING:
 DEFAULT_BATCH_SIZE = 50_000
 
 
-class BatchPipeline:
+class BatchPipeline(CheckpointView):
     """Steps over a source, batch by batch, with a checkpoint that every run goes on from.
 
     Args:
@@ -88,41 +86,81 @@ class BatchPipeline:
         results_url: str | None = None,
         workers: int | None = None,
         retry: RetryPolicy | None = None,
-        part_compression: parts.PartCompression = "zstd",
+        part_compression: PartCompression = "zstd",
         listeners: Sequence[Listener] = (),
         executor: Executor | None = None,
         sinks: Iterable[Sink] = (),
         on_error: OnError | Quarantine = "stop",
     ) -> None:
-        self.steps = checked_steps(steps)
-        check_arguments(batch_fetcher, batch_size, workers, part_compression)
-        self.batch_fetcher = batch_fetcher
-        self.batch_size = batch_size
-        self.checkpoint_dir = Path(checkpoint_dir)
-        self.results_url = checked_url(results_url)
-        self.name = name or self.checkpoint_dir.name
-        self.workers = workers
-        self._given_name = name
-        self._given_executor = executor
-        self._retry = retry
-        self._part_format = parts.PartFormat(part_compression)
-        self._listeners = list(listeners)
-        self._executor = executor or ThreadExecutor(workers)
-        self.sinks = checked_sinks(sinks)
-        self.quarantine = limits(on_error)
-        self._checkpoint = CheckpointView(self.checkpoint_dir, self.results_url)
+        self._begin_with(
+            Plan(
+                steps=as_tuple(steps),
+                batch_fetcher=batch_fetcher,
+                batch_size=batch_size,
+                checkpoint_dir=Path(checkpoint_dir),
+                name=name,
+                results_url=checked_url(results_url),
+                workers=workers,
+                retry=retry,
+                part_compression=part_compression,
+                listeners=tuple(listeners),
+                executor=executor,
+                sinks=as_tuple(sinks),
+                on_error=quarantine_limits(on_error),
+            )
+        )
+
+    def _begin_with(self, plan: Plan) -> None:
+        super().__init__(plan.checkpoint_dir, plan.results_url)
+        self._plan = plan
+        self._executor = plan.executor or ThreadExecutor(plan.workers)
         self._stop = StopSignal()
         self._busy = threading.Lock()
-        self._progress = self._new_progress(Frontier.at_start(self._step_names), RunState.IDLE)
+        self._progress = self._new_progress(Frontier.at_start(plan.step_names), RunState.IDLE)
 
     @property
-    def _step_names(self) -> tuple[str, ...]:
-        return tuple(step.name for step in self.steps)
+    def steps(self) -> tuple[BatchStep, ...]:
+        """The steps, in order."""
+        return self._plan.steps
+
+    @property
+    def batch_fetcher(self) -> BatchFetcher:
+        """The source; another one counts from the next run on."""
+        return self._plan.batch_fetcher
+
+    @batch_fetcher.setter
+    def batch_fetcher(self, batch_fetcher: BatchFetcher) -> None:
+        self._plan = replace(self._plan, batch_fetcher=batch_fetcher)
+
+    @property
+    def batch_size(self) -> int:
+        """Source rows a batch."""
+        return self._plan.batch_size
+
+    @property
+    def name(self) -> str:
+        """What to call the pipeline on screens."""
+        return self._plan.title
+
+    @property
+    def workers(self) -> int | None:
+        """How many batches to work on at the same time, None for the default."""
+        return self._plan.workers
+
+    @property
+    def sinks(self) -> tuple[Sink, ...]:
+        """Where the results go besides the parts."""
+        return self._plan.sinks
+
+    @property
+    def on_error(self) -> Quarantine | None:
+        """How many rows may go into quarantine, None when the run stops at the first one that fails."""
+        return self._plan.on_error
 
     @property
     def source(self) -> str:
         """What is read, and how once that is known; for people to read, without secrets."""
-        return source_name(self.batch_fetcher)
+        return self._plan.source
 
     def with_options(
         self,
@@ -132,7 +170,7 @@ class BatchPipeline:
         workers: int | None = None,
         executor: Executor | None = None,
     ) -> BatchPipeline:
-        """Return a pipeline of the same steps over the same source, other in what is given here.
+        """Return a pipeline with the same plan except for what is given here; None keeps a value.
 
         The steps and the fetcher are shared: run one of the two at a time. An executor that was passed in is
         kept, and `workers` means nothing to it.
@@ -140,25 +178,21 @@ class BatchPipeline:
         Raises:
             UsageError: a value that can't be right.
         """
-        return BatchPipeline(
-            self.steps,
-            self.batch_fetcher,
-            self.batch_size if batch_size is None else batch_size,
-            self.checkpoint_dir if checkpoint_dir is None else checkpoint_dir,
-            name=self._given_name,
-            results_url=self.results_url,
-            workers=self.workers if workers is None else workers,
-            retry=self._retry,
-            part_compression=self._part_format.compression,
-            listeners=self._listeners,
-            executor=executor or self._given_executor,
-            sinks=self.sinks,
-            on_error=self.quarantine or "stop",
+        given: dict[str, Any] = {
+            "batch_size": batch_size,
+            "checkpoint_dir": None if checkpoint_dir is None else Path(checkpoint_dir),
+            "workers": workers,
+            "executor": executor,
+        }
+        pipeline = BatchPipeline.__new__(BatchPipeline)
+        pipeline._begin_with(  # noqa: SLF001 (its own class)
+            replace(self._plan, **{name: value for name, value in given.items() if value is not None})
         )
+        return pipeline
 
     def add_listener(self, listener: Listener) -> None:
         """Call `listener` with each event of the runs to come."""
-        self._listeners.append(listener)
+        self._plan = replace(self._plan, listeners=(*self._plan.listeners, listener))
 
     # --- running --------------------------------------------------------------------------------------
 
@@ -182,6 +216,7 @@ class BatchPipeline:
             CheckpointError: the checkpoint can't be used or written.
             PipelineChanged, SourceNotFound: nothing was begun.
         """
+        plan = self._plan if on_error is None else replace(self._plan, on_error=quarantine_limits(on_error))
         with self._alone():
             self._stop = StopSignal()
             with self._open() as store:
@@ -190,12 +225,12 @@ class BatchPipeline:
                     fingerprint.description(self.steps, self.batch_fetcher, self.batch_size)
                     self._source_size(Position())
                     self._rewind(store, -1)
-                emit = Emitter([self._progress, *self._listeners])
+                emit = Emitter([self._progress, *self._plan.listeners])
                 try:
                     ended = running.run(
-                        self._plan(on_error), store, stop=self._stop, emit=emit, accept_changes=accept_changes
+                        plan, self._executor, store, stop=self._stop, emit=emit, accept_changes=accept_changes
                     )
-                    frontier = store.frontier(self._step_names)
+                    frontier = store.frontier(self._plan.step_names)
                     store.close()
                 except BaseException as error:
                     self._end_what_was_begun(error, emit)
@@ -227,20 +262,7 @@ class BatchPipeline:
             return
         self._stop.ask(now=now)
         if self._busy.locked():
-            Emitter([self._progress, *self._listeners])(StopWasRequested(now))
-
-    def _plan(self, on_error: OnError | Quarantine | None = None) -> Plan:
-        return Plan(
-            name=self.name,
-            steps=self.steps,
-            fetcher=self.batch_fetcher,
-            batch_size=self.batch_size,
-            executor=self._executor,
-            retry=self._retry,
-            part_format=self._part_format,
-            sinks=self.sinks,
-            quarantine=self.quarantine if on_error is None else limits(on_error),
-        )
+            Emitter([self._progress, *self._plan.listeners])(StopWasRequested(now))
 
     # --- where things stand ---------------------------------------------------------------------------
 
@@ -255,8 +277,8 @@ class BatchPipeline:
             CheckpointError, SourceNotFound, SourceChanged: as `run` would.
         """
         with self._alone():
-            with self._checkpoint.open() as store:
-                frontier = store.frontier(self._step_names) if store else Frontier.at_start(self._step_names)
+            with self._opened() as store:
+                frontier = store.frontier(self._plan.step_names) if store else Frontier.at_start(self._plan.step_names)
                 last = store.last_manifest() if store else None
                 size = self._source_size(
                     Position(frontier.next_batch_id, frontier.next_row, last.cursor if last else None)
@@ -267,61 +289,24 @@ class BatchPipeline:
                     self._show_standing(store, size)
             return self.view()
 
-    def get_frontier(self) -> Frontier:
-        """Return the committed frontier; while another run holds the checkpoint, as its mirror file has it."""
-        return self._checkpoint.frontier(self._step_names)
-
-    def history(self, limit: int = 100) -> list[RunRecord]:
-        """Return the runs of this checkpoint, newest first. Raises `CheckpointLocked` while one is going on."""
-        with self._checkpoint.open() as store:
-            return store.history.runs(limit) if store else []
-
-    def failures(self, limit: int = 100) -> list[FailureRecord]:
-        """Return the failures of this checkpoint, newest first. Raises `CheckpointLocked` during a run."""
-        with self._checkpoint.open() as store:
-            return store.history.failures(limit) if store else []
-
-    def batch(self, batch_id: int) -> Manifest:
-        """Return what is known of a committed batch: rows, times, cursor. Works during a run as well.
-
-        Raises:
-            UsageError: no such batch is committed.
-        """
-        try:
-            return parts.read_metadata(self._checkpoint.layout.part(batch_id))[0]
-        except (OSError, ValueError) as error:
-            raise UsageError(f"there is no committed batch {batch_id} that can be read") from error
+    def _steps(self) -> tuple[str, ...]:
+        return self._plan.step_names
 
     # --- moving the frontier back ---------------------------------------------------------------------
 
-    def reset_frontier(self) -> None:
-        """Drop all results and start over with the next run. The history of runs stays."""
-        self.rewind(-1)
+    def rewind(self, batch_id: int, *, confirm: Callable[[Loss], object] | None = None) -> int:
+        """As `CheckpointView.rewind`; `view` shows it."""
+        with self._alone():
+            return super().rewind(batch_id, confirm=confirm)
 
-    def rewind(self, batch_id: int) -> int:
-        """Make `batch_id` the last committed batch, -1 for none; return how many batches were dropped.
-
-        Raises:
-            NothingToRewind: `batch_id` isn't behind the frontier.
-            CheckpointLocked: a run is going on.
-        """
-        with self._alone(), self._checkpoint.open() as store:
-            return self._rewind(store, batch_id) if store else 0
-
-    def _rewind(self, store: CheckpointStore, batch_id: int) -> int:
-        dropped = store.rewind(batch_id)
-        frontier = store.frontier(self._step_names)
-        state = RunState.RESUMABLE if batch_id >= 0 else RunState.IDLE
-        view = self._progress.view()
-        known = None if view.source_rows is None else SourceSize(view.source_rows, exact=view.source_rows_exact)
-        self._progress = self._new_progress(
-            frontier, state, store.history.failures(), size=known, quarantined=store.rows_quarantined()
-        )
+    def _rewind(self, store: CheckpointStore, batch_id: int, confirm: Callable[[Loss], object] | None = None) -> int:
+        dropped = super()._rewind(store, batch_id, confirm)
+        self._show_standing(store)
         return dropped
 
     def _show_standing(self, store: CheckpointStore, size: SourceSize | None = None) -> None:
         """Let `view` tell what the checkpoint says."""
-        frontier = store.frontier(self._step_names)
+        frontier = store.frontier(self._plan.step_names)
         if size is None and (rows := self._progress.view().source_rows) is not None:
             size = SourceSize(rows, exact=self._progress.view().source_rows_exact)
         self._progress = self._new_progress(
@@ -342,84 +327,37 @@ class BatchPipeline:
             StepError, SourceError, CheckpointError: what ended it; nothing is changed.
         """
         with self._alone(), self._open() as store:
-            recompute(self._plan(), store, batch_id, stop=StopSignal(), emit=Emitter(self._listeners))
+            recompute(self._plan, store, batch_id, stop=StopSignal(), emit=Emitter(self._plan.listeners))
+            self._pages = PageReader()
 
-    # --- quarantine -----------------------------------------------------------------------------------
+    @property
+    def quarantine(self) -> PipelineQuarantine:
+        """The rows that steps couldn't process: `rows`, `reasons`, `export`, `replay`."""
+        return PipelineQuarantine(self)
 
-    def quarantined(self, limit: int | None = 1000) -> list[QuarantinedRow]:
-        """Return the rows in quarantine in source order, at most `limit`. Raises `CheckpointLocked` during a run."""
-        with self._checkpoint.open() as store:
-            return list(quarantine.rows(store, limit)) if store else []
-
-    def replay_quarantine(self, *, accept_changes: bool = False) -> Replayed:
-        """Put the rows in quarantine through the steps again, after these were mended.
-
-        What gets through goes to the place in the results where it belongs, and leaves the quarantine in the same
-        transaction; the rest stays there with its new error. `accept_changes` as in `run`: mended steps with another
-        version or other settings count as changed. `request_stop` ends it after the batch it is at.
-
-        Raises:
-            PipelineChanged, CheckpointLocked: nothing was begun.
-            StepError, CheckpointError, SinkError: what broke it off; rows that were through before are in the results.
-        """
-        with self._alone(), self._checkpoint.open() as store:
+    def _replay(self, *, accept_changes: bool) -> Replayed:
+        with self._alone(), self._opened() as store:
             if store is None or not store.rows_quarantined():
                 return Replayed()
             self._stop = StopSignal()
-            emit = Emitter(self._listeners)
+            emit = Emitter(self._plan.listeners)
             try:
-                return replay_run.replay(self._plan(), store, stop=self._stop, emit=emit, accept_changes=accept_changes)
+                return replay(self._plan, store, stop=self._stop, emit=emit, accept_changes=accept_changes)
             finally:
+                self._pages = PageReader()
                 self._show_standing(store)
 
+    def quarantined(self, limit: int | None = 1000) -> list[QuarantinedRow]:
+        """Old name, only until the dashboard has moved."""
+        return self.quarantine.rows(limit)
+
+    def replay_quarantine(self, *, accept_changes: bool = False) -> Replayed:
+        """Old name, only until the dashboard has moved."""
+        return self.quarantine.replay(accept_changes=accept_changes)
+
     def export_quarantine(self, path: str | Path, *, overwrite: bool = False) -> int:
-        """Write the rows in quarantine, with their errors, to a `.csv` or `.parquet` file; return how many.
-
-        Raises:
-            UsageError: nothing in quarantine, another suffix, or a file that is there already.
-        """
-        with self._checkpoint.open() as store:
-            if store is None:
-                raise UsageError("there is nothing in quarantine")
-            return quarantine.export(store, Path(path), overwrite=overwrite)
-
-    # --- results --------------------------------------------------------------------------------------
-
-    def collect_results(self) -> pl.DataFrame:
-        """Return the results of all committed batches in one DataFrame, in source order.
-
-        A frame without columns when nothing is committed. It holds all of it: for results larger than
-        memory use `scan_results`, `iter_results` or `export`.
-        """
-        return read.collect(self._checkpoint.committed_parts())
-
-    def scan_results(self) -> pl.LazyFrame:
-        """Return the results of all committed batches as a LazyFrame, in source order."""
-        return read.scan(self._checkpoint.committed_parts())
-
-    def iter_results(self) -> Iterator[pl.DataFrame]:
-        """Yield the results batch by batch, in order, holding one at a time."""
-        return read.iterate(self._checkpoint.committed_parts())
-
-    def query_results(self, sql: str) -> pl.DataFrame:
-        """Return the answer of a SQL query (DuckDB's dialect) over the results, the table `results` in it.
-
-        Raises:
-            UsageError: no results yet, or a query that can't be run.
-        """
-        return read.query(self._checkpoint.committed_parts(), sql)
-
-    def export(self, path: str | Path, *, table: str = "results", overwrite: bool = False) -> None:
-        """Write the results into one file: `.parquet`, `.csv`, or a table of a `.duckdb` file.
-
-        Holds one batch at a time. A file appears whole or not at all.
-
-        Raises:
-            UsageError: no results yet, an unknown suffix, or a file or table that is there already
-                while `overwrite` is False.
-        """
-        parts = self._checkpoint.committed_parts()
-        read.export(parts, Path(path), folder=self.checkpoint_dir, table=table, overwrite=overwrite)
+        """Old name, only until the dashboard has moved."""
+        return self.quarantine.export(path, overwrite=overwrite)
 
     # --- plumbing -------------------------------------------------------------------------------------
 
@@ -448,7 +386,7 @@ class BatchPipeline:
             pipeline=self.name,
             source=self.source,
             checkpoint_dir=str(self.checkpoint_dir),
-            steps=self._step_names,
+            steps=self._plan.step_names,
             batch_size=self.batch_size,
             workers=self._executor.workers,
             window=self._executor.window,
@@ -458,7 +396,7 @@ class BatchPipeline:
             state=state,
             sinks=[sink.name for sink in self.sinks],
             rows_quarantined=quarantined,
-            failures=[failed_event(failure) for failure in reversed(failures)],
+            failures=reversed(failures),
         )
 
     def _source_size(self, position: Position) -> SourceSize | None:
@@ -470,3 +408,24 @@ class BatchPipeline:
             return self.batch_fetcher.size()
         finally:
             self.batch_fetcher.close()
+
+
+class PipelineQuarantine(QuarantineView):
+    """The rows in quarantine of a pipeline's checkpoint, which the pipeline can replay."""
+
+    def __init__(self, pipeline: BatchPipeline) -> None:
+        super().__init__(pipeline._opened)  # noqa: SLF001 (one object with the pipeline)
+        self._pipeline = pipeline
+
+    def replay(self, *, accept_changes: bool = False) -> Replayed:
+        """Put the rows through the steps again, after the steps were fixed.
+
+        A row that gets through goes to its place in the results and leaves the quarantine, in one transaction; the
+        others stay with their new error. `accept_changes` as in `BatchPipeline.run`: fixed steps with another version
+        or other settings count as changed. `request_stop` ends the replay after the current batch.
+
+        Raises:
+            PipelineChanged, CheckpointLocked: nothing was begun.
+            StepError, CheckpointError, SinkError: what ended it; rows that got through before are in the results.
+        """
+        return self._pipeline._replay(accept_changes=accept_changes)  # noqa: SLF001 (as above)

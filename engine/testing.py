@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from engine.checkpoint.parts.manifest import Manifest
-    from engine.events import Event
+    from engine.events import Event, Listener
     from engine.sources.base import BatchFetcher, Position
     from engine.text.json_values import Json
-    from engine.worker.work import BatchWork
+    from engine.worker.recipe import Recipe
+    from engine.worker.signals import StopSignal
 
 TIMEOUT_SECONDS = 60.0
 """How long a stand-in waits for what should happen at once; then it raises `TimeoutError`."""
@@ -264,9 +265,9 @@ class InlineExecutor:
     def prepare(self, steps: Sequence[BatchStep], fetcher: BatchFetcher) -> None:
         """Nothing is needed before the start."""
 
-    def start(self, work: BatchWork, on_done: Callable[[], None]) -> None:
-        """Remember the work."""
-        self._work = work
+    def start(self, recipe: Recipe, *, stop: StopSignal, emit: Listener, on_done: Callable[[], None]) -> None:
+        """Make the work."""
+        self._work = recipe.work(stop=stop, emit=emit)
         self._on_done = on_done
 
     def submit(self, batch_id: int) -> Future[Manifest | None]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from textual.binding import Binding
 
-from engine.state import RunState
+from engine import RunState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,10 +43,10 @@ class Need(Enum):
     """At least one batch is committed."""
     FAILURE = auto()
     """There is a failure to look at."""
-    ISOLABLE = auto()
-    """What failed may be the fault of single rows, so that the others could go on without them."""
-    NOT_ISOLABLE = auto()
-    """It can't, for a reason that can be told."""
+    CAN_QUARANTINE = auto()
+    """The failure may be the fault of single rows, which can be taken out of the batch."""
+    CANNOT_QUARANTINE = auto()
+    """They can not be, for a reason that the screen can give."""
     QUARANTINED = auto()
     """There are rows in quarantine."""
     REPLAYING = auto()
@@ -61,7 +61,7 @@ class Situation:
     working: bool = False
     committed: bool = False
     failure: bool = False
-    isolable: bool = False
+    can_quarantine: bool = False
     quarantined: bool = False
     replaying: bool = False
 
@@ -72,8 +72,8 @@ class Situation:
             Need.REST: not self.working,
             Need.COMMITTED: self.committed,
             Need.FAILURE: self.failure,
-            Need.ISOLABLE: self.isolable,
-            Need.NOT_ISOLABLE: not self.isolable,
+            Need.CAN_QUARANTINE: self.can_quarantine,
+            Need.CANNOT_QUARANTINE: not self.can_quarantine,
             Need.QUARANTINED: self.quarantined,
             Need.REPLAYING: self.replaying,
         }[need]
@@ -140,11 +140,11 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "quarantine", "k", "Quarantine", "Take the rows that fail out of the results, keep them, and go on.",
-        frozenset({RunState.FAILED}), (*_GO, Need.ISOLABLE), footer=2,
+        frozenset({RunState.FAILED}), (*_GO, Need.CAN_QUARANTINE), footer=2,
     ),
     Action(
         "why_no_quarantine", "k", "Why not", "Say why no rows can be taken out of the batch that failed.",
-        frozenset({RunState.FAILED}), (*_GO, Need.NOT_ISOLABLE), in_palette=False,
+        frozenset({RunState.FAILED}), (*_GO, Need.CANNOT_QUARANTINE), in_palette=False,
     ),
     Action(
         "replay", "p", "Replay", "Put the rows in quarantine through the steps again; an edited file is read anew.",
@@ -196,6 +196,42 @@ ACTIONS: tuple[Action, ...] = (
 ACTION = {action.id: action for action in ACTIONS}
 
 
+def key_of(action_id: str) -> str:
+    """Return the key of an action as people write it.
+
+    >>> key_of("run"), key_of("back")
+    ('r', 'Esc')
+    """
+    return ACTION[action_id].key_words
+
+
+def keys_of(*action_ids: str) -> str:
+    """Return the keys of actions as Textual writes them in a binding.
+
+    >>> keys_of("back", "help")
+    'escape,question_mark'
+    """
+    return ",".join(ACTION[action_id].key for action_id in action_ids)
+
+
+def key_hint(action_id: str) -> str:
+    """Return the key and the words of an action.
+
+    >>> key_hint("open_source")
+    'o open source'
+    """
+    return f"{key_of(action_id)} {ACTION[action_id].words.lower()}"
+
+
+def key_hints(*action_ids: str) -> str:
+    """Return the hints of several actions in one line.
+
+    >>> key_hints("copy", "retry")
+    'c copy · r retry'
+    """
+    return " · ".join(map(key_hint, action_ids))
+
+
 def bindings(scope: Scope) -> list[Binding]:
     """Return the bindings of one scope."""
     return [
@@ -211,12 +247,12 @@ def possible(action_id: str, situation: Situation) -> bool:
     return action is None or action.possible(situation)
 
 
-def footer(situation: Situation, width: int, *, dashboard: bool = True) -> list[Action]:
+def footer_actions(situation: Situation, width: int, *, dashboard: bool = True) -> list[Action]:
     """Return the actions to name in a footer of `width` cells, in the registry's order.
 
     `dashboard=False` is the footer of another screen, where only what is possible everywhere counts.
 
-    >>> [action.words for action in footer(Situation(RunState.IDLE), width=24)]
+    >>> [action.words for action in footer_actions(Situation(RunState.IDLE), width=24)]
     ['Run', 'Help', 'Quit']
     """
     shown = [

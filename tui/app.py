@@ -6,27 +6,30 @@ screen's end is never the reason that something is lost. It must not touch the e
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.text import Text
 from textual.app import App
-from textual.content import Content
 from textual.message import Message
 
+from engine import RunState
 from engine.errors import describe
-from engine.state import RunState
+from engine.text.exit_codes import ExitCode
 from engine.text.terminal_safe import safe
 from tui import settings as stored
-from tui.actions import Scope, Situation, bindings, possible
+from tui.actions import Scope, Situation, bindings, key_of, possible
 from tui.backend.bridge import Bridge
-from tui.backend.jobs import Done, Job
+from tui.backend.jobs import Job, JobResult
+from tui.backend.run_log import LogStream
 from tui.backend.target import Overrides
 from tui.look import themes
 from tui.look.glyphs import Glyphs, glyphs_for
-from tui.screens.base import DashboardBase
+from tui.screens.dashboard.base import DashboardBase
 from tui.screens.palette import ActionCommands
 
 if TYPE_CHECKING:
@@ -35,20 +38,15 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
     from textual.command import Provider
 
-    from engine.pipeline import BatchPipeline
+    from engine import BatchPipeline
     from tui.screens.opening import OpeningScreen
 
-EXIT_FAILED = 1
-EXIT_LOCKED = 3
-EXIT_RESUMABLE = 4
-EXIT_INTERRUPTED = 130
 
+class JobEnded(Message):
+    """A job has ended."""
 
-class JobDone(Message):
-    """A worker is through with a job."""
-
-    def __init__(self, done: Done) -> None:
-        self.done = done
+    def __init__(self, result: JobResult) -> None:
+        self.result = result
         super().__init__()
 
 
@@ -59,7 +57,7 @@ class BatchPipeApp(App[None], inherit_bindings=False):
         target: what to open, `file.py[:name]` or `package.module:name`; with neither this nor `pipeline` the
             opening screen asks.
         pipeline: a pipeline that is there already.
-        bridge: in place of both; tests pass one that stands still.
+        bridge: in place of both; tests pass a fake.
         settings: what was kept for this person; read from their file unless given, and then never written.
         glyphs: the characters to draw with; as the settings say unless given.
         theme: a theme's name, instead of the one in the settings.
@@ -108,7 +106,10 @@ class BatchPipeApp(App[None], inherit_bindings=False):
         self.theme = wanted if wanted in self.available_themes else themes.DEFAULT
 
     def on_mount(self) -> None:
-        """Open the first screen."""
+        """Open the first screen, and send to the log what user code prints."""
+        # Textual's own streams would post a message for each print, which would drown the screen. It puts the
+        # former ones back when it ends, whatever is there then.
+        sys.stdout = sys.stderr = LogStream(self.printed)
         if self.bridge is not None:
             self.open_dashboard(self.bridge)
         else:
@@ -150,20 +151,20 @@ class BatchPipeApp(App[None], inherit_bindings=False):
 
     # --- jobs -----------------------------------------------------------------------------------------
 
-    def _deliver(self, done: Done) -> None:
+    def _deliver(self, result: JobResult) -> None:
         """Take the end of a job from a worker thread; a screen that is gone takes nothing."""
         if self.is_running:
-            self.post_message(JobDone(done))
+            self.post_message(JobEnded(result))
 
-    def on_job_done(self, event: JobDone) -> None:
+    def on_job_ended(self, event: JobEnded) -> None:
         """Show how a job ended, and leave if that was what was waited for."""
         if self._leaving and not (self.bridge and self.bridge.running):
             self.exit(return_code=self.exit_code())
             return
-        if event.done.job is Job.LOAD and event.done.trouble is None:
+        if event.result.job is Job.LOAD and event.result.error is None:
             self._remember()
         if isinstance(self._dashboard, DashboardBase):
-            self._dashboard.job_done(event.done)
+            self._dashboard.job_ended(event.result)
 
     def _remember(self) -> None:
         bridge = self.bridge
@@ -224,7 +225,7 @@ class BatchPipeApp(App[None], inherit_bindings=False):
         if view is None or not view.state.is_live:
             self.leave_when_stopped()
             return
-        from tui.screens.dialogs.quit import QuitScreen
+        from tui.screens.dialogs.confirm import QuitScreen
 
         def answered(yes: bool | None) -> None:  # noqa: FBT001 (Textual's callback)
             if yes:
@@ -236,11 +237,14 @@ class BatchPipeApp(App[None], inherit_bindings=False):
         """Once: stop gracefully and quit. Twice: give up what is in flight. Three times: don't wait either."""
         self._interrupts += 1
         if self.bridge is None or not self.bridge.running or self._interrupts > 2:  # noqa: PLR2004 (told above)
-            self.exit(return_code=EXIT_INTERRUPTED if self._interrupts > 1 else self.exit_code())
+            self.exit(return_code=ExitCode.INTERRUPTED if self._interrupts > 1 else self.exit_code())
             return
         self.leave_when_stopped(now=self._interrupts > 1)
         if self._interrupts == 1:
-            self.notify("Stopping after the batches in flight, then leaving. Ctrl+C again gives them up.", markup=False)
+            self.notify(
+                f"Stopping after the batches in flight, then leaving. {key_of('interrupt')} again gives them up.",
+                markup=False,
+            )
 
     def leave_when_stopped(self, *, now: bool = False) -> None:
         """Stop the run, and exit when it is over."""
@@ -265,37 +269,32 @@ class BatchPipeApp(App[None], inherit_bindings=False):
         """The exit status of the program, once the screen has gone and the run is over."""
         return self.exit_code() if self.ended_by_signal else self.return_code or 0
 
-    def exit_code(self) -> int:
-        """Return the status that tells how the last run of this session ended; 0 when nothing was run."""
+    def exit_code(self) -> ExitCode:
+        """Return the status that tells how the last run of this session ended, DONE if nothing was run."""
         bridge = self.bridge
         if bridge is None:
-            return 0
-        if bridge.trouble is not None:
-            return bridge.trouble.exit_code
+            return ExitCode.DONE
+        if bridge.error is not None:
+            return bridge.error.exit_code
         view = bridge.view()
         if view.run_id is None:
-            return 0
+            return ExitCode.DONE
         if self._interrupts > 1:
-            return EXIT_INTERRUPTED
+            return ExitCode.INTERRUPTED
         if view.state.is_finished:  # rows in quarantine are kept, and told: they are no failure
-            return 0
-        return EXIT_FAILED if view.state is RunState.FAILED else EXIT_RESUMABLE
+            return ExitCode.DONE
+        return ExitCode.FAILED if view.state is RunState.FAILED else ExitCode.RESUMABLE
 
     def printed(self, text: str) -> None:
         """Take what was written to the terminal past the screen."""
         if self.bridge is not None:
             self.bridge.log.printed(text)
 
-    def _print(self, text: str, stderr: bool = False) -> None:  # noqa: FBT001, FBT002 (Textual's signature)
-        """Write what user code prints into the log; a message for each print would drown the screen."""
-        self.printed(text)
-        super()._print(text, stderr)
-
     def _fatal_error(self) -> None:
-        """End with one line instead of Textual's traceback, which prints the locals of every frame: secrets too."""
-        error = self._exception
+        """End with one line. Textual's own version prints the locals of every frame, and they may hold secrets.
+
+        It is private, and Textual has no public hook: a test shows an error with a secret beside it.
+        """
+        error = sys.exception()
         text = describe(error) if error is not None else "an unknown error"
-        self._exit_renderables.append(
-            Content(f"The screen failed and was closed: {safe(text)}\nThe run was stopped after its last commit.")
-        )
-        self._close_messages_no_wait()
+        self.panic(Text(f"The screen failed and was closed: {safe(text)}\nThe run was stopped after its last commit."))

@@ -10,13 +10,15 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
+from engine.text.exit_codes import ExitCode, in_words
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 DESCRIPTION = "A dashboard for batch pipelines that never lose their place."
-EPILOG = """\
+EPILOG = f"""\
 TARGET is file.py, file.py:name or package.module:name; without one, choose from the samples and recent pipelines.
-exit status: 0 done, 1 failed, 2 usage, 3 checkpoint locked or corrupt, 4 stopped and resumable, 130 interrupted
+exit status: {in_words(code for code in ExitCode if code is not ExitCode.QUARANTINED)}
 Without a terminal (a pipe, CI) the pipeline is run without a screen, as by `batch-pipeline run`.
 """
 
@@ -89,7 +91,7 @@ def _on_screen(options: argparse.Namespace) -> int:
 def _without_screen(options: argparse.Namespace) -> int:
     if options.target is None:
         sys.stderr.write("batchpipe-tui: there is no terminal; name a TARGET to run it without a screen\n")
-        return 2
+        return ExitCode.USAGE
     from engine.cli import main as headless
 
     words = ["run", options.target]

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-
-from engine.storage import durable
 
 KEPT_RECENTS = 10
 FOLDER_VARIABLE = "BATCHPIPE_STATE_DIR"
@@ -78,8 +77,15 @@ def _recent(content: object) -> Recent | None:
 def save(settings: Settings, path: Path) -> str:
     """Write the settings; return why that failed, empty when it didn't."""
     try:
-        durable.make_private_folder(path.parent)
-        durable.replace_text(path, json.dumps(asdict(settings), ensure_ascii=False, indent=1) + "\n", durable=False)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Replaced as a whole, so that another dashboard never reads half of it. Only its owner may read it.
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(json.dumps(asdict(settings), ensure_ascii=False, indent=1) + "\n")
+            Path(temporary).replace(path)
+        finally:
+            Path(temporary).unlink(missing_ok=True)
     except OSError as error:
         return f"the settings can't be kept in {path}: {error.strerror}"
     return ""

@@ -18,18 +18,14 @@ from engine.cli import (
     verify_command,
 )
 from engine.cli.streams import out
-
-EPILOG = (
-    "Exit codes: 0 done, 1 failed, 2 usage, 3 checkpoint locked or corrupt, 4 stopped and resumable, "
-    "5 finished with rows in quarantine (run --fail-on-quarantine, quarantine replay), 130 interrupted."
-)
+from engine.text.exit_codes import ExitCode, in_words
 
 app = typer.Typer(
     name="batch-pipeline",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog=EPILOG,
+    epilog=f"Exit codes: {in_words()}.",
 )
 app.command("run")(run_command.run)
 app.command("status")(reading.status)
@@ -57,7 +53,7 @@ def start(
     _version: Annotated[
         bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Show the version.")
     ] = False,
-) -> int | None:
+) -> ExitCode | None:
     """Stream data larger than memory through steps, batch by batch, and never lose the place.
 
     TARGET is file.py[:name] or package.module:name; name is "pipeline" unless given. Without a command, a

@@ -11,6 +11,7 @@ from typer.exceptions import Abort, TyperException
 
 from engine.cli.streams import ReaderGone, flush_out, make_printable, say
 from engine.errors import PipelineError, describe
+from engine.text.exit_codes import ExitCode
 from engine.text.masking import mask_secrets
 from engine.text.terminal_safe import safe, safe_lines
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 PROGRAM = "batch-pipeline"
-DONE, DEFECT, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
 def run_app(arguments: Sequence[str] | None) -> int:
@@ -33,22 +33,22 @@ def run_app(arguments: Sequence[str] | None) -> int:
             code = get_command(app).main(args=arguments, prog_name=PROGRAM, standalone_mode=False)
         flush_out()
     except ReaderGone:
-        return DONE  # whoever read it has what they wanted
+        return ExitCode.DONE  # whoever read it has what they wanted
     except PipelineError as error:
         tell(error)
         return error.exit_code
     except TyperException as error:
         _tell_usage(error)
-        return USAGE
+        return ExitCode.USAGE
     except (Abort, KeyboardInterrupt):
         say("interrupted")
-        return INTERRUPTED
+        return ExitCode.INTERRUPTED
     except SystemExit:  # completion scripts end with it
         raise
     except BaseException as error:  # noqa: BLE001 (a panic of Polars is no Exception; nothing may pass this edge)
         _tell_defect(error)
-        return DEFECT
-    return code if isinstance(code, int) else DONE
+        return ExitCode.FAILED
+    return code if isinstance(code, int) else ExitCode.DONE
 
 
 def tell(error: PipelineError) -> None:

@@ -10,11 +10,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.cli.driving import DONE, drive, ending, quoted
+from engine.cli.driving import drive, ending, quoted
 from engine.cli.frame_text import table_lines
 from engine.cli.reporter import Style
 from engine.cli.streams import flush_out, out
 from engine.errors import StepFailed
+from engine.text.exit_codes import ExitCode
 from engine.text.format import counted
 from engine.text.terminal_safe import safe
 
@@ -28,7 +29,7 @@ _MENDED_LIMIT_MPH = 800
 _QUERY = "SELECT carrier, round(avg(speed_mph)) AS mph, count(*) AS flights FROM results GROUP BY ALL ORDER BY mph DESC"
 
 
-def demonstrate() -> int:
+def demonstrate() -> ExitCode:
     """Run the demonstration in a new folder under the current one; return the exit code."""
     build = import_module(_SAMPLE).build
     folder = _new_folder()
@@ -47,7 +48,7 @@ def demonstrate() -> int:
         pipeline = build(limit_mph=_MENDED_LIMIT_MPH, checkpoint_dir=folder)
         outcome = drive(pipeline, Style.for_stderr(), accept_changes=True)
     _tell(*ending(outcome, folder))
-    if outcome.exit_code == DONE:
+    if outcome.exit_code is ExitCode.DONE:
         _show_results(pipeline, folder)
     return outcome.exit_code
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, TypeVar
 from engine.cli import progress_line
 from engine.cli.failure_text import rows_in_words
 from engine.cli.reporter import Reporter, Style
-from engine.cli.signals import INTERRUPTED, StopOnSignals
+from engine.cli.signals import StopOnSignals
 from engine.cli.wording import frontier_in_words
 from engine.errors import PipelineError, describe
 from engine.state import RunState
+from engine.text.exit_codes import ExitCode
 from engine.text.terminal_safe import safe, safe_lines
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from engine.policy import OnError, Quarantine
     from engine.progress import RunView
 
-DONE, FAILED, RESUMABLE, INCOMPLETE = 0, 1, 4, 5
 _LOOK_SECONDS = 0.1
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ T = TypeVar("T")
 class Outcome:
     """How a run went: the exit code that it means, the last view of it, and the error that ended it, if any."""
 
-    exit_code: int
+    exit_code: ExitCode
     view: RunView
     error: BaseException | None = None
 
@@ -63,16 +63,16 @@ def drive(
     view = pipeline.view()
     if error is None:
         if view.state is RunState.RESUMABLE:
-            return Outcome(INTERRUPTED if signals.interrupted else RESUMABLE, view)
+            return Outcome(ExitCode.INTERRUPTED if signals.interrupted else ExitCode.RESUMABLE, view)
         lacking = fail_on_quarantine and view.state is RunState.INCOMPLETE
-        return Outcome(INCOMPLETE if lacking else DONE, view)
+        return Outcome(ExitCode.QUARANTINED if lacking else ExitCode.DONE, view)
     if view.run_id is None or view.run_id == before:
         raise error
-    return Outcome(error.exit_code if isinstance(error, PipelineError) else FAILED, view, error)
+    return Outcome(error.exit_code if isinstance(error, PipelineError) else ExitCode.FAILED, view, error)
 
 
-def call_with_signals(pipeline: BatchPipeline, function: Callable[[], T]) -> tuple[T, int]:
-    """Return what `function` returns, and the exit code of a stop, 0 when no signal came.
+def call_with_signals(pipeline: BatchPipeline, function: Callable[[], T]) -> tuple[T, ExitCode]:
+    """Return what `function` returns, and the exit code of a stop, DONE if no signal came.
 
     A signal asks the pipeline to stop. Raises what `function` raises.
     """
@@ -81,8 +81,8 @@ def call_with_signals(pipeline: BatchPipeline, function: Callable[[], T]) -> tup
         _wait_awake(future)
         result = future.result()
     if signals.interrupted:
-        return result, INTERRUPTED
-    return result, RESUMABLE if signals.came else DONE
+        return result, ExitCode.INTERRUPTED
+    return result, ExitCode.RESUMABLE if signals.came else ExitCode.DONE
 
 
 def _wait_awake(future: Future[T]) -> None:

@@ -11,15 +11,14 @@ from engine.text.terminal_safe import safe, safe_lines
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from engine.checkpoint.catalog.records import FailureRecord
-    from engine.events import BatchFailed
+    from engine.events import FailureRecord
 
 _MOST_ROWS = 3
 _CELL = 60
 _WIDTH = 100
 
 
-def rows_in_words(failure: BatchFailed | FailureRecord) -> Iterator[str]:
+def rows_in_words(failure: FailureRecord) -> Iterator[str]:
     """Yield the rows that the failure names: their number in the source, then their columns, wrapped."""
     columns, rows = failure.examples
     for index, row in enumerate(rows[:_MOST_ROWS]):
@@ -40,7 +39,7 @@ def record_in_words(failure: FailureRecord, *, full: bool) -> Iterator[str]:
     """Yield what the catalog knows of a failure; with `full`, the traceback too."""
     where = "the source" if failure.step is None else f"step {safe(failure.step)}"
     tries = f", {failure.attempts} tries" if failure.attempts > 1 else ""
-    yield f"run {failure.run_id}, batch {failure.batch_id}, {where}, {instant(failure.failed_at)}{tries}"
+    yield f"run {failure.run_id}, batch {failure.batch_id}, {where}, {instant(failure.at)}{tries}"
     yield from (f"  {line}" for line in safe_lines(failure.message))
     yield from rows_in_words(failure)
     if full:

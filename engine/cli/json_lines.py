@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from datetime import datetime
 from typing import IO, TYPE_CHECKING
 
@@ -12,6 +12,10 @@ from engine.cli.streams import ReaderGone, write_result
 from engine.text.masking import mask_secrets
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from _typeshed import DataclassInstance
+
     from engine.events import Event
 
 
@@ -39,8 +43,17 @@ def line(event: Event) -> str:
 
     Everything outside ASCII is escaped, so the line is harmless on a terminal too.
     """
-    content = {field.name: _plain(getattr(event, field.name)) for field in fields(event)}
-    return json.dumps({"type": type(event).__name__, **content})
+    return json.dumps({"type": type(event).__name__, **dict(_content(event))})
+
+
+def _content(value: DataclassInstance) -> Iterator[tuple[str, object]]:
+    """Yield the names and values of all fields; the fields of a value inside stand among the others."""
+    for field in fields(value):
+        content = getattr(value, field.name)
+        if is_dataclass(content) and not isinstance(content, type):
+            yield from _content(content)
+        else:
+            yield field.name, _plain(content)
 
 
 def _plain(value: object) -> object:

@@ -11,6 +11,7 @@ import typer
 from engine.cli.places import CheckpointDir, OptionalTarget, Place, place
 from engine.cli.streams import out, say
 from engine.cli.wording import table
+from engine.text.exit_codes import ExitCode
 from engine.text.format import counted, next_attempt
 from engine.text.terminal_safe import safe
 
@@ -84,14 +85,14 @@ def replay(
         bool, typer.Option("--accept-changes", help="Replay although steps or source have changed.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Write each event as a line of JSON to stdout.")] = False,
-) -> int:
+) -> ExitCode:
     """Put the rows in quarantine through the steps again, after these were mended.
 
     What gets through goes to its place in the results. Exit code 0 when no row is left in quarantine, 5 when some are,
     4 when it was stopped before it had tried them all. The first Ctrl-C lets it finish the batch it is at.
     """
     from engine.checkpoint.view import CheckpointView
-    from engine.cli.driving import DONE, INCOMPLETE, call_with_signals
+    from engine.cli.driving import call_with_signals
     from engine.cli.json_lines import JsonLines
     from engine.loading.target import load
 
@@ -106,7 +107,7 @@ def replay(
         done, stopped = call_with_signals(pipeline, lambda: pipeline.replay_quarantine(accept_changes=accept_changes))
     for line in _ending(where, done):
         say(line)
-    return (stopped or INCOMPLETE) if done.still else DONE
+    return (stopped or ExitCode.QUARANTINED) if done.still else ExitCode.DONE
 
 
 class _Telling:

@@ -14,6 +14,7 @@ from engine.cli.streams import say
 from engine.cli.wording import loss_in_words
 from engine.errors import UsageError
 from engine.loading.executor import ExecutorChoice, executor_named
+from engine.text.exit_codes import ExitCode
 from engine.text.terminal_safe import safe
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def run(
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Write each event as a line of JSON to stdout.")] = False,
     yes: Yes = False,
-) -> int:
+) -> ExitCode:
     """Run a pipeline from its frontier to the end of its source.
 
     The first Ctrl-C (or SIGTERM, or a closed terminal) finishes the batches in flight, the second gives them
@@ -107,21 +108,20 @@ def _limits(
         raise UsageError("--max-quarantined means nothing with --on-error stop", hint="Leave one of the two out.")
     if on_error is OnErrorChoice.STOP:
         return "stop"
-    if on_error is None and pipeline.quarantine is None and max_quarantined is not None:
+    if on_error is None and pipeline.on_error is None and max_quarantined is not None:
         raise UsageError(
             "this pipeline stops at a row that a step can't process", hint="Add --on-error quarantine to take rows out."
         )
     if max_quarantined is not None:
         return Quarantine(max_rows=max_quarantined, max_fraction=None)
-    return (pipeline.quarantine or "quarantine") if on_error is OnErrorChoice.QUARANTINE else None
+    return (pipeline.on_error or "quarantine") if on_error is OnErrorChoice.QUARANTINE else None
 
 
 def _agree_to_drop(pipeline: "BatchPipeline", *, yes: bool) -> None:
-    from engine.checkpoint.recovery.loss import loss_of_rewind
     from engine.checkpoint.view import CheckpointView
 
     with CheckpointView(pipeline.checkpoint_dir).open() as store:
-        loss = loss_of_rewind(store, -1) if store else None
+        loss = store.loss_of_rewind(-1) if store else None
     if loss:
         where = safe(str(pipeline.checkpoint_dir))
         require_agreement(f"starting over drops {loss_in_words(loss)} in {where}", "Drop them?", yes=yes)

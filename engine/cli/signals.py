@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from engine.events import RunStarted
+from engine.text.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from engine.events import Event
     from engine.pipeline import BatchPipeline
 
-INTERRUPTED = 130
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _GIVING_UP = b"\ninterrupted. Everything up to the frontier is safe: the same command goes on from there.\n"
 
@@ -64,7 +64,7 @@ class StopOnSignals:
         if number == signal.SIGINT and self._count > 2:  # noqa: PLR2004 (the third time they mean it)
             with suppress(OSError):
                 os.write(2, _GIVING_UP)
-            os._exit(INTERRUPTED)
+            os._exit(ExitCode.INTERRUPTED)
         self.interrupted = self.interrupted or number == signal.SIGINT
         self._pipeline.request_stop(now=True)
 

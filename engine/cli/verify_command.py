@@ -8,14 +8,13 @@ from engine.cli.agreement import require_agreement
 from engine.cli.places import CheckpointDir, OptionalTarget, Place, Yes, place
 from engine.cli.streams import out, say
 from engine.cli.wording import loss_in_words
+from engine.text.exit_codes import ExitCode
 from engine.text.format import counted
 from engine.text.terminal_safe import safe
 
 if TYPE_CHECKING:
     from engine.checkpoint.layout import Layout
-    from engine.checkpoint.recovery.verify import Report
-
-SOUND, UNSOUND = 0, 3
+    from engine.checkpoint.recovery.report import Report
 
 
 def verify(
@@ -24,7 +23,7 @@ def verify(
     checkpoint_dir: CheckpointDir = None,
     repair: Annotated[bool, typer.Option("--repair", help="Mend what is wrong.")] = False,
     yes: Yes = False,
-) -> int:
+) -> ExitCode:
     """Check that the checkpoint is whole.
 
     Reads the catalog, every part, the quarantine and the mirror file; exit code 3 when something is wrong.
@@ -55,20 +54,21 @@ def _print(report: "Report") -> None:
             out(f"      note: {safe(note)}")
 
 
-def _verdict(report: "Report") -> int:
+def _verdict(report: "Report") -> ExitCode:
     if report.sound:
         say("the checkpoint is whole")
-        return SOUND
+        return ExitCode.DONE
     say("the checkpoint is damaged; `batch-pipeline verify --repair` mends what can be mended")
     if report.loss and not report.catalog.faults:
         say("one part alone: `batch-pipeline recompute N TARGET` computes batch N again and keeps what is behind it")
-    return UNSOUND
+    return ExitCode.CHECKPOINT
 
 
 def _repair(layout: "Layout", report: "Report", *, yes: bool) -> None:
-    from engine.checkpoint.recovery.repair import Means, carry_out, decide
+    from engine.checkpoint.recovery.repair import carry_out
+    from engine.checkpoint.recovery.report import Means
 
-    plan = decide(report)
+    plan = report.repair
     if plan.means is Means.NOTHING:
         say("nothing to repair")
     if plan.loss:
@@ -78,7 +78,7 @@ def _repair(layout: "Layout", report: "Report", *, yes: bool) -> None:
         say(safe(sentence))
 
 
-def _settled(where: Place) -> int:
+def _settled(where: Place) -> ExitCode:
     """Open the checkpoint as a run would, which tidies up the rest, and look at it once more."""
     from engine.checkpoint.recovery.verify import held
     from engine.checkpoint.recovery.verify import verify as verified

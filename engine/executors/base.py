@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from engine.checkpoint.parts.manifest import Manifest
+    from engine.events import Listener
     from engine.sources.base import BatchFetcher
     from engine.steps.base import BatchStep
-    from engine.worker.work import BatchWork
+    from engine.worker.recipe import Recipe
+    from engine.worker.signals import StopSignal
 
 
 class Executor(Protocol):
@@ -33,8 +35,11 @@ class Executor(Protocol):
         sent somewhere.
         """
 
-    def start(self, work: BatchWork, on_done: Callable[[], None]) -> None:
-        """Get ready. `on_done` is to be called, from any thread, whenever a submitted batch is done."""
+    def start(self, recipe: Recipe, *, stop: StopSignal, emit: Listener, on_done: Callable[[], None]) -> None:
+        """Get ready to work by the recipe, until `stop` is asked for.
+
+        The executor must call `on_done`, from any thread, each time that a submitted batch is done.
+        """
 
     def submit(self, batch_id: int) -> Future[Manifest | None]:
         """Take up a batch; ids come in ascending order without gaps.

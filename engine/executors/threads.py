@@ -19,9 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from engine.checkpoint.parts.manifest import Manifest
+    from engine.events import Listener
     from engine.sources.base import BatchFetcher
     from engine.steps.base import BatchStep
-    from engine.worker.work import BatchWork
+    from engine.worker.recipe import Recipe
+    from engine.worker.signals import StopSignal
+    from engine.worker.work import BatchWork, Fetching
 
 _GRACE_SECONDS = 5.0
 
@@ -50,13 +53,22 @@ class ThreadExecutor:
     def prepare(self, steps: Sequence[BatchStep], fetcher: BatchFetcher) -> None:
         """Nothing is needed before the start."""
 
-    def start(self, work: BatchWork, on_done: Callable[[], None]) -> None:
-        """Start the threads.
+    def start(
+        self,
+        recipe: Recipe,
+        *,
+        stop: StopSignal,
+        emit: Listener,
+        on_done: Callable[[], None],
+        source: Fetching | None = None,
+    ) -> None:
+        """Start the threads. `source` takes the place of the recipe's own.
 
         Raises:
             UsageError: a thread of an earlier run still hangs, maybe in a step that takes one batch at a time.
         """
         _join(self._threads)
+        work = recipe.work(stop=stop, emit=emit, source=source)
         if work.ordered and any(thread.is_alive() for thread in self._threads):
             raise UsageError(
                 "a batch of the last run is still at work in this process, in a step or fetch that hangs",
@@ -90,7 +102,7 @@ class ThreadExecutor:
         for _ in self._threads:
             self._jobs.put(None)
         if self._work is not None:
-            self._work.give_up()
+            self._work.cancel_from()
         _join(self._threads)
 
 

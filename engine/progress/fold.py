@@ -48,7 +48,7 @@ class Progress:
         source_rows_exact: bool = False,
         frontier: Frontier | None = None,
         state: RunState = RunState.IDLE,
-        failures: Iterable[events.BatchFailed] = (),
+        failures: Iterable[events.FailureRecord] = (),
         sinks: Iterable[str] = (),
         rows_quarantined: int = 0,
         clock: Callable[[], float] = time.monotonic,
@@ -160,12 +160,12 @@ class Progress:
     def _batch_failed(self, event: events.BatchFailed) -> None:
         self._about = replace(
             self._about,
-            failures=(*self._about.failures, event)[-KEPT:],
+            failures=(*self._about.failures, event.failure)[-KEPT:],
             failure_count_all_runs=self._about.failure_count_all_runs + 1,
         )
         self._tally.failure_count += 1
         if self._state.is_live:
-            self._tally.failed(event.batch_id)
+            self._tally.failed(event.failure.batch_id)
 
     def _stop_was_requested(self, event: events.StopWasRequested) -> None:
         # Whoever asks can't know that the run has just ended.

@@ -16,7 +16,7 @@ from engine.state import RunState
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from engine.events import BatchFailed, RowsQuarantined
+    from engine.events import FailureRecord, RowsQuarantined
 
 NOT_YET_ALL = 0.999
 """What a fraction stays at until the run has finished, so that no screen says 100 % before the end."""
@@ -163,7 +163,7 @@ class RunView:
     retries: tuple[Retrying, ...] = ()
     """The batches being tried again at this moment, by id."""
     retry_count: int = 0
-    failures: tuple[BatchFailed, ...] = ()
+    failures: tuple[FailureRecord, ...] = ()
     """The latest 100, oldest first, of earlier runs too; each knows its run."""
     failure_count: int = 0
     failure_count_all_runs: int = 0

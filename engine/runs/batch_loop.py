@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from engine.events import Listener
     from engine.executors.base import Executor
     from engine.policy import Quarantine
+    from engine.worker.recipe import Recipe
     from engine.worker.signals import StopSignal
-    from engine.worker.work import BatchWork
 
 _LOOK_SECONDS = 0.1  # how soon a stop "now" is seen while a batch hangs
 _COMMIT_SECONDS = 0.1
@@ -35,7 +35,7 @@ _COMMIT_SECONDS = 0.1
 share one. A commit costs 2 to 3 ms of CPU, a kill costs 0.1 s of work more."""
 
 
-class Runner:
+class BatchLoop:
     """One pass over the source, from `first_batch_id` to its end, a stop or a failure.
 
     `replaces_last` says that the first batch takes the place of the last committed one. `quarantine` holds the
@@ -70,7 +70,7 @@ class Runner:
         self._wake = threading.Event()
         self._last_commit = -math.inf
 
-    def run(self, work: BatchWork) -> None:
+    def run(self, recipe: Recipe) -> None:
         """Return when the source has ended and everything is committed.
 
         Raises:
@@ -78,7 +78,7 @@ class Runner:
             PipelineError: the first batch that can't be finished; everything before it is committed.
         """
         try:
-            self._executor.start(work, self._wake.set)
+            self._executor.start(recipe, stop=self._stop, emit=self._emit, on_done=self._wake.set)
             while self._fill_window():
                 self._wait_until_due()
                 self._commit(self._take_ready())

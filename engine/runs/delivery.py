@@ -7,12 +7,12 @@ from contextlib import ExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from engine.errors import PipelineError, SinkFailed
+from engine.errors import SinkFailed
 from engine.events import SinkDelivered
 from engine.policy import NEVER
 from engine.sinks.base import Delivery
 from engine.storage import files
-from engine.worker import retrying
+from engine.worker.retrying import call_with_retries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -89,10 +89,12 @@ class Deliveries:
         self._emit(SinkDelivered(sink.name, manifests[-1].batch_id, time.perf_counter() - started))
 
     def _call(self, sink: Sink, batch_id: int, function: Callable[[], T], *, retry: bool = True) -> T:
-        policy = sink.retry if retry else NEVER
-        try:
-            return retrying.call(function, policy, self._stop, self._emit, batch_id=batch_id, step=sink.name)[0]
-        except retrying.GaveUp as gave_up:
-            if isinstance(gave_up.error, PipelineError):
-                raise gave_up.error from gave_up.error.__cause__
-            raise SinkFailed(sink.name, batch_id, gave_up.error, attempts=gave_up.attempts) from gave_up.error
+        return call_with_retries(
+            function,
+            sink.retry if retry else NEVER,
+            stop=self._stop,
+            emit=self._emit,
+            batch_id=batch_id,
+            step=sink.name,
+            failed=lambda error, attempts: SinkFailed(sink.name, batch_id, error, attempts=attempts),
+        )[0]

@@ -17,7 +17,9 @@ from engine.checkpoint.parts import parts, quarantine
 from engine.checkpoint.parts.schema import SchemaPin
 from engine.checkpoint.translate_errors import translated
 from engine.errors import CheckpointCorrupt, StepFailed
-from engine.events import AttemptFailed, RowsReplayed
+from engine.events import AttemptFailed, RowsReplayed, Warned
+from engine.runs.session import Session
+from engine.state import RunState
 from engine.steps.base import StatefulBatchStep
 from engine.worker.bisect import errors_as_columns
 from engine.worker.chain import StepChain
@@ -27,10 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from engine.checkpoint.parts.manifest import Manifest, QuarantineFile
-    from engine.checkpoint.parts.parts import PartFormat
     from engine.checkpoint.store import CheckpointStore
     from engine.events import Event, Listener
-    from engine.policy import RetryPolicy
+    from engine.runs.plan import Plan
     from engine.steps.base import BatchStep
     from engine.worker.signals import StopSignal
 
@@ -60,28 +61,43 @@ class _Tried:
     error: StepFailed | None = None
 
 
-class Replay:
-    """Replays the quarantine of an open checkpoint. The steps are set up; all of it belongs to one thread."""
+def replay(plan: Plan, store: CheckpointStore, *, stop: StopSignal, emit: Listener, accept_changes: bool) -> Replayed:
+    """Put the rows in quarantine through the plan's steps again, bring the sinks up to date, and record it as a run.
 
-    def __init__(
-        self,
-        store: CheckpointStore,
-        steps: Sequence[BatchStep],
-        *,
-        retry: RetryPolicy | None,
-        part_format: PartFormat,
-        checkpoint: str,
-        stop: StopSignal,
-        emit: Listener,
-    ) -> None:
-        self._store = store
-        self._steps = tuple(steps)
-        self._retry = retry
-        self._part_format = part_format
-        self._checkpoint = checkpoint
-        self._stop = stop
-        self._emit = emit
-        self._pin = SchemaPin(store.pinned_schema(), first_batch_id=0, step=self._steps[-1].name if steps else "source")
+    Raises:
+        PipelineChanged: as `run`; nothing was begun.
+        StepError, CheckpointError, SinkError: what ended it. Rows that succeeded before it are in the results.
+    """
+    state = store.history.state()  # a replay leaves the frontier where it is
+    with Session(plan, store, stop=stop, emit=emit, accept_changes=accept_changes) as session:
+        run_id = session.begin_run()
+        for notice in store.notices:
+            emit(Warned(notice))
+        message = "broken off"
+        try:
+            session.set_up_steps({}, store.next_batch_id)
+            done = _Replay(session, run_id).run()
+            message = f"replayed {done.rows:,} rows, {done.still:,} still in quarantine"
+            session.open_sinks()
+            if state.is_finished:
+                state = RunState.at_end(store.rows_quarantined())
+        finally:
+            session.end_run(run_id, state, message=message)
+    return done
+
+
+class _Replay:
+    """Replays the quarantine of a session, whose steps are set up. Owned by one thread."""
+
+    def __init__(self, session: Session, run_id: int) -> None:
+        self._store = session.store
+        self._steps = session.plan.steps
+        self._retry = session.plan.retry
+        self._target = session.target(run_id)
+        self._stop = session.stop
+        self._emit = session.emit
+        last = self._steps[-1].name if self._steps else "source"
+        self._pin = SchemaPin(self._store.pinned_schema(), first_batch_id=0, step=last)
 
     def run(self) -> Replayed:
         """Try all rows that can be tried; return what came of it. A stop takes effect between two batches.
@@ -132,7 +148,7 @@ class Replay:
     def _commit(
         self, manifest: Manifest, part: pl.DataFrame, left: Sequence[tuple[QuarantineFile, pl.DataFrame]]
     ) -> None:
-        layout, attempt_id = self._store.layout, new_attempt_id()
+        target, layout, attempt_id = self._target, self._store.layout, new_attempt_id()
         with translated(layout.catalog):
             changed = replace(
                 manifest,
@@ -141,7 +157,7 @@ class Replay:
                 rows_quarantined=sum(about.rows for about, _ in left),
                 quarantine=quarantine.write(layout, manifest.batch_id, attempt_id, left),
             )
-            changed = parts.write(layout, part, changed, checkpoint=self._checkpoint, part_format=self._part_format)
+            changed = parts.write(layout, part, changed, checkpoint=target.checkpoint, part_format=target.part_format)
         self._store.replace(manifest, changed)
 
     # --- trying ---------------------------------------------------------------------------------------
@@ -172,7 +188,7 @@ class Replay:
     def _tried(
         self, manifest: Manifest, about: QuarantineFile, data: pl.DataFrame, number: int, position: int
     ) -> _Tried:
-        key = f"{self._store.key}-{self._store.epoch}:{manifest.batch_id}"
+        key = f"{self._target.run_key}:{manifest.batch_id}"
         batch = Batch(manifest.batch_id, manifest.start_row, manifest.end_row, data, key)
         chain = StepChain(
             self._from(about.from_step),

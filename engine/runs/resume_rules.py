@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from engine.errors import FetchFailed, PipelineChanged, PipelineError, SourceChanged, SourceContractBroken
 from engine.runs.fingerprint import differences
-from engine.sources.base import Position, SeekableFetcher, problem
+from engine.sources.base import Position, SeekableFetcher, answer_problem
 
 if TYPE_CHECKING:
     from engine.checkpoint.parts.manifest import Manifest
@@ -79,7 +79,7 @@ def resume_point(fetcher: BatchFetcher, batch_size: int, last: Manifest | None) 
         raise
     except Exception as error:
         raise FetchFailed(last.batch_id, error) from error
-    broken = "" if batch is None else problem(batch, last.batch_id)
+    broken = "" if batch is None else answer_problem(batch, last.batch_id)
     if broken:
         raise SourceContractBroken(last.batch_id, broken)
     rows = batch.size if batch else 0

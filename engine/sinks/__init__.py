@@ -1,4 +1,4 @@
 """The sinks that come with the engine: a table of a SQL database, and a table of a DuckDB file.
 
-Invariant: importing a sink loads neither polars nor duckdb nor sqlalchemy; it loads them when it is made.
+A sink's file loads its database's library; `engine` loads the file when somebody asks for the sink.
 """

@@ -6,11 +6,26 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from engine.errors import SinkNotUsable
 from engine.policy import RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+
+LEDGER = "batchpipe_deliveries"
+"""The table that a sink of the engine keeps beside its target: which batches the target holds."""
+
+
+def filled_by_another(name: str) -> SinkNotUsable:
+    """Return the error for a target, called `name`, whose ledger names another checkpoint."""
+    return SinkNotUsable(
+        name,
+        f"{name} is filled by another checkpoint",
+        hint=f"Give each checkpoint a table of its own; or, to start this table over, drop it and delete its rows from "
+        f"{LEDGER}.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

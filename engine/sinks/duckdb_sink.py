@@ -11,14 +11,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import duckdb
+
 from engine.errors import SinkNotUsable, UsageError
 from engine.policy import RetryPolicy
-from engine.sinks.base import Sink
+from engine.sinks.base import Sink, filled_by_another
+from engine.storage import durable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-
-    import duckdb
 
     from engine.sinks.base import Delivery
 
@@ -89,12 +90,7 @@ class DuckDBSink(Sink):
         self._query("make_ledger")
         owners = self._query("owners", self._table)
         if owners and owners != [(checkpoint_key,)]:
-            raise SinkNotUsable(
-                self.name,
-                f"{self.name} is filled by another checkpoint",
-                hint="Give each checkpoint a table of its own; or, to start this table over, drop it and delete its "
-                "rows from batchpipe_deliveries.",
-            )
+            raise filled_by_another(self.name)
 
     def next_batch_id(self) -> int:
         """Return the id after the greatest batch in the ledger."""
@@ -133,10 +129,6 @@ class DuckDBSink(Sink):
 
     def _make(self) -> None:
         """Make the file whole under another name: a kill while DuckDB makes one leaves something unopenable."""
-        import duckdb
-
-        from engine.storage import durable
-
         temporary = self._path.with_name(f".{self._path.name}.tmp")
         temporary.unlink(missing_ok=True)
         duckdb.connect(str(temporary)).close()
@@ -146,14 +138,11 @@ class DuckDBSink(Sink):
 
     def _connected(self) -> duckdb.DuckDBPyConnection:
         if self._connection is None:
-            import duckdb
-
             self._connection = duckdb.connect(str(self._path), config=_SETTINGS)
             self._connection.execute("PRAGMA disable_checkpoint_on_shutdown")
         return self._connection
 
     def _make_table(self, part: Path) -> None:
-        import duckdb
 
         try:
             self._query("make_table", _escaped(part))
@@ -186,8 +175,6 @@ class DuckDBSink(Sink):
     @contextmanager
     def _told(self) -> Iterator[None]:
         """Tell DuckDB's errors about the file as those of this sink."""
-        import duckdb
-
         try:
             yield
         except (duckdb.IOException, duckdb.InvalidInputException, duckdb.BinderException, OSError) as error:

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import polars as pl
+import sqlalchemy as sa
+
 from engine.errors import SinkNotUsable, UsageError
-from engine.sinks.base import Sink
+from engine.sinks import sql_table
+from engine.sinks.base import LEDGER, Sink, filled_by_another
+from engine.sql.database import Database
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import polars as pl
-    import sqlalchemy as sa
-
     from engine.sinks.base import Delivery
-
-LEDGER = "batchpipe_deliveries"
 
 
 class SqlSink(Sink):
@@ -50,7 +50,6 @@ class SqlSink(Sink):
         schema: str | None = None,
         batch_column: str | None = "batch_id",
     ) -> None:
-        from engine.sql.database import Database
 
         if not table or not isinstance(table, str):
             raise UsageError(f"table must be a name, not {table!r}")
@@ -68,8 +67,6 @@ class SqlSink(Sink):
 
     def open(self, checkpoint_key: str) -> None:
         """Make the ledger if it isn't there, and see that no other checkpoint fills this table."""
-        import sqlalchemy as sa
-
         self._key = checkpoint_key
         self._table = None
         self._ledger = sa.Table(
@@ -89,12 +86,7 @@ class SqlSink(Sink):
             owner = sa.select(self._ledger.c.checkpoint_key).where(self._mine).limit(1)
             found = connection.execute(owner).scalar_one_or_none()
         if found not in {None, checkpoint_key}:
-            raise SinkNotUsable(
-                self.name,
-                f"{self.name} is filled by another checkpoint",
-                hint="Give each checkpoint a table of its own; or, to start this table over, drop it and delete its "
-                f"rows from {LEDGER}.",
-            )
+            raise filled_by_another(self.name)
 
     @property
     def _mine(self) -> sa.ColumnElement[bool]:
@@ -102,8 +94,6 @@ class SqlSink(Sink):
 
     def next_batch_id(self) -> int:
         """Return the id after the greatest batch in the ledger."""
-        import sqlalchemy as sa
-
         with self._database.connect() as connection:
             greatest = connection.execute(sa.select(sa.func.max(self._ledger.c.batch_id)).where(self._mine)).scalar()
         return 0 if greatest is None else int(greatest) + 1
@@ -114,7 +104,6 @@ class SqlSink(Sink):
             return self._attempt_ids(connection, first_batch_id, last_batch_id)
 
     def _attempt_ids(self, connection: sa.Connection, first_batch_id: int, last_batch_id: int) -> dict[int, str]:
-        import sqlalchemy as sa
 
         ledger = self._ledger.c
         statement = sa.select(ledger.batch_id, ledger.token).where(
@@ -124,8 +113,6 @@ class SqlSink(Sink):
 
     def put(self, deliveries: Sequence[Delivery]) -> None:
         """Write rows and ledger in one transaction."""
-        from engine.sinks.rows import insert
-
         with self._database.connect() as connection, connection.begin():
             table = self._target(connection, deliveries[0])
             held = self._attempt_ids(connection, deliveries[0].batch_id, deliveries[-1].batch_id)
@@ -134,15 +121,13 @@ class SqlSink(Sink):
                     continue
                 if one.batch_id in held:
                     self._delete(connection, table, self._ledger.c.batch_id == one.batch_id, one.batch_id)
-                insert(connection, table, self._frame(one))
+                sql_table.insert_rows(connection, table, self._frame(one))
                 row = {"target": self._table_name, "batch_id": one.batch_id, "token": one.attempt_id}
                 connection.execute(self._ledger.insert(), {**row, "checkpoint_key": self._key})
         self._table = table  # only now: one that was made went with its transaction if that was rolled back
 
     def drop_from(self, batch_id: int) -> None:
         """Delete rows and ledger in one transaction."""
-        import sqlalchemy as sa
-
         with self._database.connect() as connection, connection.begin():
             there = sa.inspect(connection).has_table(self._table_name, schema=self._schema)
             table = self._reflected(connection) if there else None
@@ -155,7 +140,6 @@ class SqlSink(Sink):
     def _delete(
         self, connection: sa.Connection, table: sa.Table | None, which: sa.ColumnElement[bool], batch_id: int
     ) -> None:
-        import sqlalchemy as sa
 
         if self._batch_column is None:
             raise SinkNotUsable(
@@ -171,7 +155,6 @@ class SqlSink(Sink):
         connection.execute(self._ledger.delete().where(self._mine, which))
 
     def _frame(self, delivery: Delivery) -> pl.DataFrame:
-        import polars as pl
 
         frame = pl.read_parquet(delivery.part, glob=False)
         if self._batch_column is None:
@@ -184,8 +167,6 @@ class SqlSink(Sink):
         """Return the target table, made from the results' schema when it isn't there; looked at once a run."""
         if self._table is not None:
             return self._table
-        import polars as pl
-        import sqlalchemy as sa
 
         schema = pl.scan_parquet(delivery.part, glob=False).collect_schema()
         if not sa.inspect(connection).has_table(self._table_name, schema=self._schema):
@@ -195,14 +176,10 @@ class SqlSink(Sink):
         return table
 
     def _reflected(self, connection: sa.Connection) -> sa.Table:
-        import sqlalchemy as sa
 
         return sa.Table(self._table_name, sa.MetaData(), schema=self._schema, autoload_with=connection)
 
     def _made(self, connection: sa.Connection, schema: Mapping[str, pl.DataType]) -> sa.Table:
-        import sqlalchemy as sa
-
-        from engine.sinks.ddl import column_type
 
         if self._batch_column in schema:
             raise SinkNotUsable(
@@ -212,7 +189,7 @@ class SqlSink(Sink):
             )
         columns = []
         for name, dtype in schema.items():
-            declared = column_type(dtype, self._database.kind)
+            declared = sql_table.column_type(dtype, self._database.kind)
             if declared is None:
                 raise SinkNotUsable(
                     self.name,

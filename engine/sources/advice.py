@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from engine.sources.base import BatchFetcher
 
 
-def on(fetcher: BatchFetcher) -> list[str]:
+def warnings_for(fetcher: BatchFetcher) -> list[str]:
     """Return sentences about this fetcher that its author should know; mostly none."""
     if not any("OFFSET" in text.upper().split() for text in _texts(getattr(fetcher, "__code__", None))):
         return []

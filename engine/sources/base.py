@@ -18,7 +18,7 @@ BatchFetcher = Callable[[int, int], "Batch | None"]
 numbers, every time; None means the end of the source, and nothing else."""
 
 
-def problem(answer: Any, batch_id: int) -> str:
+def answer_problem(answer: Any, batch_id: int) -> str:
     """Return what is wrong with a fetcher's answer other than None, empty when nothing is."""
     import polars as pl
 

@@ -1,7 +1,9 @@
 """Which files a source is: a file, a glob, a folder, or a list of these, turned into absolute paths.
 
 Invariant: the same files give the same order, every time. A name that exists is taken literally, whatever
-characters it has; only one that doesn't exist is read as a glob. It must not know what is in the files.
+characters it has; only one that doesn't exist is read as a glob. A cursor names the file that holds the last
+committed row, so a file that was added before it later is noticed: it moves the named file to another place. This
+module must not know what is in the files.
 """
 
 from __future__ import annotations
@@ -12,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from engine.errors import SourceNotFound, describe
+from engine.errors import SourceChanged, SourceNotFound, describe
 from engine.text.masking import mask_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from engine.text.json_values import Json
 
@@ -35,8 +37,29 @@ class SourceFiles:
     paths: tuple[Path, ...]
     fixed: bool
 
+    def cursor_to(self, file: int) -> dict[str, Json]:
+        """Return the part of a cursor that names the file; nothing for a source that is one named file."""
+        return {} if self.fixed else {"file": file, "name": self.paths[file].name}
 
-def find(source: FileSource, suffix: str) -> SourceFiles:
+    def file_at(self, cursor: Mapping[str, Json]) -> int:
+        """Return the number of the file that the cursor names; the first if it names none.
+
+        Raises:
+            SourceChanged: that file is not at its place any more.
+        """
+        match cursor:
+            case {"file": int(file), "name": str(name)}:
+                now = self.paths[file].name if file < len(self.paths) else "not there"
+                if now != name:
+                    raise SourceChanged(
+                        f"the last committed row was in file {file + 1} of the source, {name}; that file is now {now}"
+                    )
+                return file
+            case _:
+                return 0
+
+
+def find_files(source: FileSource, suffix: str) -> SourceFiles:
     """Return the files of `source`; those of a folder end in `suffix`, in any case, and aren't hidden.
 
     A folder's and a glob's files are sorted by path; the items of a list keep their order. A file that is
@@ -53,7 +76,7 @@ def find(source: FileSource, suffix: str) -> SourceFiles:
     return SourceFiles(paths, fixed=len(items) == 1 and paths == (_absolute(items[0]),))
 
 
-def as_given(source: FileSource) -> Json:
+def source_as_json(source: FileSource) -> Json:
     """Return `source` as JSON, not made absolute: a folder that has moved is still the same source."""
     items = [mask_secrets(item) for item in _items(source)]
     return items[0] if isinstance(source, (str, os.PathLike)) else items

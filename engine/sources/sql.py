@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import polars as pl
     import sqlalchemy as sa
 
-    from engine.sql.page import Page
-    from engine.sql.selection import Selection
+    from engine.sql.keyset_query import KeysetQuery
+    from engine.sql.page import SqlPage
     from engine.text.json_values import Json
 
 _COUNT_SECONDS = 0.5
@@ -113,43 +113,43 @@ class SqlFetcher(SeekableFetcher):
         self._ended = False
         self._noted: tuple[int, Mapping[str, Json]] | None = None
         with self._database.connect() as connection:
-            self._selection = self._selected(connection)
-            self._selection.refuse_nulls(connection)
+            self._keyset = self._selected(connection)
+            self._keyset.refuse_nulls(connection)
             self._place(connection, position)
         self._reader = reading.reader_for(self._database)
         self._pages = ReadAhead(self._page)
         self.route = self._reader.route
 
-    def _selected(self, connection: sa.Connection) -> Selection:
-        from engine.sql import relation
-        from engine.sql.selection import Selection
+    def _selected(self, connection: sa.Connection) -> KeysetQuery:
+        from engine.sql.keyset_query import KeysetQuery
+        from engine.sql.relation import key_columns, relation_of_query, relation_of_table, with_columns
 
         dtypes = {name: dtype() if isinstance(dtype, type) else dtype for name, dtype in self._dtypes.items()}
         if self._query is None:
-            whole = relation.of_table(connection, str(self._table), self._schema, dtypes)
+            whole = relation_of_table(connection, str(self._table), self._schema, dtypes)
         else:
-            whole = relation.of_query(connection, self._query, dtypes)
-        key = relation.with_key(whole, self._key_names)
-        handed_on = relation.restricted(whole, self._column_names)
-        return Selection(handed_on, key, self._where, self._database.kind, proven=whole.constrained)
+            whole = relation_of_query(connection, self._query, dtypes)
+        key = key_columns(whole, self._key_names)
+        handed_on = with_columns(whole, self._column_names)
+        return KeysetQuery(handed_on, key, self._where, self._database.kind, proven=whole.constrained)
 
     def _place(self, connection: sa.Connection, position: Position) -> None:
         """Take up where the cursor stands: the last key read, and the bound that the run before had set itself."""
-        selection, cursor = self._selection, position.cursor
+        keyset, cursor = self._keyset, position.cursor
         self._after: tuple[Any, ...] | None = None
         self._bound: tuple[Any, ...] | None = None
         if cursor is None or "key" not in cursor:  # committed from another source: there is only the row's number
-            self._after = selection.key_of_row(connection, position.next_row - 1) if position.next_row else None
+            self._after = keyset.key_of_row(connection, position.next_row - 1) if position.next_row else None
         else:
-            if cursor["key"] != selection.key_names:
+            if cursor["key"] != keyset.key_names:
                 raise SourceChanged(
-                    f"the committed rows are in the order of {cursor['key']}, and the key now is {selection.key_names}"
+                    f"the committed rows are in the order of {cursor['key']}, and the key now is {keyset.key_names}"
                 )
             self._after, self._bound = _from_json(cursor["after"]), _from_json(cursor["until"])
         if not self._until_start:
             self._bound = None
-        elif self._bound is None or self._after is None or not selection.has_rows(connection, self._after, self._bound):
-            self._bound = selection.greatest_key(connection)  # a bound with rows below it to be read stays
+        elif self._bound is None or self._after is None or not keyset.has_rows(connection, self._after, self._bound):
+            self._bound = keyset.greatest_key(connection)  # a bound with rows below it to be read stays
 
     # --- reading --------------------------------------------------------------------------------------
 
@@ -170,29 +170,29 @@ class SqlFetcher(SeekableFetcher):
         self._ended = rows < batch_size
         if not rows:
             return None
-        after = tuple(page.row(rows - 1).select(self._selection.key_names).row(0))
+        after = tuple(page.row(rows - 1).select(self._keyset.key_names).row(0))
         if not self._ended:
             self._pages.begin(after)
         wire = page.frame()
-        self._selection.refuse_shared_keys(batch_id, wire)
+        self._keyset.refuse_shared_keys(batch_id, wire)
         data = self._conformed(wire.head(rows))
         start_row, self._after = self._next_row, after
         self._next_row = start_row + rows
         self._noted = (batch_id, self._cursor())
         return Batch(batch_id, start_row, self._next_row - 1, data)
 
-    def _page(self, after: tuple[Any, ...] | None) -> Page:
+    def _page(self, after: tuple[Any, ...] | None) -> SqlPage:
         # One row more tells whether the page's last key is shared by the next row, where no constraint says so.
-        limit = self._batch_size if self._selection.proven else self._batch_size + 1
-        dtypes = {name: column.wire_dtype for name, column in self._selection.wanted.items()}
-        page: Page = self._reader.read(self._selection.page(after, self._bound, limit), limit, dtypes)
+        limit = self._batch_size if self._keyset.proven else self._batch_size + 1
+        dtypes = {name: column.wire_dtype for name, column in self._keyset.wanted.items()}
+        page: SqlPage = self._reader.read(self._keyset.page(after, self._bound, limit), limit, dtypes)
         return page
 
     def _conformed(self, wire: pl.DataFrame) -> pl.DataFrame:
         from engine.sql.database import QueryFailed
         from engine.sql.dtypes import conform
 
-        columns = self._selection.relation.columns
+        columns = self._keyset.relation.columns
         try:
             declared = conform(wire, {name: one.wire_dtype or wire.schema[name] for name, one in columns.items()})
             return conform(declared, {name: one.dtype for name, one in columns.items()})
@@ -206,7 +206,7 @@ class SqlFetcher(SeekableFetcher):
         if self._ended or (self._until_start and self._bound is None):
             return None
         with self._database.connect() as connection:
-            last, self._ended = self._selection.key_ahead(connection, self._after, self._bound, batch_size)
+            last, self._ended = self._keyset.key_ahead(connection, self._after, self._bound, batch_size)
         if last is None:
             return None
         plan: Mapping[str, Json] = {
@@ -247,7 +247,7 @@ class SqlFetcher(SeekableFetcher):
 
     def _cursor(self) -> Mapping[str, Json]:
         after = _to_json(self._after) or []
-        return {"key": self._selection.key_names, "after": after, "until": _to_json(self._bound)}
+        return {"key": self._keyset.key_names, "after": after, "until": _to_json(self._bound)}
 
     def cursor_after(self, batch: Batch) -> Mapping[str, Json]:
         """Return the last key read, and the bound: `{"key": names, "after": values, "until": values}`."""
@@ -271,15 +271,15 @@ class SqlFetcher(SeekableFetcher):
 
     def size(self) -> SourceSize | None:
         """Return PostgreSQL's estimate; elsewhere a count, unless that takes longer than half a second."""
-        from engine.sql.sizing import counted, estimated
+        from engine.sql.sizing import count_rows, estimate_rows
 
         if self._until_start and self._bound is None:
             return SourceSize(self._next_row)
-        statement = self._selection.rows(self._after, self._bound)
+        statement = self._keyset.rows(self._after, self._bound)
         if self._database.kind == "postgresql":
-            rows = estimated(self._database, statement)
+            rows = estimate_rows(self._database, statement)
             return SourceSize(self._next_row + rows, exact=False)
-        known = counted(self._database, statement, seconds=_COUNT_SECONDS)
+        known = count_rows(self._database, statement, seconds=_COUNT_SECONDS)
         return None if known is None else SourceSize(self._next_row + known, exact=self._until_start)
 
     def close(self) -> None:

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from engine.text.json_values import Json
 
 SHARED = "batchpipe_shared"
-"""The column of `checked` that is 1 where a row has the key of the row before."""
+"""The column of `flag_shared_keys` that is 1 where a row has the key of the row before."""
 
 # These compare rows as values and use an index over the columns for it.
 _ROW_VALUES = {"postgresql", "sqlite"}
 
 
-def beyond(key: Sequence[Column], values: Sequence[Any], kind: str) -> sa.ColumnElement[bool]:
+def rows_after(key: Sequence[Column], values: Sequence[Any], kind: str) -> sa.ColumnElement[bool]:
     """Return the condition that a row comes after the one with these key values."""
     literals = [_literal(column, value, kind) for column, value in zip(key, values, strict=True)]
     elements = [column.element for column in key]
@@ -45,12 +45,10 @@ def beyond(key: Sequence[Column], values: Sequence[Any], kind: str) -> sa.Column
     return sa.and_(elements[0] >= literals[0], sa.or_(*cases))
 
 
-def up_to(key: Sequence[Column], values: Sequence[Any], kind: str) -> sa.ColumnElement[bool]:
+def rows_up_to(key: Sequence[Column], values: Sequence[Any], kind: str) -> sa.ColumnElement[bool]:
     """Return the condition that a row comes no later than the one with these key values."""
-    return sa.not_(beyond(key, values, kind)) if len(key) > 1 and kind not in _ROW_VALUES else _up_to(key, values, kind)
-
-
-def _up_to(key: Sequence[Column], values: Sequence[Any], kind: str) -> sa.ColumnElement[bool]:
+    if len(key) > 1 and kind not in _ROW_VALUES:
+        return sa.not_(rows_after(key, values, kind))
     literals = [_literal(column, value, kind) for column, value in zip(key, values, strict=True)]
     elements = [column.element for column in key]
     if len(key) == 1:
@@ -88,7 +86,9 @@ def _float_literal(column: Column, value: float, kind: str) -> sa.ColumnElement[
     return sa.literal(value, sa.Float())
 
 
-def checked(page: sa.Select[Any], key: Sequence[Column], wanted: Sequence[Column], kind: str) -> sa.Select[Any]:
+def flag_shared_keys(
+    page: sa.Select[Any], key: Sequence[Column], wanted: Sequence[Column], kind: str
+) -> sa.Select[Any]:
     """Return what to select of a page of bare columns, and whether each row's key is that of the row before.
 
     The database compares: for it 1.0 and 1.00 may be one key, or "a" and "A".

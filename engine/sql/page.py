@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-class Page(Protocol):
+class SqlPage(Protocol):
     """Rows that have arrived; a frame is made of them when it is wanted."""
 
     height: int
@@ -23,7 +23,7 @@ class Page(Protocol):
         """Return all rows."""
 
 
-class WholePage:
+class FramePage:
     """A page that came as a frame."""
 
     def __init__(self, frame: pl.DataFrame) -> None:
@@ -45,11 +45,11 @@ class ReadAhead:
     `read` takes the key behind which the page begins. Not to be used by two threads at once.
     """
 
-    def __init__(self, read: Callable[[Any], Page]) -> None:
+    def __init__(self, read: Callable[[Any], SqlPage]) -> None:
         self._read = read
         self._next: tuple[Any, _Reading] | None = None
 
-    def take(self, after: Any) -> Page:
+    def take(self, after: Any) -> SqlPage:
         """Return the page behind this key: the one that is being read, if that is it. Raises what reading raised."""
         expected, self._next = self._next, None
         if expected is None:
@@ -73,9 +73,9 @@ class ReadAhead:
 class _Reading:
     """One page on its way."""
 
-    def __init__(self, read: Callable[[], Page]) -> None:
+    def __init__(self, read: Callable[[], SqlPage]) -> None:
         self._read = read
-        self._page: Page | None = None
+        self._page: SqlPage | None = None
         self._error: BaseException | None = None
         self.thread = threading.Thread(target=self._run, name="read-ahead", daemon=True)
         self.thread.start()
@@ -86,7 +86,7 @@ class _Reading:
         except BaseException as error:  # noqa: BLE001 (raised where the page is taken)
             self._error = error
 
-    def result(self) -> Page:
+    def result(self) -> SqlPage:
         self.thread.join()
         if self._error is not None:
             raise self._error

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from engine.sql.copying import CopyReader
 from engine.sql.database import ConnectionLost, QueryFailed, literal_sql, sqlstate
 from engine.sql.dtypes import first_line, misfit, way_out
-from engine.sql.page import Page, WholePage
+from engine.sql.page import FramePage, SqlPage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -34,7 +34,7 @@ class PageReader(Protocol):
     def route(self) -> str:
         """What to call it on a screen."""
 
-    def read(self, statement: sa.Select[Any], rows: int, dtypes: Mapping[str, pl.DataType | None]) -> Page:
+    def read(self, statement: sa.Select[Any], rows: int, dtypes: Mapping[str, pl.DataType | None]) -> SqlPage:
         """Return what the statement gives, at most `rows`; `dtypes` are those of its columns, None for unknown.
 
         Raises:
@@ -68,7 +68,7 @@ class RowReader:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def read(self, statement: sa.Select[Any], rows: int, dtypes: Mapping[str, pl.DataType | None]) -> WholePage:  # noqa: ARG002
+    def read(self, statement: sa.Select[Any], rows: int, dtypes: Mapping[str, pl.DataType | None]) -> FramePage:  # noqa: ARG002
         """Return the page, made of frames of some thousand rows: Python's objects for all of it would be large."""
         names = [column.name for column in statement.selected_columns]
         schema = {name: dtypes.get(name) for name in names}
@@ -79,8 +79,8 @@ class RowReader:
                 _frame([tuple(row) for row in chunk], schema, names) for chunk in result.partitions(_ROWS_AT_A_TIME)
             ]
         if not parts:
-            return WholePage(_frame([], schema, names))
-        return WholePage(pl.concat(parts, how="vertical_relaxed", rechunk=True))
+            return FramePage(_frame([], schema, names))
+        return FramePage(pl.concat(parts, how="vertical_relaxed", rechunk=True))
 
     def cancel(self) -> None:
         """Rows can't be cut off: drivers differ."""
@@ -135,7 +135,7 @@ class SqliteReader:
         self._path = path
         self._connection: Any = None
 
-    def read(self, statement: sa.Select[Any], rows: int, dtypes: Mapping[str, pl.DataType | None]) -> WholePage:  # noqa: ARG002
+    def read(self, statement: sa.Select[Any], rows: int, dtypes: Mapping[str, pl.DataType | None]) -> FramePage:  # noqa: ARG002
         """Return the page. Values are written into the statement by SQLAlchemy."""
         import adbc_driver_manager
 
@@ -145,7 +145,7 @@ class SqliteReader:
                 # It tells a column's type from the rows of its first batch: let that be the whole page.
                 cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": str(max(rows, 1))})
                 cursor.execute(sql)
-                return WholePage(cursor.fetch_polars())
+                return FramePage(cursor.fetch_polars())
         except (adbc_driver_manager.Error, pl.exceptions.ComputeError) as error:
             self.close()
             raise self._translated(error) from error

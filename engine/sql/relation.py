@@ -45,7 +45,9 @@ class Relation:
         return self.columns[name]
 
 
-def of_table(connection: sa.Connection, table: str, schema: str | None, dtypes: Mapping[str, pl.DataType]) -> Relation:
+def relation_of_table(
+    connection: sa.Connection, table: str, schema: str | None, dtypes: Mapping[str, pl.DataType]
+) -> Relation:
     """Return a table or view, as the database declares it.
 
     Raises:
@@ -86,7 +88,7 @@ def of_table(connection: sa.Connection, table: str, schema: str | None, dtypes: 
     return Relation(name, source, columns, primary, tuple(unique), table in inspector.get_table_names(schema))
 
 
-def of_query(connection: sa.Connection, query: str, dtypes: Mapping[str, pl.DataType]) -> Relation:
+def relation_of_query(connection: sa.Connection, query: str, dtypes: Mapping[str, pl.DataType]) -> Relation:
     """Return a SELECT as something to select from, asking the database for its columns and no row.
 
     Raises:
@@ -155,7 +157,7 @@ def _near(name: str, names: Sequence[str]) -> str:
     return f"There are {', '.join(sorted(names)[:20])}." if names else "There are no tables."
 
 
-def with_key(relation: Relation, names: Sequence[str] | None) -> tuple[Column, ...]:
+def key_columns(relation: Relation, names: Sequence[str] | None) -> tuple[Column, ...]:
     """Return the columns of the key: the primary key unless `names` are given.
 
     Raises:
@@ -199,7 +201,7 @@ def with_key(relation: Relation, names: Sequence[str] | None) -> tuple[Column, .
     return key
 
 
-def restricted(relation: Relation, names: Sequence[str] | None) -> Relation:
+def with_columns(relation: Relation, names: Sequence[str] | None) -> Relation:
     """Return the relation with only these columns to hand on, in this order. Raises UsageError for an unknown one."""
     if names is None:
         return relation

@@ -28,14 +28,14 @@ def _compile_explain(element: _Explain, compiler: Any, **options: Any) -> str:
     return f"EXPLAIN (FORMAT JSON) {compiler.process(element.statement, **options)}"
 
 
-def estimated(database: Database, statement: sa.Select[Any]) -> int:
+def estimate_rows(database: Database, statement: sa.Select[Any]) -> int:
     """Return how many rows PostgreSQL's planner expects; it reads none of them."""
     with database.connect() as connection:
         plan = connection.execute(_Explain(statement)).scalar_one()
     return int(plan[0]["Plan"]["Plan Rows"])
 
 
-def counted(database: Database, statement: sa.Select[Any], *, seconds: float) -> int | None:
+def count_rows(database: Database, statement: sa.Select[Any], *, seconds: float) -> int | None:
     """Return how many rows there are, None when counting them takes longer than `seconds`."""
     answer: list[int] = []
     driver: list[Any] = []

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from engine.errors import CheckFailed, UsageError
 from engine.steps.base import BatchStep
-from engine.steps.expression import calls_python, checked_expression, describe_expression, is_row_wise
+from engine.steps.expression import checked_expression, describe_expression, row_wise_and_concurrent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,8 +43,7 @@ class CheckBatchStep(BatchStep):
         super().__init__(name)
         self.condition = checked_expression(name, condition, "condition")
         self.message = message
-        self.row_wise = is_row_wise(condition) if row_wise is None else row_wise
-        self.concurrent = not calls_python(condition)
+        self.row_wise, self.concurrent = row_wise_and_concurrent([self.condition], row_wise)
 
     def process(self, batch: Batch) -> Batch:
         """Return the batch, or raise `CheckFailed`."""

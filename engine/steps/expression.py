@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from engine.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import polars as pl
 
     from engine.text.json_values import Json
@@ -57,6 +59,12 @@ def describe_expression(expr: pl.Expr) -> str:
     if len(text) > _LONGEST_TEXT:
         text = text[:_LONGEST_TEXT] + "…"
     return f"{text} #{digest}"
+
+
+def row_wise_and_concurrent(exprs: Iterable[pl.Expr], row_wise: bool | None) -> tuple[bool, bool]:  # noqa: FBT001
+    """Return these two attributes of a step made of `exprs`. `row_wise` is what the user says, None to decide here."""
+    known = list(exprs)
+    return all(map(is_row_wise, known)) if row_wise is None else row_wise, not any(map(calls_python, known))
 
 
 def is_row_wise(expr: pl.Expr) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.steps.base import LazyBatchStep
-from engine.steps.expression import calls_python, checked_expression, describe_expression, is_row_wise
+from engine.steps.expression import checked_expression, describe_expression, row_wise_and_concurrent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,8 +31,7 @@ class FilterBatchStep(LazyBatchStep):
     def __init__(self, name: str, predicate: pl.Expr, *, row_wise: bool | None = None) -> None:
         super().__init__(name)
         self.predicate = checked_expression(name, predicate, "predicate")
-        self.row_wise = is_row_wise(predicate) if row_wise is None else row_wise
-        self.concurrent = not calls_python(predicate)
+        self.row_wise, self.concurrent = row_wise_and_concurrent([self.predicate], row_wise)
 
     def lazy(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """Return the frame with the rows that the predicate holds for."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from engine.errors import UsageError
 from engine.steps.base import LazyBatchStep
-from engine.steps.expression import calls_python, checked_expression, describe_expression, is_row_wise
+from engine.steps.expression import checked_expression, describe_expression, row_wise_and_concurrent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,12 +37,9 @@ class SelectBatchStep(LazyBatchStep):
             raise UsageError(f"step '{name}' selects nothing", hint="Name at least one column or expression.")
         self.columns = tuple(_name_or_expression(name, column) for column in columns)
         expressions = [column for column in self.columns if not isinstance(column, str)]
-        if row_wise is None:
-            row_wise = all(is_row_wise(expr) for expr in expressions) and (
-                len(expressions) < len(self.columns) or not all(expr.meta.is_scalar() for expr in expressions)
-            )
-        self.row_wise = row_wise
-        self.concurrent = not any(calls_python(expr) for expr in expressions)
+        self.row_wise, self.concurrent = row_wise_and_concurrent(expressions, row_wise)
+        if row_wise is None and self.row_wise and len(expressions) == len(self.columns):
+            self.row_wise = not all(expr.meta.is_scalar() for expr in expressions)  # else one row comes out of many
 
     def lazy(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """Return the frame with the selected columns."""

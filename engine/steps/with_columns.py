@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from engine.errors import UsageError
 from engine.steps.base import LazyBatchStep
-from engine.steps.expression import calls_python, checked_expression, describe_expression, is_row_wise
+from engine.steps.expression import checked_expression, describe_expression, row_wise_and_concurrent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,8 +41,7 @@ class WithColumnsBatchStep(LazyBatchStep):
             column: checked_expression(name, expr, f"column '{column}'") for column, expr in named_exprs.items()
         }
         every = (*self.exprs, *self.named_exprs.values())
-        self.row_wise = all(is_row_wise(expr) for expr in every) if row_wise is None else row_wise
-        self.concurrent = not any(calls_python(expr) for expr in every)
+        self.row_wise, self.concurrent = row_wise_and_concurrent(every, row_wise)
 
     def lazy(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """Return the frame with the computed columns."""

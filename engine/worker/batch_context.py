@@ -1,6 +1,6 @@
-"""What is noted while a batch goes through the chain, and the values in which that is handed on: whole or half-way.
+"""What is known of one batch while it goes through the chain, and the values that leave the chain: whole or partial.
 
-A batch that is half-way can be sent to another machine, whose chain has the same steps and goes on with it.
+A partial result can be sent to another machine, whose chain has the same steps and continues with it.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
     from engine.batch import Batch
     from engine.text.json_values import Json
-    from engine.worker.bisect import SetAside
-    from engine.worker.stage import Link
+    from engine.worker.bisect import QuarantinedRows
+    from engine.worker.stage import Stage
 
 
 @dataclass(frozen=True, slots=True)
-class Processed:
+class BatchResult:
     """What the whole chain made of a batch.
 
-    `frame` is None when every row was taken out before anybody could tell what columns come out. `dropped` counts the
-    rows that steps left out, less those that they added.
+    `frame` is None when every row was quarantined before the columns of the results were known. `dropped` is the
+    number of rows that steps left out, minus the number that they added.
     """
 
     frame: pl.DataFrame | None
@@ -32,75 +32,78 @@ class Processed:
     states: dict[str, Json] | None
     attempts: int
     dropped: int = 0
-    set_aside: tuple[SetAside, ...] = ()
+    quarantined: tuple[QuarantinedRows, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentStart:
-    """A batch as it came to the segment that it is in the middle of, and the rows that steps had left out by then."""
+    """A batch as it entered its current segment, and the number of rows that steps had dropped by then."""
 
     batch: Batch
     dropped: int
 
 
 @dataclass(frozen=True, slots=True)
-class Halfway:
-    """A batch that is through the first `links` links of a chain, and what was noted until then.
+class PartialResult:
+    """A batch after the first `stages` stages of a chain, and what is known of it by then.
 
-    `batch` is None when every row was taken out. `start` is there when the batch is inside a segment and rows may have
-    to be tried apart: that begins where the segment does.
+    `batch` is None when every row was quarantined. `start` is set when the batch is inside a segment and rows may have
+    to be quarantined: the search for them begins at the start of the segment.
     """
 
-    links: int
+    stages: int
     batch: Batch | None
     start: SegmentStart | None = None
     timings: tuple[StepTiming, ...] = ()
     attempts: int = 1
     dropped: int = 0
-    set_aside: tuple[SetAside, ...] = ()
+    quarantined: tuple[QuarantinedRows, ...] = ()
 
 
 @dataclass(slots=True)
-class Passage:
-    """What is noted while one batch goes through."""
+class BatchContext:
+    """What is known of one batch while it goes through the stages."""
 
     timings: list[StepTiming] = field(default_factory=list)
     states: dict[str, Json] = field(default_factory=dict)
     attempts: int = 1
     dropped: int = 0
-    set_aside: list[SetAside] = field(default_factory=list)
+    quarantined: list[QuarantinedRows] = field(default_factory=list)
 
     @classmethod
-    def behind(cls, before: Halfway) -> Passage:
-        """Return the notes with which a batch goes on that is half-way."""
-        return cls(list(before.timings), {}, before.attempts, before.dropped, list(before.set_aside))
+    def after(cls, before: PartialResult) -> BatchContext:
+        """Return the context in which a batch continues after a partial result."""
+        return cls(list(before.timings), {}, before.attempts, before.dropped, list(before.quarantined))
 
-    def note(self, link: Link, seconds: float, rows_in: int | None, rows_out: int | None, attempts: int) -> None:
-        """Note that the batch is through a link."""
-        self.timings.append(StepTiming(link.names, seconds, rows_in, rows_out))
+    def add(self, stage: Stage, seconds: float, rows_in: int | None, rows_out: int | None, attempts: int) -> None:
+        """Add a stage that the batch has passed."""
+        self.timings.append(StepTiming(stage.names, seconds, rows_in, rows_out))
         self.attempts = max(self.attempts, attempts)
         if rows_in is not None and rows_out is not None:
             self.dropped += rows_in - rows_out
 
-    def halfway(self, links: int, batch: Batch | None, start: SegmentStart | None) -> Halfway:
-        """Return the batch behind so many links, on its way to another process."""
-        return Halfway(links, batch, start, tuple(self.timings), self.attempts, self.dropped, tuple(self.set_aside))
-
-    def processed(self, batch: Batch | None) -> Processed:
-        """Return the batch behind all links, None when nobody could tell its columns."""
-        frame = self._results(batch)
-        return Processed(
-            frame, tuple(self.timings), self.states or None, self.attempts, self.dropped, tuple(self.set_aside)
+    def partial(self, stages: int, batch: Batch | None, start: SegmentStart | None) -> PartialResult:
+        """Return the batch after so many stages, for another process."""
+        return PartialResult(
+            stages, batch, start, tuple(self.timings), self.attempts, self.dropped, tuple(self.quarantined)
         )
 
-    def _results(self, batch: Batch | None) -> pl.DataFrame | None:
+    def result(self, batch: Batch | None) -> BatchResult:
+        """Return the batch after all stages; `batch` is None when the columns of its results aren't known."""
+        frame = self._frame(batch)
+        return BatchResult(
+            frame, tuple(self.timings), self.states or None, self.attempts, self.dropped, tuple(self.quarantined)
+        )
+
+    def _frame(self, batch: Batch | None) -> pl.DataFrame | None:
         """Return the batch's results.
 
-        A batch that was taken out whole has none, whatever steps behind make of no rows: its replay brings them all.
+        A batch that was quarantined whole has none, even if later steps make rows out of no rows: its replay brings
+        all of them.
         """
         if batch is None:
             return None
-        if any(aside.whole and not aside.obstacle for aside in self.set_aside):
+        if any(rows.whole and not rows.obstacle for rows in self.quarantined):
             self.dropped += batch.data.height
             return batch.data.clear()
         return batch.data

@@ -1,9 +1,9 @@
 """Find the rows that steps can't process, and process the others: by bisection, in memory.
 
-The rows of a batch are given to a run of row-wise steps in halves, and the halves that fail in halves again, until
-single rows stand alone: k bad rows among n cost O(k log n) tries, and the work of about two batches for each k.
+The two halves of a batch go through a segment of row-wise steps, then the halves of each half that fails, down to
+single rows. k bad rows among n cost O(k log n) tries, and the work of about two batches for each bad row.
 (Delta debugging by halves: A. Zeller, R. Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", IEEE TSE
-28(2), 2002; here rows fail independently of each other, so no combinations need be tried.)
+28(2), 2002; here rows fail independently of each other, so combinations of rows need not be tried.)
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _CHARACTERS = 2_000
 
 
 class TooManyBadRows(Exception):
-    """More rows fail than may go into quarantine. It never leaves the engine."""
+    """More rows fail than may go into quarantine. Internal: it never leaves the engine."""
 
     def __init__(self, first: StepFailed, count: int) -> None:
         super().__init__(str(first))
@@ -36,32 +36,34 @@ class TooManyBadRows(Exception):
 
 
 @dataclass(slots=True)
-class SetAside:
-    """Rows of one batch that were taken out at one place of the chain.
+class QuarantinedRows:
+    """Rows of one batch that were quarantined at one point of the chain.
 
-    `rows` is what goes into the quarantine's file (columns of `quarantine.SCHEMA`, and `row`); `from_step` is where a
-    replay begins; `whole` says that it is all rows of the batch; `obstacle` why there can be no replay.
+    `frame` is what goes into the quarantine's file (columns of `quarantine.SCHEMA`, and `row`); `from_step` is where a
+    replay begins; `whole` says whether these are all rows of the batch; `obstacle` says why no replay is possible.
     """
 
     from_step: str
-    rows: pl.DataFrame
+    frame: pl.DataFrame
     first_error: StepFailed
     whole: bool = False
     obstacle: str = ""
 
     @property
     def about(self) -> QuarantineFile:
-        """What the manifest says of these rows."""
+        """What the manifest says about these rows."""
         error = _storable(describe(self.first_error.__cause__ or self.first_error))
-        return QuarantineFile(self.rows.height, self.first_error.step, error, self.from_step, self.whole, self.obstacle)
+        return QuarantineFile(
+            self.frame.height, self.first_error.step, error, self.from_step, self.whole, self.obstacle
+        )
 
 
 @dataclass(slots=True)
-class Isolated:
-    """What came of a batch: the results of its good rows, None if there were none, and the bad ones.
+class BisectResult:
+    """The results of the good rows of a batch, None if it has none, and its bad rows.
 
-    `bad` has for each bad row its number in the batch given, how many results come before it, and its error.
-    `height` and `rows_good` count the results and the rows that they were made of.
+    `bad` has for each bad row its number in the batch, how many results come before it, and its error. `height` is the
+    number of results, `rows_good` the number of rows that they were made of.
     """
 
     frame: pl.DataFrame | None = None
@@ -71,7 +73,7 @@ class Isolated:
 
 
 class _Search:
-    """One search for the bad rows of `batch`; see `isolate`."""
+    """One search for the bad rows of `batch`; see `bisect_batch`."""
 
     def __init__(
         self,
@@ -86,10 +88,10 @@ class _Search:
         self._most = most
         self._fatal = fatal
         self._frames: list[pl.DataFrame] = []
-        self.found = Isolated()
+        self.found = BisectResult()
 
-    def look_into(self, first: int, rows: pl.DataFrame) -> None:
-        """Try the halves of `rows`, which fail and begin at row `first` of the batch."""
+    def bisect(self, first: int, rows: pl.DataFrame) -> None:
+        """Try both halves of `rows`, which fail together and begin at row `first` of the batch."""
         middle = rows.height // 2
         for offset, half in ((0, rows[:middle]), (middle, rows[middle:])):
             if half.height:
@@ -103,7 +105,7 @@ class _Search:
             if self._fatal(error):
                 raise
             if rows.height > 1:
-                self.look_into(first, rows)
+                self.bisect(first, rows)
                 return
             found.bad.append((first, found.height, error))
             if len(found.bad) > self._most:
@@ -114,47 +116,47 @@ class _Search:
         found.rows_good += rows.height
 
     def results(self) -> pl.DataFrame | None:
-        """Return the results of the good rows together, as a batch without the bad ones would give them."""
+        """Return the results of the good rows, as a batch without the bad rows would give them."""
         if len({tuple(frame.schema.items()) for frame in self._frames}) <= 1:
             return pl.concat(self._frames) if self._frames else None
-        # A dtype that depends on the values, as that of a column which is null in one piece, is right for all rows.
+        # A dtype may depend on the values (a column that is null in one piece): take it from all good rows at once.
         bad = {number for number, _, _ in self.found.bad}
         good = [number for number in range(self._batch.data.height) if number not in bad]
         result = self._process(self._batch.with_data(self._batch.data[good])).data
         if result.height != self.found.height:
-            raise self.found.bad[0][2]  # no step of rows by themselves, whatever it says
+            raise self.found.bad[0][2]  # the step isn't row-wise, although it says so
         return result
 
 
-def isolate(
+def bisect_batch(
     batch: Batch, process: Callable[[Batch], Batch], *, most: int, fatal: Callable[[StepFailed], bool]
-) -> Isolated:
-    """Process the batch, which fails, with `process`, which works on any part of it.
+) -> BisectResult:
+    """Find the bad rows of a batch that fails, and process its other rows; `process` takes any part of the batch.
 
-    Without a bad row in what is returned, the batch failed as a whole and its rows don't.
+    If the result has no bad row, the batch fails only as a whole.
 
     Raises:
         TooManyBadRows: more than `most` rows fail.
-        StepFailed: an error that is no row's fault, by the word of `fatal`.
+        StepFailed: no row caused the error; `fatal` decides that.
     """
     search = _Search(batch, process, most=most, fatal=fatal)
-    search.look_into(0, batch.data)
+    search.bisect(0, batch.data)
     if search.found.bad:
         search.found.frame = search.results()
     return search.found
 
 
-def bad_rows(batch: Batch, found: Isolated, *, at_source: bool, places: bool) -> pl.DataFrame:
+def bad_rows(batch: Batch, found: BisectResult, *, at_source: bool, places: bool) -> pl.DataFrame:
     """Return the bad rows as a frame for the quarantine's file.
 
-    `at_source` says that the batch has the source's own rows, so their numbers are known; `places` that its results are
-    the batch's results, so their places in them are known.
+    `at_source` says whether the batch has the source's own rows, so that their numbers are known. `places` says whether
+    its results are the final ones, so that the places of the bad rows among them are known.
     """
     numbers = [number for number, _, _ in found.bad]
     return pl.DataFrame(
         {
             "source_row": [batch.start_row + number if at_source else None for number in numbers],
-            "position": [place if places else None for _, place, _ in found.bad],
+            "position": [point if places else None for _, point, _ in found.bad],
             **errors_as_columns([error for _, _, error in found.bad]),
             "row": batch.data[numbers].to_struct("row"),
         },
@@ -163,7 +165,7 @@ def bad_rows(batch: Batch, found: Isolated, *, at_source: bool, places: bool) ->
 
 
 def whole_batch(batch: Batch, error: StepFailed, *, at_source: bool, places: bool) -> pl.DataFrame:
-    """Return all rows of a batch as a frame for the quarantine's file, under the one error."""
+    """Return all rows of a batch as a frame for the quarantine's file, each with the same error."""
     height = batch.data.height
     source_rows = pl.Series(
         range(batch.start_row, batch.start_row + height) if at_source else [None] * height, dtype=pl.Int64
@@ -180,9 +182,9 @@ def whole_batch(batch: Batch, error: StepFailed, *, at_source: bool, places: boo
 
 
 def errors_as_columns(errors: Sequence[StepFailed], *, whole: bool = False) -> dict[str, list[str | None]]:
-    """Return what there is to tell of errors: step, type, message, and the row as the step saw it.
+    """Return errors as columns: step, type, message, and the row as the step got it.
 
-    `whole` says that they are a whole batch's error, so there is no such row.
+    `whole` says that the error is that of a whole batch, so that there is no such row.
     """
     causes = [error.__cause__ or error for error in errors]
     return {
@@ -200,5 +202,5 @@ def _as_text(rows: pl.DataFrame | None) -> str | None:
 
 
 def _storable(text: str) -> str:
-    # What comes from file names that aren't UTF-8 has lone surrogates, which no file takes.
+    # Text from file names that aren't UTF-8 has lone surrogates, which a file can't store.
     return text[:_CHARACTERS].encode("utf-8", "backslashreplace").decode()

@@ -1,8 +1,8 @@
-"""The steps as a chain of links that a batch is taken through.
+"""The steps as a chain of stages through which each batch goes.
 
-Neighbouring steps that are Polars expressions become one link: one lazy plan, which Polars optimises as
-a whole. Every other step is a link of its own; unless it is declared safe to run on several batches at
-once, a turnstile lets batches through it one at a time, in order.
+Neighbouring steps that are Polars expressions become one stage: one lazy plan, which Polars optimises as a whole.
+Every other step is a stage of its own. Unless a step is declared safe for several batches at once, a turnstile lets
+batches through its stage one at a time, in order.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from engine.errors import StepFailed
 from engine.events import StepFinished
 from engine.policy import NEVER
-from engine.worker.batch_context import Halfway, Passage, SegmentStart
-from engine.worker.quarantining import Place, Rescuer
+from engine.worker.batch_context import BatchContext, PartialResult, SegmentStart
+from engine.worker.quarantining import FailurePoint, Quarantiner
 from engine.worker.signals import Abandoned
-from engine.worker.stage import Link, grouped, in_segments
+from engine.worker.stage import Stage, fusible_groups, segments_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
     from engine.policy import Quarantine, RetryPolicy
     from engine.steps.base import BatchStep
     from engine.text.json_values import Json
-    from engine.worker.batch_context import Processed
+    from engine.worker.batch_context import BatchResult
     from engine.worker.signals import StopSignal
 
 
 class StepChain:
-    """Takes batches through all steps. `states` are what the stateful steps were restored from, by name.
+    """Takes batches through all steps. `states` are the snapshots of the stateful steps, by name.
 
-    Steps go one by one through *links*: a link is a step, or neighbours that are run as one. Links that are row-wise
-    and stand together make a *segment*, whose rows can be tried apart when one of them fails.
+    Neighbouring stages that are row-wise form a *segment*: if one of them fails, the rows of a batch can be tried
+    separately from the start of the segment.
     """
 
     def __init__(
@@ -53,160 +53,165 @@ class StepChain:
     ) -> None:
         self._stop = stop
         self._emit = emit
-        self._rescuer = Rescuer(steps, retry=retry or NEVER, quarantine=quarantine)
-        groups = grouped(steps, apart=self._rescuer.active)
-        self._links = [
-            Link(tuple(group), first_batch_id, retry or NEVER, states or {}, stop=stop, emit=emit) for group in groups
+        self._quarantiner = Quarantiner(steps, retry=retry or NEVER, quarantine=quarantine)
+        groups = fusible_groups(steps, apart=self._quarantiner.active)
+        self._stages = [
+            Stage(tuple(group), first_batch_id, retry or NEVER, states or {}, stop=stop, emit=emit) for group in groups
         ]
-        self._segments = in_segments(self._links)
+        self._segments = segments_of(self._stages)
 
     @property
     def ordered(self) -> bool:
         """Whether there is a step that takes batches one at a time."""
-        return any(link.ordered for link in self._links)
+        return any(stage.ordered for stage in self._stages)
 
-    def head(self, batch: Batch) -> Halfway:
-        """Take a batch through the leading links that may have any batch at any time; `process` goes on from there.
+    def leading(self, batch: Batch) -> PartialResult:
+        """Take a batch through the leading stages that need no order; `process` continues with what is returned.
 
-        Where the segment goes on with a link that takes batches in order, rows that fail are left to the process that
-        has that link: it tries the whole segment, as if the chain had never been divided.
+        If a segment also has a stage that takes batches in order, rows that fail are left to the process that runs
+        that stage: it tries the whole segment, so the results are those of a chain in one process.
 
         Raises: what `process` raises.
         """
-        passage = Passage()
+        context = BatchContext()
         current: Batch | None = batch
         done = 0
         for segment in self._segments:
-            ahead = list(takewhile(lambda link: not link.ordered, segment))
-            if len(ahead) < len(segment):
-                if ahead and current is not None:
-                    return self._into(ahead, current, passage, done)
+            unordered = list(takewhile(lambda stage: not stage.ordered, segment))
+            if len(unordered) < len(segment):
+                if unordered and current is not None:
+                    return self._into(unordered, current, context, done)
                 break
-            if current is not None:  # links that keep no order have no turns to be taken
-                current = self._through(segment, current, passage)
+            if current is not None:  # no turns to take: these stages keep no order
+                current = self._through(segment, current, context)
             done += len(segment)
-        return passage.halfway(done, current, None)
+        return context.partial(done, current, None)
 
-    def process(self, batch: Batch, before: Halfway | None = None) -> Processed:
-        """Return the results of one batch, or of one that has been through `head` elsewhere, `before`.
+    def process(self, batch: Batch, before: PartialResult | None = None) -> BatchResult:
+        """Return the results of one batch; it starts after `before` if another process ran its leading stages.
 
         Raises:
             StepFailed: a step raised; the first one that did.
-            QuarantineFull: more rows fail than may be taken out.
+            QuarantineFull: more rows fail than may go into quarantine.
             StepResultInvalid: a step returned something that isn't its batch.
             Abandoned: the run is stopping, or an earlier batch failed.
         """
-        before = before or Halfway(0, batch)
-        passage = Passage.behind(before)
-        current, done, start = before.batch, before.links, before.start
+        before = before or PartialResult(0, batch)
+        context = BatchContext.after(before)
+        current, done, start = before.batch, before.stages, before.start
         for segment in self._segments:
             if done >= len(segment):
                 done -= len(segment)
                 continue
             if current is None:
-                self._pass_by(batch, segment[done:], passage)
+                self._skip(batch, segment[done:], context)
             else:
-                current = self._through(segment, current, passage, done, start)
+                current = self._through(segment, current, context, done, start)
             done, start = 0, None
-        return passage.processed(current)
+        return context.result(current)
 
-    def give_up(self, batch_id: int) -> None:
-        """Let everyone go who waits for a turn behind this batch: it has failed."""
-        for link in self._links:
-            link.give_up(batch_id)
+    def cancel_from(self, batch_id: int) -> None:
+        """Cancel the waits of this batch and all later ones for their turns: it has failed."""
+        for stage in self._stages:
+            stage.cancel_from(batch_id)
 
-    def _into(self, ahead: Sequence[Link], batch: Batch, passage: Passage, done: int) -> Halfway:
-        """Take a batch through the first links of a segment, up to one that fails for rows that may be taken out."""
-        start = self._start(batch, passage)
-        batch, through, _ = self._along(ahead, batch, passage, start)
-        return passage.halfway(done + through, batch, start)
+    def _into(self, stages: Sequence[Stage], batch: Batch, context: BatchContext, done: int) -> PartialResult:
+        """Take a batch through the first stages of a segment, up to one that fails for rows that may be quarantined."""
+        start = self._start(batch, context)
+        batch, passed, _ = self._along(stages, batch, context, start)
+        return context.partial(done + passed, batch, start)
 
     def _through(
-        self, segment: Sequence[Link], batch: Batch, passage: Passage, done: int = 0, start: SegmentStart | None = None
+        self,
+        segment: Sequence[Stage],
+        batch: Batch,
+        context: BatchContext,
+        done: int = 0,
+        start: SegmentStart | None = None,
     ) -> Batch | None:
-        """Take a batch through a segment, of which `done` links are behind it since `start`."""
-        start = start or self._start(batch, passage)
-        batch, through, error = self._along(segment[done:], batch, passage, start)
+        """Take a batch through a segment; it has passed `done` of its stages since `start`."""
+        start = start or self._start(batch, context)
+        batch, passed, error = self._along(segment[done:], batch, context, start)
         if error is None or start is None:
             return batch
-        passage.dropped = start.dropped
-        return self._rescued(segment, done + through, start.batch, error, passage)
+        context.dropped = start.dropped
+        return self._without_failing_rows(segment, done + passed, start.batch, error, context)
 
-    def _start(self, batch: Batch, passage: Passage) -> SegmentStart | None:
-        """Return where a rescue begins; held only when there may be one, for it costs memory."""
-        return SegmentStart(batch, passage.dropped) if self._rescuer.active else None
+    def _start(self, batch: Batch, context: BatchContext) -> SegmentStart | None:
+        """Return where the search for rows that fail begins; kept only if rows may be quarantined: it costs memory."""
+        return SegmentStart(batch, context.dropped) if self._quarantiner.active else None
 
     def _along(
-        self, links: Sequence[Link], batch: Batch, passage: Passage, start: SegmentStart | None
+        self, stages: Sequence[Stage], batch: Batch, context: BatchContext, start: SegmentStart | None
     ) -> tuple[Batch, int, StepFailed | None]:
-        """Return the batch behind so many of the links, and the failure of the next one if a rescue may begin."""
-        for number, link in enumerate(links):
+        """Return the batch, how many stages it has passed, and why the next one failed if rows may be quarantined."""
+        for number, stage in enumerate(stages):
             if self._stop.now:
                 raise Abandoned
             started = time.perf_counter()
             rows_in = batch.data.height
-            link.enter(batch.batch_id)
+            stage.enter(batch.batch_id)
             try:
-                batch, tries = link.process(batch)
+                batch, tries = stage.process(batch)
             except StepFailed as error:
-                if start is None or not self._rescuer.may_rescue(error):
+                if start is None or not self._quarantiner.may_quarantine(error):
                     raise
                 return batch, number, error
-            link.leave(batch, passage.states)
-            passage.note(link, time.perf_counter() - started, rows_in, batch.data.height, tries)
-            self._announce(link, batch, rows_in, time.perf_counter() - started)
-        return batch, len(links), None
+            stage.leave(batch, context.states)
+            context.add(stage, time.perf_counter() - started, rows_in, batch.data.height, tries)
+            self._announce(stage, batch, rows_in, time.perf_counter() - started)
+        return batch, len(stages), None
 
-    def _rescued(
-        self, segment: Sequence[Link], failed: int, start: Batch, error: StepFailed, passage: Passage
+    def _without_failing_rows(
+        self, segment: Sequence[Stage], failed: int, start: Batch, error: StepFailed, context: BatchContext
     ) -> Batch | None:
-        """Go on without the rows that fail. The turn of the failed link is held, and those behind it are taken."""
-        if not start.data.height and not passage.set_aside:
-            raise error  # there are no rows to be taken out
+        """Continue without the rows that fail. The batch keeps the failed stage's turn and takes the later ones."""
+        if not start.data.height and not context.quarantined:
+            raise error  # there are no rows to quarantine
         started = time.perf_counter()
         rest = segment[failed:]
-        for link in rest[1:]:
-            link.enter(start.batch_id)
-        place = Place(
+        for stage in rest[1:]:
+            stage.enter(start.batch_id)
+        point = FailurePoint(
             first_step=segment[0].names[0],
             at_source=segment is self._segments[0],
-            behind=[step for other in self._behind(segment) for step in other.steps],
+            steps_after=[step for stage in self._after(segment) for step in stage.steps],
         )
 
         def again(part: Batch) -> Batch:
-            for link in segment:
+            for stage in segment:
                 if self._stop.now:
                     raise Abandoned
-                part, _ = link.process(part)
+                part, _ = stage.process(part)
             return part
 
         frame: pl.DataFrame | None = None
-        if start.data.height:  # else it has lost its rows before, and the steps fail on what is left of it: nothing
-            frame, aside, dropped = self._rescuer.rescue(start, error, again, place)
-            passage.set_aside.append(aside)
-            passage.dropped += dropped
+        if start.data.height:  # otherwise it has lost all its rows before, and the steps fail on a batch without rows
+            frame, rows, dropped = self._quarantiner.quarantine(start, error, again, point)
+            context.quarantined.append(rows)
+            context.dropped += dropped
         rest[0].restore()
         result = start.with_data(start.data.clear() if frame is None else frame)
-        for link in rest:
-            link.leave(result, passage.states)
-            passage.note(link, (time.perf_counter() - started) / len(rest), None, None, 1)
-            self._announce(link, result, None, 0.0)
+        for stage in rest:
+            stage.leave(result, context.states)
+            context.add(stage, (time.perf_counter() - started) / len(rest), None, None, 1)
+            self._announce(stage, result, None, 0.0)
         return None if frame is None else result
 
-    def _behind(self, segment: Sequence[Link]) -> Sequence[Link]:
+    def _after(self, segment: Sequence[Stage]) -> Sequence[Stage]:
         at = next(number for number, other in enumerate(self._segments) if other is segment)
-        return [link for other in self._segments[at + 1 :] for link in other]
+        return [stage for other in self._segments[at + 1 :] for stage in other]
 
-    def _pass_by(self, batch: Batch, segment: Sequence[Link], passage: Passage) -> None:
-        """Take the turns of a batch of which nothing is left."""
-        for link in segment:
-            link.enter(batch.batch_id)
-            link.leave(batch, passage.states)
-            self._announce(link, batch.with_data(batch.data.clear()), None, 0.0)
+    def _skip(self, batch: Batch, segment: Sequence[Stage], context: BatchContext) -> None:
+        """Take the turns of a batch that has no rows left."""
+        for stage in segment:
+            stage.enter(batch.batch_id)
+            stage.leave(batch, context.states)
+            self._announce(stage, batch.with_data(batch.data.clear()), None, 0.0)
 
-    def _announce(self, link: Link, batch: Batch, rows_in: int | None, seconds: float) -> None:
-        last = len(link.names) - 1
-        for position, name in enumerate(link.names):
+    def _announce(self, stage: Stage, batch: Batch, rows_in: int | None, seconds: float) -> None:
+        last = len(stage.names) - 1
+        for position, name in enumerate(stage.names):
             rows_before = rows_in if position == 0 else None
             rows_after = batch.data.height if position == last else None
             self._emit(StepFinished(batch.batch_id, name, rows_before, rows_after, seconds / (last + 1)))

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from engine.errors import FetchFailed, PipelineError, SourceContractBroken
 from engine.policy import NEVER
-from engine.sources.base import SeekableFetcher, problem
+from engine.sources.base import SeekableFetcher, answer_problem
 from engine.text.json_values import stored
-from engine.worker import retrying
+from engine.worker.retrying import call_with_retries
 from engine.worker.signals import Turnstile
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from engine.policy import RetryPolicy
     from engine.sources.base import BatchFetcher
     from engine.text.json_values import Json
-    from engine.worker.batch_context import Halfway
+    from engine.worker.batch_context import PartialResult
     from engine.worker.signals import StopSignal
 
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 class Fetched:
     """A batch as the source gave it, with where the source stands after it.
 
-    `halfway` is there when steps have run elsewhere already; the rows of the source stayed there, and `batch` has none.
+    `partial` is there when steps have run elsewhere already; the rows of the source stayed there, and `batch` has none.
     """
 
     batch: Batch
     cursor: Mapping[str, Json] | None
     attempts: int
     seconds: float
-    halfway: Halfway | None = None
+    partial: PartialResult | None = None
 
 
 class Source:
@@ -90,29 +90,25 @@ class Source:
         """Say whether the batch is on its way already: none is before it is fetched."""
         return False
 
-    def give_up(self, batch_id: int) -> None:
+    def cancel_from(self, batch_id: int) -> None:
         """Let everyone go who waits for a turn behind this batch: it has failed."""
         if self._order is not None:
             self._order.break_at(batch_id)
 
     def _fetch(self, batch_id: int) -> Fetched | None:
         started = time.perf_counter()
-        try:
-            batch, attempts = retrying.call(
-                lambda: self._fetcher(batch_id, self._batch_size),
-                self._retry,
-                self._stop,
-                self._emit,
-                batch_id=batch_id,
-                step=None,
-            )
-        except retrying.GaveUp as gave_up:
-            if isinstance(gave_up.error, PipelineError):
-                raise gave_up.error from gave_up.error.__cause__
-            raise FetchFailed(batch_id, gave_up.error, attempts=gave_up.attempts) from gave_up.error
+        batch, attempts = call_with_retries(
+            lambda: self._fetcher(batch_id, self._batch_size),
+            self._retry,
+            stop=self._stop,
+            emit=self._emit,
+            batch_id=batch_id,
+            step=None,
+            failed=lambda error, attempts: FetchFailed(batch_id, error, attempts=attempts),
+        )
         if batch is None:
             return None
-        broken = problem(batch, batch_id)
+        broken = answer_problem(batch, batch_id)
         if broken:
             raise SourceContractBroken(batch_id, broken)
         return Fetched(batch, self._cursor_after(batch), attempts, time.perf_counter() - started)

@@ -1,4 +1,4 @@
-"""What becomes of a batch that a step can't process: whether rows may be taken out of it, which, and what is left."""
+"""A batch that a step can't process: whether its rows may be quarantined, which rows, and the results of the others."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import polars as pl
 from engine.errors import QuarantineFull, StepError, StepFailed, StepTimedOut, describe
 from engine.policy import Quarantine
 from engine.steps.base import StatefulBatchStep
-from engine.worker.bisect import SetAside, TooManyBadRows, bad_rows, isolate, whole_batch
+from engine.worker.bisect import QuarantinedRows, TooManyBadRows, bad_rows, bisect_batch, whole_batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,80 +22,84 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class FailurePoint:
     """Where in the chain a batch failed.
 
-    `first_step` is the first one that rows can be put through again, `at_source` says whether the batch there is as the
-    source gave it, and `behind` are the steps behind those that were tried.
+    `first_step` is where a replay of its rows begins. `at_source` says whether the batch has the source's own rows
+    there. `steps_after` are the steps after the segment that was tried.
     """
 
     first_step: str
     at_source: bool
-    behind: Sequence[BatchStep]
+    steps_after: Sequence[BatchStep]
 
 
-class Rescuer:
-    """Takes rows out of batches, as far as the policies of pipeline and steps allow it."""
+class Quarantiner:
+    """Quarantines rows of batches, as far as the policies of pipeline and steps allow it."""
 
     def __init__(self, steps: Sequence[BatchStep], *, retry: RetryPolicy, quarantine: Quarantine | None) -> None:
         self._steps = {step.name: step for step in steps}
         self._retry = retry
         self._by_default = quarantine is not None
         self._quarantine = quarantine or Quarantine()
-        self.active = any(self._takes_out(step) for step in steps)
+        self.active = any(self._quarantines(step) for step in steps)
 
-    def _takes_out(self, step: BatchStep) -> bool:
+    def _quarantines(self, step: BatchStep) -> bool:
         return self._by_default if step.on_error is None else step.on_error == "quarantine"
 
-    def may_rescue(self, error: StepFailed) -> bool:
-        """Say whether the failure is one of rows: not of the machine, nor one that another try may mend."""
+    def may_quarantine(self, error: StepFailed) -> bool:
+        """Say whether rows caused the failure: not the machine, and not an error that another try may remove."""
         step, cause = self._steps[error.step], error.__cause__
-        if not self._takes_out(step) or cause is None or (step.retry or self._retry).covers(cause):
+        if not self._quarantines(step) or cause is None or (step.retry or self._retry).covers(cause):
             return False
         if isinstance(cause, MemoryError) or (isinstance(cause, StepTimedOut) and not cause.ended):
             return False
         return isinstance(cause, Exception | pl.exceptions.PanicException)
 
-    def rescue(
-        self, batch: Batch, error: StepFailed, again: Callable[[Batch], Batch], place: Place
-    ) -> tuple[pl.DataFrame | None, SetAside, int]:
-        """Return the results of the good rows, the bad ones, and how many rows the steps dropped.
+    def quarantine(
+        self, batch: Batch, error: StepFailed, again: Callable[[Batch], Batch], point: FailurePoint
+    ) -> tuple[pl.DataFrame | None, QuarantinedRows, int]:
+        """Return the results of the good rows, the bad rows, and how many rows the steps dropped.
 
         `again` takes the batch, or a part of it, through the segment in which it failed. The results are None when
         there is no good row and the steps fail on a batch without rows as well.
 
         Raises:
-            QuarantineFull: more rows fail than may be taken out.
-            StepFailed: the failure isn't one of single rows, or the rows can't be kept.
+            QuarantineFull: more rows fail than may go into quarantine.
+            StepFailed: single rows don't cause the failure, or the rows can't be stored.
         """
         step = self._steps[error.step]
-        if pl.Object in batch.data.dtypes:  # Polars panics on the way to the quarantine's file
+        if pl.Object in batch.data.dtypes:  # Polars panics when it writes the quarantine's file
             error.add_note("Its rows can't be kept in quarantine: they hold Python objects, which no file takes.")
             raise error
         try:
             if step.row_wise and not isinstance(step, StatefulBatchStep):
-                return self._without_bad_rows(batch, error, again, place)
+                return self._without_bad_rows(batch, error, again, point)
         except TooManyBadRows as too_many:
             raise self._full(batch, too_many.first, too_many.count) from too_many.first
         if batch.data.height > self._most(batch):
             raise self._full(batch, error, batch.data.height) from error
-        rows = whole_batch(batch, error, at_source=place.at_source, places=True)
-        memory = next((one.name for one in (step, *place.behind) if isinstance(one, StatefulBatchStep)), None)
+        rows = whole_batch(batch, error, at_source=point.at_source, places=True)
+        memory = next((one.name for one in (step, *point.steps_after) if isinstance(one, StatefulBatchStep)), None)
         obstacle = "" if memory is None else f"step '{memory}' has a memory of the batches before"
-        return self._nothing(batch, again), SetAside(place.first_step, rows, error, whole=True, obstacle=obstacle), 0
+        return (
+            self._nothing(batch, again),
+            QuarantinedRows(point.first_step, rows, error, whole=True, obstacle=obstacle),
+            0,
+        )
 
     def _without_bad_rows(
-        self, batch: Batch, error: StepFailed, again: Callable[[Batch], Batch], place: Place
-    ) -> tuple[pl.DataFrame | None, SetAside, int]:
-        found = isolate(batch, again, most=self._most(batch), fatal=lambda failed: not self.may_rescue(failed))
+        self, batch: Batch, error: StepFailed, again: Callable[[Batch], Batch], point: FailurePoint
+    ) -> tuple[pl.DataFrame | None, QuarantinedRows, int]:
+        found = bisect_batch(batch, again, most=self._most(batch), fatal=lambda failed: not self.may_quarantine(failed))
         if not found.bad:
-            raise error  # each half went through: what failed was the whole, whatever the step says of itself
-        rows = bad_rows(batch, found, at_source=place.at_source, places=not place.behind)
-        whole = place.behind[0].name if place.behind else None
+            raise error  # both halves passed: the step isn't row-wise, although it says so
+        rows = bad_rows(batch, found, at_source=point.at_source, places=not point.steps_after)
+        whole = point.steps_after[0].name if point.steps_after else None
         obstacle = "" if whole is None else f"step '{whole}' behind it works on whole batches"
         frame = found.frame
-        aside = SetAside(place.first_step, rows, found.bad[0][2], obstacle=obstacle)
-        return self._nothing(batch, again) if frame is None else frame, aside, found.rows_good - found.height
+        bad = QuarantinedRows(point.first_step, rows, found.bad[0][2], obstacle=obstacle)
+        return self._nothing(batch, again) if frame is None else frame, bad, found.rows_good - found.height
 
     def _nothing(self, batch: Batch, again: Callable[[Batch], Batch]) -> pl.DataFrame | None:
         """Return the columns that would have come out, without a row."""
@@ -105,7 +109,7 @@ class Rescuer:
             return None
 
     def _most(self, batch: Batch) -> int:
-        """Return how many rows of this batch may be taken out at most, whatever was before."""
+        """Return how many rows of this batch may be quarantined, if no row of an earlier batch is."""
         limits = [math.inf]
         if self._quarantine.max_rows is not None:
             limits.append(self._quarantine.max_rows)

@@ -66,6 +66,4 @@ class Recipe:
             quarantine=self.quarantine,
         )
         pin = SchemaPin(self.pinned, first_batch_id=first, step=self.steps[-1].name if self.steps else "source")
-        return BatchWork(
-            source or self.source(stop=stop, emit=emit), chain, pin, self.target, stop=stop, emit=emit, recipe=self
-        )
+        return BatchWork(source or self.source(stop=stop, emit=emit), chain, pin, self.target, stop=stop, emit=emit)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import tenacity
 
-from engine.errors import describe
+from engine.errors import PipelineError, describe
 from engine.events import AttemptFailed
 from engine.worker.signals import Abandoned
 
@@ -20,24 +20,25 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class GaveUp(Exception):
-    """The last try failed: with `error`, after `attempts` tries. It never leaves the engine."""
-
-    def __init__(self, error: BaseException, attempts: int) -> None:
-        super().__init__(describe(error))
-        self.error = error
-        self.attempts = attempts
-
-
-def call(
-    function: Callable[[], T], policy: RetryPolicy, stop: StopSignal, emit: Listener, *, batch_id: int, step: str | None
+def call_with_retries(
+    function: Callable[[], T],
+    policy: RetryPolicy,
+    *,
+    stop: StopSignal,
+    emit: Listener,
+    batch_id: int,
+    step: str | None,
+    failed: Callable[[BaseException, int], PipelineError],
+    as_it_is: type[PipelineError] = PipelineError,
 ) -> tuple[T, int]:
     """Return what `function` returns, and how many tries it took.
 
+    `failed` makes the engine's error of the last try's error and the number of tries. Polars' PanicException and a
+    step's SystemExit are no Exceptions, and for a user they are failures like any other.
+
     Raises:
         Abandoned: a stop was asked for while waiting for the next try.
-        GaveUp: the last try raised, whatever it was: Polars' PanicException and a step's SystemExit are no
-            Exceptions, and for a user they are failures like any other.
+        PipelineError: the last try raised. An error of the class `as_it_is` is not given to `failed`.
     """
     attempts = 0
 
@@ -66,7 +67,7 @@ def call(
     )
     try:
         return retrying(attempt) if policy.tries_again else attempt(), attempts
-    except Abandoned:
+    except (Abandoned, as_it_is):
         raise
     except BaseException as error:
-        raise GaveUp(error, attempts) from error
+        raise failed(error, attempts) from error

@@ -1,6 +1,6 @@
-"""One link of a chain: a step, or neighbouring steps that are run as one lazy plan, and how a batch is put through it.
+"""One stage of a chain: a step, or neighbouring steps that are run as one lazy plan, and how a batch is put through it.
 
-Unless its steps are declared safe to run on several batches at once, a turnstile lets batches through a link one at a
+Unless its steps are declared safe to run on several batches at once, a turnstile lets batches through a stage one at a
 time, in order, and a lock keeps out a batch that comes back for its bad rows. It must not know what is done about a
 failure.
 """
@@ -17,8 +17,9 @@ from engine.batch import Batch
 from engine.errors import StepFailed, StepResultInvalid
 from engine.steps.base import LazyBatchStep, StatefulBatchStep
 from engine.text.json_values import stored
-from engine.worker import retrying, time_limit
+from engine.worker.retrying import call_with_retries
 from engine.worker.signals import Turnstile
+from engine.worker.time_limit import call_with_limit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 _AS_WRITTEN = pl.QueryOptFlags(predicate_pushdown=False, projection_pushdown=False)
 
 
-class Link:
+class Stage:
     """One or more steps that are run as one. Call `enter`, `process`, `leave`; `process` also again in between."""
 
     def __init__(
@@ -57,7 +58,7 @@ class Link:
         self._states = {
             step.name: stored(states.get(step.name)) for step in steps if isinstance(step, StatefulBatchStep)
         }
-        ordered = any(in_order(step) for step in steps)
+        ordered = any(is_ordered(step) for step in steps)
         self._order = Turnstile(first_batch_id) if ordered else None
         # The turnstile lets one batch in at a time; one that looks for its bad rows comes back after its turn.
         self._alone: AbstractContextManager[object] = threading.Lock() if ordered else nullcontext()
@@ -80,7 +81,7 @@ class Link:
         if self._order is not None:
             self._order.leave()
 
-    def give_up(self, batch_id: int) -> None:
+    def cancel_from(self, batch_id: int) -> None:
         """Let everyone go who waits for a turn behind this batch."""
         if self._order is not None:
             self._order.break_at(batch_id)
@@ -112,21 +113,24 @@ class Link:
             with self._alone:
                 if step.timeout_seconds is None:
                     return step.process(given)
-                return time_limit.call(lambda: step.process(given), step.timeout_seconds)
+                return call_with_limit(lambda: step.process(given), step.timeout_seconds)
 
-        try:
-            result, attempts = retrying.call(
-                attempt, step.retry or self._retry, self._stop, self._emit, batch_id=batch.batch_id, step=step.name
-            )
-        except retrying.GaveUp as gave_up:
-            if isinstance(gave_up.error, StepResultInvalid):
-                raise gave_up.error from gave_up.error.__cause__
+        def failed(error: BaseException, attempts: int) -> StepFailed:
             self._restore(step)
-            failed = StepFailed(
-                step.name, batch.batch_id, batch.start_row, batch.end_row, gave_up.error, attempts=gave_up.attempts
-            )
-            failed.input = batch.data
-            raise failed from gave_up.error
+            failure = StepFailed(step.name, batch.batch_id, batch.start_row, batch.end_row, error, attempts=attempts)
+            failure.input = batch.data
+            return failure
+
+        result, attempts = call_with_retries(
+            attempt,
+            step.retry or self._retry,
+            stop=self._stop,
+            emit=self._emit,
+            batch_id=batch.batch_id,
+            step=step.name,
+            failed=failed,
+            as_it_is=StepResultInvalid,
+        )
         return _checked(result, batch, step.name), attempts
 
     def restore(self) -> None:
@@ -139,23 +143,23 @@ class Link:
             step.restore(stored(self._states[step.name]))
 
 
-def in_order(step: BatchStep) -> bool:
+def is_ordered(step: BatchStep) -> bool:
     """Say whether a step takes batches one at a time, in their order."""
     return not step.concurrent or isinstance(step, StatefulBatchStep)
 
 
-def in_segments(links: Sequence[Link]) -> list[list[Link]]:
-    """Put row-wise links that stand together into one segment; each of the others is one by itself."""
-    segments: list[list[Link]] = []
-    for link in links:
-        if segments and link.row_wise and segments[-1][-1].row_wise:
-            segments[-1].append(link)
+def segments_of(stages: Sequence[Stage]) -> list[list[Stage]]:
+    """Put row-wise stages that stand together into one segment; each of the others is one by itself."""
+    segments: list[list[Stage]] = []
+    for stage in stages:
+        if segments and stage.row_wise and segments[-1][-1].row_wise:
+            segments[-1].append(stage)
         else:
-            segments.append([link])
+            segments.append([stage])
     return segments
 
 
-def grouped(steps: Sequence[BatchStep], *, apart: bool) -> list[list[BatchStep]]:
+def fusible_groups(steps: Sequence[BatchStep], *, apart: bool) -> list[list[BatchStep]]:
     """Group neighbouring steps that can be fused; the others stand alone.
 
     `apart` keeps row-wise ones among themselves.
@@ -179,7 +183,7 @@ def _can_fuse(step: BatchStep) -> bool:
     # A subclass that overrides process means something else by it than its plan says.
     return (
         isinstance(step, LazyBatchStep)
-        and not in_order(step)
+        and not is_ordered(step)
         and step.retry is None
         and step.timeout_seconds is None
         and type(step).process is LazyBatchStep.process

@@ -26,7 +26,7 @@ class _Ended(BaseException):
     """Raised in the thread whose time is up; no Exception, so that a step's `except Exception` lets it pass."""
 
 
-def call(function: Callable[[], T], seconds: float) -> T:
+def call_with_limit(function: Callable[[], T], seconds: float) -> T:
     """Return what `function` returns, or raise what it raises.
 
     Raises:

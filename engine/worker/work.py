@@ -28,10 +28,9 @@ if TYPE_CHECKING:
     from engine.checkpoint.parts.parts import PartFormat
     from engine.checkpoint.parts.schema import SchemaPin
     from engine.events import Listener
-    from engine.worker.bisect import SetAside
+    from engine.worker.bisect import QuarantinedRows
     from engine.worker.chain import StepChain
     from engine.worker.fetching import Fetched
-    from engine.worker.recipe import Recipe
     from engine.worker.signals import StopSignal
 
 
@@ -64,7 +63,7 @@ class Fetching(Protocol):
     def fetch(self, batch_id: int) -> Fetched | None:
         """Return the batch, as `Source.fetch`."""
 
-    def give_up(self, batch_id: int) -> None:
+    def cancel_from(self, batch_id: int) -> None:
         """Let everyone go who waits for a turn behind this batch."""
 
 
@@ -80,16 +79,14 @@ class BatchWork:
         *,
         stop: StopSignal,
         emit: Listener,
-        recipe: Recipe | None = None,
     ) -> None:
-        self.recipe = recipe
-        self.stop = stop
-        self.emit = emit
+        self._stop = stop
+        self._emit = emit
         self._source = source
         self._chain = chain
         self._pin = pin
         self._target = target
-        self._given_up_from: float = math.inf
+        self._cancelled_from: float = math.inf
 
     @property
     def ordered(self) -> bool:
@@ -105,41 +102,41 @@ class BatchWork:
         try:
             return self._work(batch_id)
         except BaseException:
-            self.give_up(batch_id)
+            self.cancel_from(batch_id)
             raise
 
     def _work(self, batch_id: int) -> Manifest | None:
-        if batch_id >= self._given_up_from or (self.stop.asked and not self._source.begun(batch_id)):
+        if batch_id >= self._cancelled_from or (self._stop.asked and not self._source.begun(batch_id)):
             raise Abandoned
-        self.emit(BatchStarted(batch_id))
+        self._emit(BatchStarted(batch_id))
         results = self._results(batch_id)
         if results is None:
-            self._pin.give_up(batch_id)
+            self._pin.cancel_from(batch_id)
             return None
         return self._written(*results)
 
-    def head(self, batch_id: int) -> Fetched | None:
+    def leading(self, batch_id: int) -> Fetched | None:
         """Return the batch behind the steps that may have any batch at any time, for a process that has the others.
 
-        Raises what `Source.fetch` and `StepChain.head` raise.
+        Raises what `Source.fetch` and `StepChain.leading` raise.
         """
         fetched = self._fetched(batch_id)
         if fetched is None:
             return None
         batch = fetched.batch
         try:
-            halfway = self._chain.head(batch)
+            partial = self._chain.leading(batch)
         except StepFailed as error:
             error.source = batch
             raise
-        return replace(fetched, batch=batch.with_data(batch.data.clear()), halfway=halfway)
+        return replace(fetched, batch=batch.with_data(batch.data.clear()), partial=partial)
 
     def _fetched(self, batch_id: int) -> Fetched | None:
         fetched = self._source.fetch(batch_id)
         if fetched is None:
             return None
         batch = replace(fetched.batch, key=f"{self._target.run_key}:{batch_id}")
-        self.emit(BatchFetched(batch_id, batch.start_row, batch.end_row, fetched.seconds))
+        self._emit(BatchFetched(batch_id, batch.start_row, batch.end_row, fetched.seconds))
         return replace(fetched, batch=batch)
 
     def _results(self, batch_id: int) -> tuple[pl.DataFrame, Manifest] | None:
@@ -153,19 +150,19 @@ class BatchWork:
             return None
         batch = fetched.batch
         try:
-            processed = self._chain.process(batch, fetched.halfway)
+            processed = self._chain.process(batch, fetched.partial)
         except StepFailed as error:
-            error.source = batch if fetched.halfway is None else None
+            error.source = batch if fetched.partial is None else None
             raise
         results = processed.frame
         if results is None:
             results = self._pin.nothing(batch_id)
             if results is None:
-                raise processed.set_aside[0].first_error  # nobody knows the columns of the results yet
+                raise processed.quarantined[0].first_error  # nobody knows the columns of the results yet
         frame = self._pin.settle(batch_id, results)
-        if frame is None or self.stop.now or batch_id >= self._given_up_from:
+        if frame is None or self._stop.now or batch_id >= self._cancelled_from:
             raise Abandoned  # whoever comes this late may find the checkpoint in other hands already
-        quarantined = sum(aside.rows.height for aside in processed.set_aside)
+        quarantined = sum(rows.frame.height for rows in processed.quarantined)
         if batch.size != results.height + processed.dropped + quarantined:
             raise RowsUnaccounted(batch_id, batch.size, results.height, processed.dropped, quarantined)
         attempt_id = new_attempt_id()
@@ -183,20 +180,22 @@ class BatchWork:
             cursor=fetched.cursor,
             states=processed.states,
             rows_quarantined=quarantined,
-            quarantine=self._quarantined(batch_id, attempt_id, processed.set_aside),
+            quarantine=self._quarantined(batch_id, attempt_id, processed.quarantined),
         )
 
-    def _quarantined(self, batch_id: int, attempt_id: str, asides: Sequence[SetAside]) -> tuple[QuarantineFile, ...]:
+    def _quarantined(
+        self, batch_id: int, attempt_id: str, quarantined: Sequence[QuarantinedRows]
+    ) -> tuple[QuarantineFile, ...]:
         """Write the rows that were taken out; until the batch is committed nobody counts them."""
-        files = [(aside.about, aside.rows) for aside in asides]
+        files = [(rows.about, rows.frame) for rows in quarantined]
         for about, _ in files:
-            self.emit(RowsQuarantined(batch_id, about.step, about.rows, about.error))
+            self._emit(RowsQuarantined(batch_id, about.step, about.rows, about.error))
         try:
             return quarantine.write(self._target.layout, batch_id, attempt_id, files)
         except OSError as error:
             raise translate(self._target.layout.quarantine, error) from error
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-            first = asides[0].first_error
+            first = quarantined[0].first_error
             first.add_note(f"Its rows can't be kept in quarantine: {describe(error)}")
             raise first from first.__cause__
 
@@ -215,9 +214,9 @@ class BatchWork:
             ) from error
         return replace(manifest, write_seconds=time.perf_counter() - started)
 
-    def give_up(self, batch_id: int = 0) -> None:
+    def cancel_from(self, batch_id: int = 0) -> None:
         """Let every batch go that waits behind this one: it won't come."""
-        self._given_up_from = min(self._given_up_from, batch_id)
-        self._source.give_up(batch_id)
-        self._chain.give_up(batch_id)
-        self._pin.give_up(batch_id)
+        self._cancelled_from = min(self._cancelled_from, batch_id)
+        self._source.cancel_from(batch_id)
+        self._chain.cancel_from(batch_id)
+        self._pin.cancel_from(batch_id)

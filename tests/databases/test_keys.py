@@ -113,7 +113,7 @@ def test_a_page_of_a_large_table_is_a_range_of_the_index(shared):
     fetcher = SqlFetcher(shared.url, "large", until=None)
     fetcher.open(Position())
     fetcher(0, 50_000)
-    sql = literal_sql(fetcher._selection.page(fetcher._after, None, 10), fetcher._database.engine.dialect)
+    sql = literal_sql(fetcher._keyset.page(fetcher._after, None, 10), fetcher._database.engine.dialect)
     fetcher.close()
     plan = "\n".join(shared.column(f"EXPLAIN {sql}"))
     assert "Index Cond" in plan

@@ -40,7 +40,7 @@ def test_a_count_that_takes_long_is_given_up(thousand, path, monkeypatch):
     monkeypatch.setattr(sql, "_COUNT_SECONDS", 0.05)
     query = "SELECT a.id, b.id AS other, c.id AS third FROM t a, t b, t c"
     # It would read the billion rows as well.
-    monkeypatch.setattr("engine.sql.selection.Selection.refuse_nulls", lambda _selection, _connection: None)
+    monkeypatch.setattr("engine.sql.keyset_query.KeysetQuery.refuse_nulls", lambda _selection, _connection: None)
     fetcher = SqlFetcher(thousand.sources()[path], query=query, key=["id", "other", "third"], until=None)
     assert size_at(fetcher, Position()) is None
 

@@ -18,6 +18,8 @@ from engine.events import BatchCommitted
 from engine.steps.base import LazyBatchStep
 from engine.testing import FailingStep, NumberSource, RunningTotal, SeekableNumbers, TransientError
 
+pytestmark = pytest.mark.integration
+
 
 @dataclass(frozen=True)
 class Life:

@@ -19,6 +19,8 @@ from engine.checkpoint.store import CheckpointStore
 from engine.errors import StepFailed
 from engine.testing import FailingStep, InlineExecutor, NumberSource, RunningTotal
 
+pytestmark = pytest.mark.integration
+
 
 def pipeline(folder, *, rows, failing=None, window=1):
     steps = [RunningTotal("sum"), FailingStep("a", {failing: ValueError()} if failing is not None else {})]

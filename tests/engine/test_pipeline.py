@@ -35,6 +35,8 @@ from engine.testing import (
     numbers,
 )
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 def folder(tmp_path):
@@ -463,7 +465,6 @@ def test_each_run_is_in_the_history_with_how_it_ended(pipeline):
     assert [record.state for record in run.history(limit=1)] == ["finished"]
 
 
-@pytest.mark.integration
 def test_a_run_that_was_killed_is_in_the_history_as_crashed(pipeline, folder):
     code = f"""
 import os
@@ -513,7 +514,6 @@ def test_a_second_run_of_the_same_object_is_refused(pipeline):
         gate.let_go()
 
 
-@pytest.mark.integration
 def test_a_second_process_is_told_who_is_at_it_and_leaves_it_alone(pipeline, folder):
     gate = GateStep("gate", 1)
     run = pipeline(gate)
@@ -656,7 +656,6 @@ def test_ctrl_c_is_raised_and_leaves_the_run_resumable(pipeline):
     assert run.collect_results().height == frontier.total_rows_processed
 
 
-@pytest.mark.integration
 def test_interrupted_at_any_moment_the_next_run_goes_on(tmp_path):
     """Ctrl-C strikes the runner's thread wherever it is: between commit and rename, in DuckDB, in a wait."""
     code = """

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from engine import BatchPipeline, DropNullsBatchStep, ParquetFetcher, RetryPolicy, RunState
@@ -28,8 +30,7 @@ def test_options_replace_only_what_is_given(pipeline, tmp_path):
     assert (other.batch_size, other.checkpoint_dir, other.workers) == (5, tmp_path / "cp", 2)
     assert other.name == "numbers"
     assert other.steps == pipeline.steps
-    assert other._part_format == pipeline._part_format
-    assert other._retry == pipeline._retry
+    assert other._plan == replace(pipeline._plan, batch_size=5)
 
 
 def test_the_pipeline_itself_stays_as_it_was(pipeline, tmp_path):

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from engine.errors import UsageError
+from engine.errors import FetchFailed, UsageError
 from engine.events import AttemptFailed
 from engine.policy import NEVER, Quarantine, RetryPolicy
 from engine.testing import EventLog
-from engine.worker import retrying
+from engine.worker.retrying import call_with_retries
 from engine.worker.signals import StopSignal
 
 
@@ -63,6 +63,18 @@ def test_a_predicate_is_a_function():
         RetryPolicy(is_transient="503")
 
 
+def call(function, policy, emit):
+    return call_with_retries(
+        function,
+        policy,
+        stop=StopSignal(),
+        emit=emit,
+        batch_id=0,
+        step="a",
+        failed=lambda error, attempts: FetchFailed(0, error, attempts=attempts),
+    )
+
+
 def test_what_the_predicate_covers_is_tried_again():
     policy = RetryPolicy(is_transient=lambda error: getattr(error, "status", 0) == 503, base_seconds=0)
     errors = [HttpError(503), HttpError(503)]
@@ -73,11 +85,11 @@ def test_what_the_predicate_covers_is_tried_again():
         return "done"
 
     log = EventLog()
-    assert retrying.call(function, policy, StopSignal(), log, batch_id=0, step="a") == ("done", 3)
+    assert call(function, policy, log) == ("done", 3)
     assert [event.error for event in log.of(AttemptFailed)] == ["HttpError: status 503"] * 2
     errors.append(HttpError(404))
-    with pytest.raises(retrying.GaveUp) as caught:
-        retrying.call(function, policy, StopSignal(), log, batch_id=0, step="a")
+    with pytest.raises(FetchFailed) as caught:
+        call(function, policy, log)
     assert caught.value.attempts == 1
 
 
@@ -85,8 +97,8 @@ def test_a_predicate_that_raises_ends_the_tries_with_what_it_raised():
     def broken(error):
         return error.status == 503
 
-    with pytest.raises(retrying.GaveUp):
-        retrying.call(lambda: {}["x"], RetryPolicy(is_transient=broken), StopSignal(), EventLog(), batch_id=0, step="a")
+    with pytest.raises(FetchFailed):
+        call(lambda: {}["x"], RetryPolicy(is_transient=broken), EventLog())
 
 
 # --- quarantine -----------------------------------------------------------------------------------------

@@ -17,15 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engine import DuckDBSink, SqlSink
 from engine.checkpoint import frontier_file, location, lock, store
 from engine.checkpoint.catalog import catalog, compaction, history, ledger
 from engine.checkpoint.parts import parts, quarantine
 from engine.checkpoint.recovery import plan
-from engine.results import quarantine as quarantine_results
 from engine.results import read
+from engine.results.quarantine import QuarantineView
 from engine.runs.delivery import Deliveries
-from engine.sinks import rows
 from engine.storage import durable, files, objects
 
 if TYPE_CHECKING:
@@ -322,27 +320,30 @@ REWINDING = {
 }
 """Reached by `rewind`, by `reset`, and by a fresh run over old results."""
 
-_SINKS = (DuckDBSink, SqlSink)
-
-
-def _for_each(*points: Callable[[Bomb], None]) -> Callable[[Bomb], None]:
-    def arm(bomb: Bomb) -> None:
-        for point in points:
-            point(bomb)
-
-    return arm
-
 
 def _writes_the_ledger(_sink: Any, name: str, *_: Any) -> bool:
     return name == "insert_ledger"
 
 
+def _rows_in_the_sink(bomb: Bomb) -> None:
+    from engine import DuckDBSink  # SQLAlchemy loads for them alone: every child would wait for it
+    from engine.sinks import sql_table
+
+    after(sql_table, "insert_rows")(bomb)
+    after(DuckDBSink, "_query", _writes_the_ledger)(bomb)
+
+
+def _rows_committed_in_the_sink(bomb: Bomb) -> None:
+    from engine import DuckDBSink, SqlSink
+
+    for sink in (DuckDBSink, SqlSink):
+        after(sink, "put")(bomb)
+
+
 DELIVERY = {
     "batches committed, before they are delivered": before(Deliveries, "deliver"),
-    "rows in the sink, not committed": _for_each(
-        after(rows, "insert"), after(DuckDBSink, "_query", _writes_the_ledger)
-    ),
-    "rows in the sink, committed": _for_each(*(after(sink, "put") for sink in _SINKS)),
+    "rows in the sink, not committed": _rows_in_the_sink,
+    "rows in the sink, committed": _rows_committed_in_the_sink,
 }
 """Reached by every commit of a run with a sink."""
 
@@ -395,12 +396,12 @@ EXPORT = {
 EXPORT_TABLE = {"while a table is written into a database": _while_a_table_is_written}
 
 EXPORT_QUARANTINE = {
-    "before an export of the quarantine": before(quarantine_results, "export"),
+    "before an export of the quarantine": before(QuarantineView, "export"),
     "quarantine half exported": _export_half_written(pl.DataFrame, "write_parquet", "write_csv"),
     "quarantine exported, not fsynced": before(durable, "fsync_path", _out),
     "quarantine exported, not in place": before(Path, "replace", _out),
     "quarantine exported, folder not fsynced": after(Path, "replace", _out),
-    "quarantine exported": after(quarantine_results, "export"),
+    "quarantine exported": after(QuarantineView, "export"),
 }
 """Reached by an export of the quarantine into a file called `out`."""
 

@@ -8,19 +8,10 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from engine import (
-    AddColumnBatchStep,
-    Batch,
-    BatchPipeline,
-    DropNullsBatchStep,
-    DuckDBSink,
-    FrameFetcher,
-    Sink,
-    SqlSink,
-    StatefulBatchStep,
-)
+from engine import AddColumnBatchStep, Batch, BatchPipeline, DropNullsBatchStep, FrameFetcher, StatefulBatchStep
 
 if TYPE_CHECKING:
+    from engine import Sink
     from engine.text.json_values import Json
 
 ROWS = 12_000
@@ -86,4 +77,6 @@ def sinks(place: str) -> list[Sink]:
     """Return the sink for a database's URL, or for the path of a DuckDB file; none for an empty text."""
     if not place:
         return []
+    from engine import DuckDBSink, SqlSink  # SQLAlchemy loads for them alone: every child would wait for it
+
     return [DuckDBSink(place, "target") if place.endswith(".duckdb") else SqlSink(place, "target")]

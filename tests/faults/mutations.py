@@ -12,7 +12,7 @@ from engine.checkpoint.catalog.catalog import Catalog
 from engine.checkpoint.parts import parts
 from engine.checkpoint.parts.schema import SchemaPin
 from engine.checkpoint.store import CheckpointStore
-from engine.runs.batch_loop import Runner
+from engine.runs.batch_loop import BatchLoop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ def the_frontier_stays() -> None:
 
 
 def announced_before_the_commit() -> None:
-    commit = Runner._commit
+    commit = BatchLoop._commit
 
     def announce_first(self: Any, manifests: Any) -> None:
         store, late = self._store, _Late(self._store)
@@ -34,7 +34,7 @@ def announced_before_the_commit() -> None:
         for arguments, keywords in late.commits:
             store.commit(*arguments, **keywords)
 
-    Runner._commit = announce_first
+    BatchLoop._commit = announce_first
 
 
 class _Late:

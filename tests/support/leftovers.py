@@ -38,6 +38,11 @@ def lives_on() -> Iterator[None]:
     _known.update(_threads(), _children(), _servers())
 
 
+def servers_live_on() -> None:
+    """Let what listens in this process now live on."""
+    _known.update(_servers())
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup() -> Any:
     """Remember what there is before a test."""
@@ -55,7 +60,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Any:
         if time.monotonic() > deadline:
             _known.update(left)
             pytest.fail(f"{item.nodeid} has left behind: {', '.join(map(_described, sorted(left)))}", pytrace=False)
-        time.sleep(0.002)
+        time.sleep(0.02)
     return result
 
 

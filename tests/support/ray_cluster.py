@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from leftovers import LIBRARIES, lives_on
+from leftovers import LIBRARIES, lives_on, servers_live_on
 from tiers import uses
 
 LOOPBACK = "127.0.0.1"
@@ -61,6 +61,9 @@ def _stop() -> None:
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Any:
     """Stop the cluster behind the last test that uses it."""
     result = yield
-    if _running and not (nextitem is not None and uses(nextitem, "cluster")):
-        _stop()
+    if _running:
+        if nextitem is not None and uses(nextitem, "cluster"):
+            servers_live_on()  # the driver has a port as well
+        else:
+            _stop()
     return result

@@ -181,6 +181,23 @@ def story():
             app.bridge.close(PATIENCE_SECONDS)  # its threads outlive the screen
 
 
+COLLECTED = pytest.StashKey[set[tuple[str, str]]]()
+"""The module and the name of each test, those that are deselected among them."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    config.stash[COLLECTED] = {(item.path.stem, item.name) for item in items}
+
+
+@pytest.fixture
+def collected(request):
+    """The module and the name of each test that there is, where whole files were asked for."""
+    if any("::" in argument for argument in request.config.args):
+        pytest.skip("not all tests are collected")
+    return request.config.stash[COLLECTED]
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem):
     """Run tests that are coroutines, each in an event loop of its own."""

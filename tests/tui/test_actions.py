@@ -3,13 +3,15 @@ from itertools import combinations, product
 import pytest
 
 from engine.state import RunState
-from tui.actions import ACTIONS, Need, Scope, Situation, bindings, footer, in_palette, possible
+from tui.actions import ACTIONS, Need, Scope, Situation, bindings, footer_actions, in_palette, possible
 from tui.app import BatchPipeApp
 from tui.screens.dashboard.dashboard import Dashboard
 
 SITUATIONS = [
-    Situation(state, working, committed, failure, isolable, quarantined)
-    for state, working, committed, failure, isolable, quarantined in product([None, *RunState], *[[False, True]] * 5)
+    Situation(state, working, committed, failure, can_quarantine, quarantined)
+    for state, working, committed, failure, can_quarantine, quarantined in product(
+        [None, *RunState], *[[False, True]] * 5
+    )
 ]
 SITUATIONS += [Situation(state, working=True, quarantined=True, replaying=True) for state in RunState]
 
@@ -48,13 +50,15 @@ def test_rewind_needs_something_committed():
 def test_rows_can_be_taken_out_of_a_failed_batch_alone():
     for situation in SITUATIONS:
         is_failed = situation.state is RunState.FAILED and not situation.working
-        assert possible("quarantine", situation) == (is_failed and situation.isolable)
-        assert possible("why_no_quarantine", situation) == (is_failed and not situation.isolable)
+        assert possible("quarantine", situation) == (is_failed and situation.can_quarantine)
+        assert possible("why_no_quarantine", situation) == (is_failed and not situation.can_quarantine)
 
 
 def test_what_says_why_not_is_offered_nowhere():
     situation = Situation(RunState.FAILED, committed=True)
-    assert "why_no_quarantine" not in {action.id for action in [*footer(situation, 400), *in_palette(situation)]}
+    assert "why_no_quarantine" not in {
+        action.id for action in [*footer_actions(situation, 400), *in_palette(situation)]
+    }
 
 
 def test_replay_and_export_need_rows_in_quarantine():
@@ -78,7 +82,7 @@ def test_what_is_not_in_the_registry_is_not_its_business():
 @pytest.mark.parametrize("width", [20, 40, 60, 80, 120])
 def test_footer_fits_and_keeps_quit(width):
     for situation in SITUATIONS:
-        shown = footer(situation, width)
+        shown = footer_actions(situation, width)
         assert sum(len(action.key_words) + len(action.words) + 3 for action in shown) <= max(width, 20)
         assert "leave" in [action.id for action in shown]
 

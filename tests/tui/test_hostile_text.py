@@ -8,6 +8,8 @@ from engine.state import RunState
 from tui.settings import Recent, Settings
 from tui.widgets import DetailPane
 
+pytestmark = pytest.mark.integration
+
 HOSTILE = """
 from engine import BatchPipeline, FunctionBatchStep
 from engine.testing import NumberSource
@@ -64,7 +66,7 @@ async def test_hostile_recent_pipelines(story):
         await on.pilot.pause()
         assert_harmless(on.app)
         await on.press("down", "enter")
-        await on.until(lambda: on.bridge is not None and on.bridge.trouble is not None)
+        await on.until(lambda: on.bridge is not None and on.bridge.error is not None)
         await on.pilot.pause()
         assert_harmless(on.app)
 
@@ -80,4 +82,4 @@ async def test_secret_in_an_error_is_masked(tmp_path, story):
         await on.until(lambda: on.screen.query_one(DetailPane).plain_text)
         assert "hunter2" not in on.screen.query_one(DetailPane).plain_text.partition("Traceback")[0]
         assert "hunter2" not in drawn(on.app)
-        assert "hunter2" not in str(on.screen.query_one("#standing", Static).render())
+        assert "hunter2" not in str(on.screen.query_one("#status-line", Static).render())

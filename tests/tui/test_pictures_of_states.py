@@ -2,23 +2,24 @@
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import views
+from fake_bridge import FakeBridge
 from textual.widgets import Input
 
 from tui.app import BatchPipeApp
-from tui.backend.event_log import LogBook
-from tui.backend.jobs import Done, Job, Trouble
+from tui.backend.jobs import ErrorReport, Job, JobResult
+from tui.backend.run_log import RunLog
 from tui.look.glyphs import ASCII, UNICODE
 from tui.screens.dashboard.dashboard import Dashboard
-from tui.screens.dialogs.changed import ChangedScreen
-from tui.screens.dialogs.confirm import ConfirmScreen
-from tui.screens.dialogs.quit import QuitScreen
-from tui.screens.dialogs.rewind import RewindScreen
+from tui.screens.dialogs.ask import RewindScreen
+from tui.screens.dialogs.confirm import ChangedScreen, ConfirmScreen, QuitScreen
 from tui.screens.opening import OpeningScreen
 from tui.settings import Recent, Settings
-from tui.still_bridge import StillBridge
+
+pytestmark = pytest.mark.integration
 
 SIZES = {"wide": (120, 36), "small": (80, 24), "tiny": (60, 20)}
 STATES = {
@@ -38,10 +39,10 @@ def steady_memory(monkeypatch):
 
 
 def app(view, **changes):
-    bridge_changes = {name: changes.pop(name) for name in ("working", "trouble", "loaded") if name in changes}
+    bridge_changes = {name: changes.pop(name) for name in ("working", "error", "loaded") if name in changes}
     runs = views.runs() if view.pipeline == "lineitem" else ()
-    bridge = StillBridge(view, runs, **bridge_changes)
-    bridge.log = LogBook(now=lambda: views.NOW)
+    bridge = FakeBridge(view, runs, **bridge_changes)
+    bridge.log = RunLog(now=lambda: views.NOW)
     bridge.log.write(f"run {view.run_id} started at batch 2,100")
     return BatchPipeApp(bridge=bridge, settings=Settings(), now=lambda: views.NOW, **changes)
 
@@ -106,12 +107,12 @@ def test_quit(snap_compare):
 
 
 def test_changed(snap_compare):
-    trouble = Trouble(
+    error = ErrorReport(
         "PipelineChanged", "the pipeline is not the one of this checkpoint",
         differences=("step 'check_speed': condition is speed_mph <= 800, was speed_mph <= 700", "step 'keep' is new"),
     )  # fmt: skip
-    dialog = ChangedScreen(trouble, committed="Batches up to 20 were made by the pipeline")
-    shot(snap_compare, app(views.failed(), trouble=trouble), prepare=lambda it: it.push_screen(dialog))
+    dialog = ChangedScreen(error, committed="Batches up to 20 were made by the pipeline")
+    shot(snap_compare, app(views.failed(), error=error), prepare=lambda it: it.push_screen(dialog))
 
 
 @pytest.mark.parametrize("size", ["wide", "small"])
@@ -121,11 +122,11 @@ def test_loading(size, snap_compare):
 
 
 def test_locked_by_another_process(snap_compare):
-    trouble = Trouble(
+    error = ErrorReport(
         "CheckpointLocked", "the checkpoint checkpoints/flights is in use by process 4711 on worker-1",
         hint="Wait for that run, or stop it; `batch-pipeline status` shows where it stands.", exit_code=3,
     )  # fmt: skip
-    shot(snap_compare, app(views.resumable(), trouble=trouble))
+    shot(snap_compare, app(views.resumable(), error=error))
 
 
 @pytest.mark.parametrize("size", ["wide", "small"])
@@ -145,7 +146,7 @@ def test_detail_on_a_small_screen(snap_compare):
 def with_quarantine_open(it, rows):
     """Answer what the pane has asked for."""
     it.screen.action_go("quarantine")
-    it.bridge.tell(Done(Job.QUARANTINE, list(rows)))
+    it.bridge.end_job(JobResult(Job.QUARANTINE, list(rows)))
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -232,3 +233,12 @@ def test_ascii_terminal_is_given_ascii_only(view, keys):
             assert text.isascii(), sorted({character for character in text if not character.isascii()})
 
     asyncio.run(story())
+
+
+def test_every_picture_is_that_of_a_test(collected):
+    """Several processes that take pictures don't know of each other, so none can say which are left over."""
+    here = Path(__file__).parent
+    pictures = {(path.parent.name, path.stem) for path in here.rglob("__snapshots__/*/*.svg")}
+    modules = {module for module, _ in collected}
+    assert {(module, name) for module, name in pictures if module in modules} <= collected
+    assert len(pictures) > 100

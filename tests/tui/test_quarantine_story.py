@@ -9,6 +9,7 @@ from itertools import pairwise
 import polars as pl
 import pytest
 import views
+from fake_bridge import FakeBridge
 
 from engine import BatchPipeline, FunctionBatchStep, Quarantine, RetryPolicy
 from engine.checkpoint.store import CheckpointStore
@@ -17,10 +18,10 @@ from engine.sinks.base import Sink
 from engine.state import RunState
 from engine.testing import NumberSource
 from tui.screens.dialogs.ask import AskScreen
-from tui.screens.dialogs.changed import ChangedScreen
-from tui.screens.dialogs.confirm import ConfirmScreen
-from tui.still_bridge import StillBridge
+from tui.screens.dialogs.confirm import ChangedScreen, ConfirmScreen
 from tui.widgets import DetailPane, QuarantinePane, StepsPane
+
+pytestmark = pytest.mark.integration
 
 
 def fails_at(*bad):
@@ -68,7 +69,7 @@ async def test_replay_after_mending_the_step_empties_the_quarantine(flights_file
         flights_file.raise_limit()
         await on.press("p")
         await on.screen_is(ChangedScreen)
-        assert "check_speed" in on.bridge.trouble.differences[0]
+        assert "check_speed" in on.bridge.error.differences[0]
         assert on.view.rows_quarantined == 1
         await on.press("right", "enter")
         await on.until(lambda: on.state is RunState.FINISHED)
@@ -115,8 +116,8 @@ async def test_pipeline_s_own_limits_hold_and_k_then_says_why_not(tmp_path, stor
 
     async with story(pipeline=pipeline) as on:
         await on.run_to_failure()
-        assert on.bridge.trouble.kind == "QuarantineFull"
-        assert not on.screen.situation().isolable
+        assert on.bridge.error.kind == "QuarantineFull"
+        assert not on.screen.situation().can_quarantine
         await on.press("k")
         await on.until(lambda: on.toasts)
         assert "on_error=Quarantine(max_rows=" in on.toasts[-1]
@@ -128,7 +129,7 @@ async def test_k_uses_the_engine_s_limits_where_the_pipeline_has_none(tmp_path, 
     async with story(pipeline=numbers(tmp_path, *range(30, 40))) as on:
         await on.run_to_failure()
         await on.press("k")
-        await on.until(lambda: on.bridge.trouble is not None and on.bridge.trouble.kind == "QuarantineFull")
+        await on.until(lambda: on.bridge.error is not None and on.bridge.error.kind == "QuarantineFull")
         assert on.view.frontier == 2
 
 
@@ -158,13 +159,13 @@ async def test_rows_in_quarantine_are_data_and_obeyed_by_nobody(tmp_path, story)
 
 
 def still(view):
-    return StillBridge(view)
+    return FakeBridge(view)
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"step": None}, "It was no step that failed"),
+        ({"step": None}, "No step failed"),
         ({"error_type": "QuarantineFull"}, "on_error=Quarantine"),
         ({"start_row": None, "error_type": "SchemaDrift"}, "failed as a whole"),
     ],
@@ -175,7 +176,7 @@ async def test_k_is_not_offered_and_tells_why(changes, words, story):
     async with story(bridge=still(view)) as on:
         await on.press("k")
         await on.pilot.pause()
-        assert "Quarantine" not in str(on.screen.query_one("KeyLine").render())
+        assert "Quarantine" not in str(on.screen.query_one("KeyFooter").render())
         assert words in on.toasts[-1]
         assert not any(job == "starting" for job, _ in on.bridge.asked)
 
@@ -184,14 +185,14 @@ async def test_k_is_not_offered_when_a_sink_failed(story):
     async with story(bridge=still(views.sink_failed())) as on:
         await on.press("k")
         await on.pilot.pause()
-        assert "k Quarantine" not in str(on.screen.query_one("KeyLine").render())
+        assert "k Quarantine" not in str(on.screen.query_one("KeyFooter").render())
         assert "r delivers it again" in on.toasts[-1]
 
 
 async def test_k_is_offered_for_rows(story):
     async with story(bridge=still(views.failed())) as on:
         await on.pilot.pause()
-        assert "k Quarantine" in str(on.screen.query_one("KeyLine").render())
+        assert "k Quarantine" in str(on.screen.query_one("KeyFooter").render())
         await on.press("k")
         assert ("starting", True) in on.bridge.asked
 
@@ -240,7 +241,7 @@ async def test_quarantine_of_an_earlier_session_is_shown_when_it_is_opened(fligh
 async def test_quarantine_of_a_checkpoint_in_use_is_not_called_empty(flights_file, story):
     with CheckpointStore(flights_file.checkpoint_dir):
         async with story(flights_file.path) as on:
-            await on.until(lambda: on.bridge.trouble is not None)
+            await on.until(lambda: on.bridge.error is not None)
             await on.press("6")
             await on.until(lambda: "can't be read: the checkpoint" in on.screen.query_one(QuarantinePane).shown_text)
 

@@ -1,4 +1,4 @@
-"""The parts that need no screen: settings, targets, source lines, the log, the report, the lanes."""
+"""The parts that need no screen: settings, targets, source lines, the log, the report, the worker threads."""
 
 import json
 import threading
@@ -14,13 +14,13 @@ from engine.events import AttemptFailed, BatchCommitted, RowsQuarantined, RowsRe
 from engine.frontier import Frontier
 from engine.state import RunState
 from tui import settings as stored
-from tui.backend.event_log import KEPT, LogBook
-from tui.backend.jobs import Job, Trouble
+from tui.backend.jobs import ErrorReport, Job
+from tui.backend.run_log import KEPT, RunLog
 from tui.backend.target import Overrides, Target, file_of
-from tui.backend.worker_thread import Lane
+from tui.backend.worker_thread import WorkerThread
 from tui.screens.dashboard.editor import SourceLine, editor_command, source_line
 from tui.screens.dashboard.report import markdown
-from tui.screens.dashboard.status_line import Tone, standing
+from tui.screens.dashboard.status_line import Tone, status_line
 from tui.screens.opening import recent_choice, samples
 from tui.settings import Recent, Settings
 
@@ -150,7 +150,7 @@ def started(run_id=1):
 
 
 def test_log_tells_what_matters_and_no_single_batches():
-    log = LogBook(now=lambda: views.NOW)
+    log = RunLog(now=lambda: views.NOW)
     log(started())
     log(BatchCommitted(21, 0, 9, 10, 100, 0.1))
     log(AttemptFailed(22, "a", 1, 3, "TimeoutError: late", 0.5))
@@ -167,7 +167,7 @@ def test_log_tells_what_matters_and_no_single_batches():
 
 
 def test_log_tells_what_is_taken_out_and_replayed_and_names_sinks():
-    log = LogBook(now=lambda: views.NOW)
+    log = RunLog(now=lambda: views.NOW)
     log(replace(started(), sinks=("orders",)))
     log.take()
     log(RowsQuarantined(21, "parse", 2, "ValueError: no number"))
@@ -185,7 +185,7 @@ def test_log_tells_what_is_taken_out_and_replayed_and_names_sinks():
 
 
 def test_of_a_flood_the_newest_lines_stay_and_the_rest_is_counted():
-    log = LogBook(now=lambda: views.NOW)
+    log = RunLog(now=lambda: views.NOW)
     for number in range(KEPT + 7):
         log.write(str(number))
     lines = log.take()
@@ -194,13 +194,13 @@ def test_of_a_flood_the_newest_lines_stay_and_the_rest_is_counted():
 
 
 def test_printed_text_becomes_lines_when_they_are_whole():
-    log = LogBook(now=lambda: views.NOW)
+    log = RunLog(now=lambda: views.NOW)
     for piece in ["half", " a line", "\n\nnext\nrest"]:
         log.printed(piece)
     assert [line.text for line in log.take()] == ["half a line", "next"]
 
 
-# --- lanes and outcomes ---------------------------------------------------------------------------------
+# --- worker threads and job results ---------------------------------------------------------------------------------
 
 
 class Panic(BaseException):
@@ -218,31 +218,31 @@ def test_every_job_ends_in_one_report_whatever_it_raises():
     def panic():
         raise Panic("rust password=hunter2")
 
-    lane = Lane("test", report)
-    lane.do(Job.BATCH, lambda: 7, 7)
-    lane.do(Job.PAGE, panic)
-    lane.do(Job.EXPORT, lambda: "x")
+    thread = WorkerThread("test", report)
+    thread.do(Job.BATCH, lambda: 7, 7)
+    thread.do(Job.PAGE, panic)
+    thread.do(Job.EXPORT, lambda: "x")
     assert all_done.wait(60)
-    assert lane.close(60)
+    assert thread.close(60)
     assert [done.value for done in reports] == [7, None, "x"]
-    trouble = reports[1].trouble
-    assert (trouble.kind, trouble.expected) == ("Panic", False)
-    assert "hunter2" not in trouble.message + trouble.traceback
+    error = reports[1].error
+    assert (error.kind, error.expected) == ("Panic", False)
+    assert "hunter2" not in error.message + error.traceback
 
 
-def test_lane_that_hangs_does_not_hold_the_exit():
+def test_thread_that_hangs_does_not_hold_the_exit():
     gate = threading.Event()
-    lane = Lane("test", lambda _done: None)
-    lane.do(Job.BATCH, gate.wait)
-    assert not lane.close(0.01)
+    thread = WorkerThread("test", lambda _done: None)
+    thread.do(Job.BATCH, gate.wait)
+    assert not thread.close(0.01)
     gate.set()
-    assert lane.close(60)
+    assert thread.close(60)
 
 
 def test_trouble_keeps_what_a_person_needs():
-    trouble = Trouble.of(PipelineChanged(["step 'a' is new"], hint="go on"))
-    assert (trouble.differences, trouble.hint, trouble.exit_code) == (("step 'a' is new",), "go on", 2)
-    assert Trouble.of(UsageError("no")).expected
+    error = ErrorReport.of(PipelineChanged(["step 'a' is new"], hint="go on"))
+    assert (error.differences, error.hint, error.exit_code) == (("step 'a' is new",), "go on", 2)
+    assert ErrorReport.of(UsageError("no")).expected
 
 
 # --- the sentence and the report ------------------------------------------------------------------------
@@ -264,26 +264,26 @@ def test_trouble_keeps_what_a_person_needs():
         ),
     ],
 )
-def test_standing_says_what_is_done_and_to_go(view, tone, words):
-    said = standing(view)
+def test_status_line_says_what_is_done_and_to_go(view, tone, words):
+    said = status_line(view)
     assert (said.tone, said.words) == (tone, words)
 
 
 def test_what_to_do_with_rows_in_quarantine_is_said():
-    assert standing(views.incomplete()).hint == "6 shows it; mend the step, then p replays"
-    assert "done but 2, which are in quarantine" in standing(replace(views.incomplete(), rows_quarantined=2)).words
-    assert standing(replace(views.resumable(), rows_quarantined=2)).words.endswith("; 2 rows in quarantine")
-    assert "s stops it" in standing(views.incomplete(), Job.REPLAY).hint
+    assert status_line(views.incomplete()).hint == "6 shows it; fix the step, then p replays"
+    assert "done but 2, which are in quarantine" in status_line(replace(views.incomplete(), rows_quarantined=2)).words
+    assert status_line(replace(views.resumable(), rows_quarantined=2)).words.endswith("; 2 rows in quarantine")
+    assert "s stops it" in status_line(views.incomplete(), Job.REPLAY).hint
 
 
 def test_estimates_are_called_estimates():
     view = replace(views.resumable(), source_rows_exact=False)
-    assert "about 126,776 rows to go" in standing(view).words
+    assert "about 126,776 rows to go" in status_line(view).words
 
 
 def test_a_job_is_told_before_the_state():
-    assert standing(views.failed(), Job.LOAD).words == "loading the pipeline…"
-    assert standing(views.running(), Job.RUN).tone is Tone.QUIET
+    assert status_line(views.failed(), Job.LOAD).words == "loading the pipeline…"
+    assert status_line(views.running(), Job.RUN).tone is Tone.QUIET
 
 
 def test_report_tells_the_run_and_its_failure():

@@ -7,12 +7,11 @@ from textual.widgets import Button
 
 from engine.state import RunState
 from tui.screens.dashboard.dashboard import Dashboard
-from tui.screens.dialogs.ask import AskScreen
-from tui.screens.dialogs.changed import ChangedScreen
-from tui.screens.dialogs.confirm import ConfirmScreen
-from tui.screens.dialogs.quit import QuitScreen
-from tui.screens.dialogs.rewind import RewindScreen
+from tui.screens.dialogs.ask import AskScreen, RewindScreen
+from tui.screens.dialogs.confirm import ChangedScreen, ConfirmScreen, QuitScreen
 from tui.widgets import DetailPane, ResultsPane, RunsPane
+
+pytestmark = pytest.mark.integration
 
 
 async def test_real_failure_is_read_mended_and_run_to_the_end(flights_file, story):
@@ -27,8 +26,8 @@ async def test_real_failure_is_read_mended_and_run_to_the_end(flights_file, stor
         flights_file.raise_limit()
         await on.press("r")
         await on.screen_is(ChangedScreen)
-        assert on.bridge.trouble.differences
-        assert "check_speed" in on.bridge.trouble.differences[0]
+        assert on.bridge.error.differences
+        assert "check_speed" in on.bridge.error.differences[0]
         await on.press("right", "enter")
         await on.until(lambda: on.state is RunState.FINISHED)
         view = on.view
@@ -57,8 +56,8 @@ async def test_broken_edit_is_told_and_the_checkpoint_stays(flights_file, story)
         await on.run_to_failure()
         flights_file.edit("LIMIT_MPH = 700", "LIMIT_MPH = = 700")
         await on.press("r")
-        await on.until(lambda: on.bridge.working is None and on.bridge.trouble is not None)
-        assert "SyntaxError" in on.bridge.trouble.message
+        await on.until(lambda: on.bridge.working is None and on.bridge.error is not None)
+        assert "SyntaxError" in on.bridge.error.message
         assert on.view.frontier == 20
         flights_file.edit("LIMIT_MPH = = 700", "LIMIT_MPH = 700")
         await on.press("r")

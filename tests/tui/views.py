@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 from engine.checkpoint.catalog.records import RunRecord
 from engine.checkpoint.parts.manifest import Manifest, StepTiming
-from engine.events import BatchFailed
+from engine.events import FailureRecord
 from engine.progress.view import BatchState, Retrying, RunView, SinkView, StepView
 from engine.results.quarantine import QuarantinedRow
 from engine.state import RunState
@@ -48,9 +48,9 @@ def show_in(pane, view, *, records=(), memory_bytes=None, now=NOW):
     pane.show(view)
 
 
-def flight_failure() -> BatchFailed:
+def flight_failure() -> FailureRecord:
     """The real one of the sample data."""
-    return BatchFailed(
+    return FailureRecord(
         run_id=1,
         at=NOON + timedelta(seconds=3),
         batch_id=21,
@@ -223,7 +223,7 @@ def with_sinks() -> RunView:
     return replace(running(), sinks=(SinkView(name=SINK, frontier=6_238), SinkView(name="speeds in speeds.duckdb")))
 
 
-def sink_failure() -> BatchFailed:
+def sink_failure() -> FailureRecord:
     """The first of them didn't take a batch, and that ended the run."""
     return replace(
         flight_failure(),
@@ -364,7 +364,7 @@ def many_steps(count: int = 24) -> RunView:
     return replace(view, steps=steps)
 
 
-def hostile_failure() -> BatchFailed:
+def hostile_failure() -> FailureRecord:
     """Text from people who don't like us, in every field."""
     return replace(
         flight_failure(),

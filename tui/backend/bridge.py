@@ -1,7 +1,7 @@
 """The one way from the screen to the engine and back.
 
 The screen asks for jobs, which never block it: they are done in two threads, one that may change the
-checkpoint and one that only reads. Each ends in one `Done`. Where a run stands is pulled with `view()`, as
+checkpoint and one that only reads. Each ends in one `JobResult`. Where a run stands is pulled with `view()`, as
 often as the screen likes; there is no message per event. It must not know Textual: `deliver` is called from
 the worker threads, and a screen that has gone or raises changes nothing for the run.
 """
@@ -14,25 +14,21 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from engine import RunState
 from engine.errors import CheckpointLocked, PipelineError
 from engine.events import RowsReplayed, RunStarted
 from engine.progress import BatchState, RunView
-from engine.state import RunState
-from tui.backend.event_log import LogBook
-from tui.backend.jobs import Done, Dropped, Job, Trouble
+from tui.backend.jobs import Dropped, ErrorReport, Job, JobResult
 from tui.backend.results_page import ResultsReader
+from tui.backend.run_log import RunLog
 from tui.backend.target import Overrides, Target
-from tui.backend.worker_thread import Lane
+from tui.backend.worker_thread import WorkerThread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from engine.checkpoint.catalog.records import RunRecord
+    from engine import BatchPipeline, Frontier, QuarantinedRow, Replayed, RunRecord
     from engine.events import Event
-    from engine.frontier import Frontier
-    from engine.pipeline import BatchPipeline
-    from engine.results.quarantine import QuarantinedRow
-    from engine.runs.replay import Replayed
 
 HISTORY = 100
 STOPPABLE = frozenset({Job.RUN, Job.REPLAY})
@@ -53,16 +49,16 @@ class Bridge:
         *,
         pipeline: BatchPipeline | None = None,
         overrides: Overrides | None = None,
-        deliver: Callable[[Done], None] | None = None,
-        log: LogBook | None = None,
+        deliver: Callable[[JobResult], None] | None = None,
+        log: RunLog | None = None,
     ) -> None:
         self.target = Target(target, overrides or Overrides()) if target else None
         self.pipeline: BatchPipeline | None = None
-        self.log = log or LogBook()
+        self.log = log or RunLog()
         self.runs: tuple[RunRecord, ...] = ()
         """The runs of this checkpoint, newest first, as of the last job."""
         self.working: Job | None = None
-        self.trouble: Trouble | None = None
+        self.error: ErrorReport | None = None
         """What the last job on the checkpoint ended with, None when it went well or a new one has begun."""
         self.deliver = deliver
         self._given = pipeline
@@ -77,8 +73,8 @@ class Bridge:
         # that moment would be told that the checkpoint is in use.
         self._door = threading.Lock()
         self._door_is_ours = False
-        self._changing = Lane("pipeline", self._report)
-        self._reading = Lane("results", self._report)
+        self._changing = WorkerThread("pipeline", self._report)
+        self._reading = WorkerThread("results", self._report)
 
     # --- where it stands ------------------------------------------------------------------------------
 
@@ -202,22 +198,22 @@ class Bridge:
         if self.working is not None or self._closed:
             return False
         self.working = job
-        self.trouble = None
+        self.error = None
         self._changing.do(job, lambda: self._with_history(work), asked)
         return True
 
-    def _report(self, done: Done) -> None:
-        if self.working is done.job:
-            self.trouble = done.trouble
+    def _report(self, result: JobResult) -> None:
+        if self.working is result.job:
+            self.error = result.error
             self.working = None
-        if done.trouble is not None:
-            self.log.write(f"{done.job}: {done.trouble.message}")
+        if result.error is not None:
+            self.log.write(f"{result.job}: {result.error.message}")
         if self.deliver is None:
             return
         try:
-            self.deliver(done)
+            self.deliver(result)
         except Exception:  # noqa: BLE001 (whatever the screen raises, the run goes on)
-            _log.exception("the screen could not take the end of %s", done.job)
+            _log.exception("the screen could not take the end of %s", result.job)
 
     def _with_history(self, work: Callable[[], Any]) -> Any:
         try:
@@ -261,7 +257,7 @@ class Bridge:
         self._load_if_edited()
         if self.pipeline is None:
             return
-        own_limits = self.pipeline.quarantine is not None
+        own_limits = self.pipeline.on_error is not None
         try:
             with self._at_the_door():
                 self.pipeline.run(
@@ -273,7 +269,7 @@ class Bridge:
                 self._refresh()
 
     def _replay(self, *, accept_changes: bool) -> Replayed:
-        from engine.runs.replay import Replayed
+        from engine import Replayed
 
         self._load_if_edited()
         if self.pipeline is None or self._stop_asked:
@@ -305,18 +301,13 @@ class Bridge:
         return dropped
 
     def _loss(self, batch_id: int) -> Dropped:
-        from engine.checkpoint.recovery.loss import Loss, loss_of_rewind
-        from engine.checkpoint.view import CheckpointView
+        from engine.checkpoint.loss import Loss
 
         if self.pipeline is None:
             return Dropped(Loss())
-        with self._at_the_door(), CheckpointView(self.pipeline.checkpoint_dir).open() as store:
-            if store is None:
-                return Dropped(Loss())
-            quarantined = sum(
-                manifest.rows_quarantined for manifest in store.quarantined_batches() if manifest.batch_id > batch_id
-            )
-            return Dropped(loss_of_rewind(store, batch_id), quarantined)
+        with self._at_the_door():
+            loss = self.pipeline.loss_of_rewind(batch_id)
+        return Dropped(loss, loss.quarantined_rows)
 
     def _quarantined(self, pipeline: BatchPipeline, most: int) -> list[QuarantinedRow]:
         with self._door:

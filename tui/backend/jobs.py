@@ -1,7 +1,7 @@
 """What comes back from a job on the pipeline: plain values, safe to keep and to show.
 
 An exception never leaves the worker thread: its traceback would keep frames alive, and their locals may
-hold a password. `Trouble` holds what a person needs of it, secrets masked.
+hold a password. `ErrorReport` holds what a person needs of it, secrets masked.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import PipelineChanged, PipelineError, describe
+from engine.text.exit_codes import ExitCode
 from engine.text.masking import mask_secrets
 
 if TYPE_CHECKING:
-    from engine.checkpoint.recovery.loss import Loss
+    from engine.checkpoint.loss import Loss
 
 
 class Job(StrEnum):
@@ -36,7 +37,7 @@ class Job(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class ErrorReport:
     """An error as a value. `differences` is empty unless the pipeline isn't the checkpoint's any more.
 
     `expected` is True for errors that the engine raises on purpose, False for anything else.
@@ -46,12 +47,12 @@ class Trouble:
     message: str
     hint: str = ""
     traceback: str = ""
-    exit_code: int = 1
+    exit_code: ExitCode = ExitCode.FAILED
     differences: tuple[str, ...] = ()
     expected: bool = True
 
     @classmethod
-    def of(cls, error: BaseException) -> Trouble:
+    def of(cls, error: BaseException) -> ErrorReport:
         """Return the error as a value."""
         known = isinstance(error, PipelineError)
         return cls(
@@ -59,7 +60,7 @@ class Trouble:
             message=describe(error),
             hint=error.hint if isinstance(error, PipelineError) else "",
             traceback=mask_secrets("".join(traceback.format_exception(error))),
-            exit_code=error.exit_code if isinstance(error, PipelineError) else 1,
+            exit_code=error.exit_code if isinstance(error, PipelineError) else ExitCode.FAILED,
             differences=error.differences if isinstance(error, PipelineChanged) else (),
             expected=known,
         )
@@ -74,12 +75,12 @@ class Dropped:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """A job is over: with `value`, whose type depends on the job, or with trouble."""
+class JobResult:
+    """A job is over: with a `value`, whose type depends on the job, or with an error."""
 
     job: Job
     value: Any = None
-    trouble: Trouble | None = None
+    error: ErrorReport | None = None
     asked: Any = None
     """What the job was asked about: the batch id, the first row of a page, the path of an export; of a run whether it
     takes bad rows out.

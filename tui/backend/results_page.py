@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from engine.pipeline import BatchPipeline
+    from engine import BatchPipeline
 
 _TEXT = 300
 """Characters of a value that are kept: a page must stay small whatever the data holds."""

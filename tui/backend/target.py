@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from engine.pipeline import BatchPipeline
+    from engine import BatchPipeline
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,19 +9,19 @@ import threading
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from tui.backend.jobs import Done, Job, Trouble
+from tui.backend.jobs import ErrorReport, Job, JobResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Lane:
+class WorkerThread:
     """Does jobs in order in a thread of its own, which starts with the first one.
 
     `report` is called in that thread, once for each job.
     """
 
-    def __init__(self, name: str, report: Callable[[Done], None]) -> None:
+    def __init__(self, name: str, report: Callable[[JobResult], None]) -> None:
         self._name = name
         self._report = report
         self._jobs: SimpleQueue[tuple[Job, Callable[[], Any], Any] | None] = SimpleQueue()
@@ -48,8 +48,8 @@ class Lane:
         while (given := self._jobs.get()) is not None:
             job, work, asked = given
             try:
-                done = Done(job, work(), asked=asked)
+                result = JobResult(job, work(), asked=asked)
             except BaseException as error:  # noqa: BLE001 (a PanicException of Polars is no Exception)
-                done = Done(job, trouble=Trouble.of(error), asked=asked)
-            self._report(done)
-            del given, work, done  # an idle lane must not hold on to a page of rows
+                result = JobResult(job, error=ErrorReport.of(error), asked=asked)
+            self._report(result)
+            del given, work, result  # an idle thread must not hold on to a page of rows

@@ -13,8 +13,9 @@ import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from engine.text.exit_codes import ExitCode
 from engine.text.terminal_safe import safe
-from tui.screens.dashboard.status_line import standing
+from tui.screens.dashboard.status_line import status_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from tui.app import BatchPipeApp
 
-EXIT_RESUMABLE = 4
 SIGNAL_GRACE_SECONDS = 8.0  # a supervisor kills after ten
 SCREEN_GRACE_SECONDS = 2.0
 
@@ -77,7 +77,7 @@ def finish_run(app: BatchPipeApp, seconds: float) -> None:
         done = bridge.close(SCREEN_GRACE_SECONDS)
     if not done:
         # A step hangs in foreign code. Commits are transactions: what was in flight is done again next time.
-        os._exit(app.status or EXIT_RESUMABLE)
+        os._exit(app.status or ExitCode.RESUMABLE)
 
 
 def say(text: str) -> None:
@@ -99,5 +99,5 @@ def farewell(app: BatchPipeApp) -> str:
     view = bridge.view() if bridge is not None else None
     if view is None or view.run_id is None:
         return ""
-    said = standing(view)
+    said = status_line(view)
     return f"{safe(view.pipeline, 100)}: {safe(said.words)}\n"

@@ -9,14 +9,14 @@ from __future__ import annotations
 from textual.content import Content
 from textual.widget import Widget
 
-from tui.actions import Scope, Situation, footer
+from tui.actions import Scope, Situation, footer_actions
 
 
-class KeyLine(Widget):
+class KeyFooter(Widget):
     """Shows the footer of the registry for a situation."""
 
     DEFAULT_CSS = """
-    KeyLine {
+    KeyFooter {
         dock: bottom;
         height: 1;
         background: $panel;
@@ -41,7 +41,7 @@ class KeyLine(Widget):
 
     def render(self) -> Content:
         """One line."""
-        shown = footer(self._situation, self.size.width - 1, dashboard=self._dashboard)
+        shown = footer_actions(self._situation, self.size.width - 1, dashboard=self._dashboard)
         parts: list[Content] = [Content(" ")]
         for action in shown:
             space = "app" if action.scope is Scope.APP else "screen"

@@ -18,10 +18,10 @@ from textual.screen import Screen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from engine import Frontier
 from engine.errors import FrontierUnreadable
-from engine.frontier import Frontier
 from engine.text.terminal_safe import safe
-from tui.screens.footer import KeyLine
+from tui.screens.footer import KeyFooter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,7 +78,7 @@ class OpeningScreen(Screen[None]):
             path.border_title = "Or by its path"
             yield path
             yield Static("", id="opening-problem", markup=False)
-        yield KeyLine()
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         """List what can be opened."""
@@ -97,7 +97,7 @@ class OpeningScreen(Screen[None]):
 
     def on_screen_resume(self) -> None:
         """Show the keys."""
-        self.query_one(KeyLine).show()
+        self.query_one(KeyFooter).show()
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Open what was chosen."""

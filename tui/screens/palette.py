@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from textual.command import DiscoveryHit, Hit, Provider
 
 from tui.actions import Scope, Situation, in_palette
-from tui.screens.base import DashboardBase
+from tui.screens.dashboard.base import DashboardBase
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable

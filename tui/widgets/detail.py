@@ -15,8 +15,7 @@ from tui.widgets.drawing.describe import (
 from tui.widgets.drawing.pane import Pane
 
 if TYPE_CHECKING:
-    from engine import Manifest, QuarantinedRow, RunRecord
-    from engine.events import BatchFailed
+    from engine import FailureRecord, Manifest, QuarantinedRow, RunRecord
     from tui.widgets.drawing.line import Line
 
 
@@ -27,7 +26,7 @@ class DetailPane(Pane[tuple[Block, ...]]):
     EMPTY = "enter on a failure, a batch or a run shows it here"
     keys = ""
 
-    def show_failure(self, failure: BatchFailed | None, *, of_sink: bool = False) -> None:
+    def show_failure(self, failure: FailureRecord | None, *, of_sink: bool = False) -> None:
         """Show a failure whole, or nothing."""
         self.show_blocks(() if failure is None else failure_blocks(failure, self.glyphs.dash, of_sink=of_sink))
 

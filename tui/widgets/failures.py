@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from textual.binding import BindingType
 
-    from engine.events import BatchFailed
+    from engine import FailureRecord
     from engine.progress import RunView
     from tui.look.glyphs import Glyphs
 
@@ -36,11 +36,11 @@ _FILTER = 30
 """Characters of the filter that are repeated."""
 
 FailureKindKey = tuple[str | None, str]
-FailuresAndSinks = tuple[tuple["BatchFailed", ...], frozenset[str]]
+FailuresAndSinks = tuple[tuple["FailureRecord", ...], frozenset[str]]
 """Failures, the oldest first, and the names of the sinks among the steps that they name."""
 
 
-class FailuresPane(RowsPane[FailuresAndSinks, "BatchFailed"]):
+class FailuresPane(RowsPane[FailuresAndSinks, "FailureRecord"]):
     """The failures. Enter opens the newest of a kind, right unfolds a kind, left folds it."""
 
     TITLE = "5 Failures"
@@ -54,7 +54,7 @@ class FailuresPane(RowsPane[FailuresAndSinks, "BatchFailed"]):
     class Highlighted(Message):
         """Someone moved to this failure."""
 
-        failure: BatchFailed
+        failure: FailureRecord
 
     class Selected(Highlighted):
         """Someone wants to see this failure whole."""
@@ -71,7 +71,7 @@ class FailuresPane(RowsPane[FailuresAndSinks, "BatchFailed"]):
         self._filter = text.strip()
         self.build_again()
 
-    def listing(self, shown: FailuresAndSinks, width: int) -> Listing[BatchFailed]:
+    def listing(self, shown: FailuresAndSinks, width: int) -> Listing[FailureRecord]:
         """Return the failures that pass the filter."""
         return failure_listing(self._kinds(shown), self._unfolded, width, self.glyphs)
 
@@ -88,11 +88,11 @@ class FailuresPane(RowsPane[FailuresAndSinks, "BatchFailed"]):
         passing = sum(failure_matches(failure, self._filter, sinks) for failure in failures)
         return (f"filter {safe(self._filter, _FILTER)!r}: {passing:,} of {counted(len(failures), 'failure')}",)
 
-    def pointed(self, item: BatchFailed) -> None:
+    def pointed(self, item: FailureRecord) -> None:
         """Post where the choice is."""
         self.post_message(self.Highlighted(item))
 
-    def chosen(self, item: BatchFailed) -> None:
+    def chosen(self, item: FailureRecord) -> None:
         """Post what was chosen."""
         self.post_message(self.Selected(item))
 
@@ -118,7 +118,7 @@ class FailureKind:
 
     step: str | None
     error_type: str
-    failures: tuple[BatchFailed, ...]
+    failures: tuple[FailureRecord, ...]
     name: str
 
     @property
@@ -128,13 +128,13 @@ class FailureKind:
 
 
 def failure_kinds(
-    failures: Iterable[BatchFailed], text: str = "", sinks: Collection[str] = ()
+    failures: Iterable[FailureRecord], text: str = "", sinks: Collection[str] = ()
 ) -> tuple[FailureKind, ...]:
     """Return the kinds among failures that have the text; `failures` come oldest first, kinds newest first.
 
     A failure whose step is one of `sinks` is that sink's.
     """
-    groups: dict[FailureKindKey, list[BatchFailed]] = {}
+    groups: dict[FailureKindKey, list[FailureRecord]] = {}
     for failure in reversed(tuple(failures)):
         if failure_matches(failure, text, sinks):
             groups.setdefault((failure.step, failure.error_type), []).append(failure)
@@ -144,7 +144,7 @@ def failure_kinds(
     )
 
 
-def failure_matches(failure: BatchFailed, text: str, sinks: Collection[str] = ()) -> bool:
+def failure_matches(failure: FailureRecord, text: str, sinks: Collection[str] = ()) -> bool:
     """Return whether step or sink, error, message or batch id have the text in them, in either case."""
     wanted = text.casefold()
     fields = (_row_name(failure.step, sinks), failure.error_type, failure.message, str(failure.batch_id))
@@ -153,7 +153,7 @@ def failure_matches(failure: BatchFailed, text: str, sinks: Collection[str] = ()
 
 def failure_listing(
     kinds: Sequence[FailureKind], unfolded: frozenset[FailureKindKey], width: int, glyphs: Glyphs
-) -> Listing[BatchFailed]:
+) -> Listing[FailureRecord]:
     """Return a row for each kind, and one for each failure of those that are unfolded; at most `MOST_ROWS`."""
     margin = "  " if any(len(kind.failures) > 1 for kind in kinds) else ""
     entries = [entry for kind in kinds for entry in _entries(kind, margin, unfolded, glyphs)][:MOST_ROWS]
@@ -174,11 +174,11 @@ def failure_listing(
 class _Entry:
     """A row before it is laid out: a kind with its newest failure, or a single failure."""
 
-    key: FailureKindKey | BatchFailed
+    key: FailureKindKey | FailureRecord
     name: str
     batches: str
     tries: int
-    failure: BatchFailed
+    failure: FailureRecord
 
 
 def _entries(kind: FailureKind, margin: str, unfolded: frozenset[FailureKindKey], glyphs: Glyphs) -> Iterator[_Entry]:

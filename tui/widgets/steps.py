@@ -22,7 +22,7 @@ from tui.widgets.drawing.table import GAP
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from engine.events import BatchFailed
+    from engine import FailureRecord
     from engine.progress import Retrying, RunView, StepView
     from tui.look.glyphs import Glyphs
     from tui.widgets.drawing.line import Part
@@ -143,7 +143,7 @@ def retry_words(retries: Sequence[Retrying]) -> str:
     return next_attempt(first.attempt, first.max_attempts, first.seconds_until_next) + others
 
 
-def blocking_failure(view: RunView) -> BatchFailed | None:
+def blocking_failure(view: RunView) -> FailureRecord | None:
     """Return what made the pipeline fail, None when it hasn't."""
     return view.failures[-1] if view.state is RunState.FAILED and view.failures else None
 

@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from engine.checkpoint.catalog.head import Head
-from engine.checkpoint.catalog.records import FailureRecord, RunRecord
+from engine.checkpoint.catalog.records import RunRecord
 from engine.checkpoint.parts.manifest import Manifest, QuarantineFile, StepTiming
 from engine.checkpoint.translate_errors import REPAIR_HINT
 from engine.errors import CheckpointCorrupt
+from engine.events import FailureRecord
 from engine.state import RunState
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 """The format of the catalogs that this version writes; it reads this one and older ones."""
+
+PAGE = 1_000
+"""How many manifests are held at a time where all of them are read: memory must not grow with their number."""
 
 SOFTWARE = "batchpipe-tui"
 """Who made a catalog, as it says itself."""

@@ -13,7 +13,8 @@ from engine.state import RunState
 
 if TYPE_CHECKING:
     from engine.checkpoint.catalog.ledger import Ledger
-    from engine.checkpoint.catalog.records import FailureRecord, RunRecord
+    from engine.checkpoint.catalog.records import RunRecord
+    from engine.events import FailureRecord
 
 
 class History:

@@ -83,7 +83,7 @@ SELECT run_id, epoch_us(started_at), epoch_us(ended_at), state, first_batch_id, 
 FROM runs ORDER BY run_id DESC LIMIT $limit;
 
 -- name: insert_failure
-INSERT INTO failures VALUES ($run_id, $failed_at, $batch_id, $start_row, $end_row, $step, $attempts, $error_type,
+INSERT INTO failures VALUES ($run_id, $at, $batch_id, $start_row, $end_row, $step, $attempts, $error_type,
                              $message, $hint, $traceback, $row_numbers, $examples);
 
 -- name: select_failures

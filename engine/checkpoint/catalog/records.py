@@ -1,4 +1,4 @@
-"""What the catalog remembers of runs and failures, as values."""
+"""A run as the catalog records it."""
 
 from __future__ import annotations
 
@@ -32,26 +32,3 @@ class RunRecord:
     pid: int
     message: str
     retries: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FailureRecord:
-    """One batch that ended a run. `step` is None when the source failed, rows when they aren't known.
-
-    `row_numbers` are source rows where the step could name them; `examples` are those rows as texts:
-    (column names, rows).
-    """
-
-    run_id: int
-    failed_at: datetime
-    batch_id: int
-    start_row: int | None
-    end_row: int | None
-    step: str | None
-    attempts: int
-    error_type: str
-    message: str
-    hint: str
-    traceback: str
-    row_numbers: tuple[int, ...] = ()
-    examples: tuple[tuple[str, ...], tuple[tuple[str, ...], ...]] = ((), ())

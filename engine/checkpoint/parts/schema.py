@@ -55,7 +55,7 @@ class SchemaPin:
         self._settled.wait()
         return None if self._schema is None else pl.DataFrame(schema=self._schema)
 
-    def give_up(self, batch_id: int) -> None:
+    def cancel_from(self, batch_id: int) -> None:
         """Let everyone go who waits behind this batch, if it is the one that they wait for."""
         if batch_id <= self._first_batch_id:
             self._settled.set()

@@ -11,7 +11,7 @@ from engine.events import ClusterSeen, Warned
 from engine.executors.ray import task
 from engine.executors.ray.cluster import connected, node_count
 from engine.executors.ray.jobs import Errand, RayJobs
-from engine.executors.ray.placeholder import head_length, with_stand_ins
+from engine.executors.ray.placeholder import leading_count, with_stand_ins
 from engine.executors.ray.prefetch import done_ahead
 from engine.executors.ray.serialization import packed
 from engine.executors.ray.split import Divided
@@ -24,11 +24,12 @@ if TYPE_CHECKING:
     import polars as pl
 
     from engine.checkpoint.parts.manifest import Manifest
+    from engine.events import Listener
     from engine.executors.ray.jobs import Job
     from engine.sources.base import BatchFetcher
     from engine.steps.base import BatchStep
     from engine.worker.recipe import Recipe
-    from engine.worker.work import BatchWork
+    from engine.worker.signals import StopSignal
 
 _THREADS_HERE = 4
 
@@ -74,25 +75,23 @@ class RayExecutor:
         self.workers = max(1, int(self._ray.cluster_resources().get("CPU", 1)) // self.cpus_per_batch)
         self.window = 4 * self.workers
 
-    def start(self, work: BatchWork, on_done: Callable[[], None]) -> None:
+    def start(self, recipe: Recipe, *, stop: StopSignal, emit: Listener, on_done: Callable[[], None]) -> None:
         """Send what the workers need, and begin to hand out batches."""
-        recipe = work.recipe
-        assert recipe is not None  # noqa: S101 (a work without one is a worker's own)
-        length, self._way = head_length(recipe.steps), None
+        length, self._way = leading_count(recipe.steps), None
         if length < len(recipe.steps):
-            work.emit(Warned(_why_here(recipe.steps)))
+            emit(Warned(_why_here(recipe.steps)))
             self._threads = self._threads or ThreadExecutor(min(self.workers, _THREADS_HERE))
             if not length:
                 self._way = self._threads
-                self._threads.start(work, on_done)
+                self._threads.start(recipe, stop=stop, emit=emit, on_done=on_done)
                 return
-            jobs = self._jobs(work, _nothing, head=True)
+            jobs = self._jobs(recipe, stop=stop, emit=emit, on_done=_nothing, leading=True)
             self._way = Divided(jobs, self._threads)
-            self._way.start(recipe, stop=work.stop, emit=work.emit, on_done=on_done)
+            self._way.start(recipe, stop=stop, emit=emit, on_done=on_done)
         else:
-            self._way = self._jobs(work, on_done, head=False)
+            self._way = self._jobs(recipe, stop=stop, emit=emit, on_done=on_done, leading=False)
             self._way.start()
-        work.emit(ClusterSeen(node_count(self._ray), self.workers))
+        emit(ClusterSeen(node_count(self._ray), self.workers))
 
     def submit(self, batch_id: int) -> Future[Manifest | None]:
         """Take up a batch."""
@@ -105,19 +104,19 @@ class RayExecutor:
             self._way.shutdown()
         self._way = None
 
-    def _jobs(self, work: BatchWork, on_done: Callable[[], None], *, head: bool) -> RayJobs:
-        recipe = work.recipe
-        assert recipe is not None  # noqa: S101 (as above)
+    def _jobs(
+        self, recipe: Recipe, *, stop: StopSignal, emit: Listener, on_done: Callable[[], None], leading: bool
+    ) -> RayJobs:
         errand = Errand(
-            self._sender(recipe, head=head),
-            done_ahead(recipe, stop=work.stop, emit=work.emit),
-            comes_back=head,
+            self._sender(recipe, leading=leading),
+            done_ahead(recipe, stop=stop, emit=emit),
+            comes_back=leading,
             pinned=recipe.pinned,
             first_batch_id=recipe.position.next_batch_id,
         )
-        return RayJobs(self._ray, errand, self.workers, stop=work.stop, emit=work.emit, on_done=on_done)
+        return RayJobs(self._ray, errand, self.workers, stop=stop, emit=emit, on_done=on_done)
 
-    def _sender(self, recipe: Recipe, *, head: bool) -> Callable[[Job, pl.Schema | None], Any]:
+    def _sender(self, recipe: Recipe, *, leading: bool) -> Callable[[Job, pl.Schema | None], Any]:
         """Return what gives a batch to Ray; the recipe itself is sent once."""
         ray = self._ray
         name = uuid.uuid4().hex
@@ -129,7 +128,7 @@ class RayExecutor:
             shipped = None if job.given is None else ray.put(packed(ray.cloudpickle, job.given))
             columns = None if pinned is None else dict(pinned)
             return remote_task.remote(
-                self.cpus_per_batch, name, [shared, shipped], job.batch_id, pinned=columns, head=head
+                self.cpus_per_batch, name, [shared, shipped], job.batch_id, pinned=columns, leading=leading
             )
 
         return send
@@ -137,11 +136,11 @@ class RayExecutor:
 
 def _all_here(steps: Sequence[BatchStep]) -> bool:
     """Say whether the very first step takes batches in order, so that a cluster can do nothing."""
-    return bool(steps) and head_length(steps) == 0
+    return bool(steps) and leading_count(steps) == 0
 
 
 def _why_here(steps: Sequence[BatchStep]) -> str:
-    length = head_length(steps)
+    length = leading_count(steps)
     first = steps[length].name
     if length:
         here = ", ".join(step.name for step in steps[length:])

@@ -112,9 +112,9 @@ class RayJobs:
         """Make room: nobody holds the rows of this batch any more."""
         self._inbox.put(lambda: self._in_hand.discard(batch_id))
 
-    def give_up(self, batch_id: int) -> None:
+    def cancel_from(self, batch_id: int) -> None:
         """Settle this batch and all behind it as abandoned, whatever becomes of them."""
-        self._inbox.put(lambda: self._give_up(batch_id, Abandoned()))
+        self._inbox.put(lambda: self._cancel_from(batch_id, Abandoned()))
 
     def shutdown(self) -> None:
         """Give up everything that hasn't come back, and wait until it is done, though not for ever."""
@@ -131,7 +131,7 @@ class RayJobs:
             while not self._ended:
                 self._take_in()
                 if self._stop.asked:
-                    self._give_up_held()
+                    self._cancel_held()
                 while self._held and self._may_begin(self._held[0]):
                     self._begin(self._held.popleft())
                 self._collect()
@@ -139,9 +139,9 @@ class RayJobs:
             why = SourceError(f"the cluster can't be used any more: {describe(error)}", hint=_LOST_HINT)
         while not self._ended:
             self._take_in()
-            self._give_up(0, why)
+            self._cancel_from(0, why)
         self._take_in()
-        self._give_up(0, why)
+        self._cancel_from(0, why)
         if self._left_behind:
             with suppress(Exception):
                 self._ray.wait(self._left_behind, num_returns=len(self._left_behind), timeout=_GRACE_SECONDS)
@@ -213,7 +213,7 @@ class RayJobs:
             result = outcome.result()
         except BaseException as error:  # noqa: BLE001 (the runner raises it)
             if self._pinned is None and not self._errand.comes_back:
-                self._give_up_held()  # they wait for the columns that this batch would have told
+                self._cancel_held()  # they wait for the columns that this batch would have told
             self._settle(job, error=error)
         else:
             self._settle(job, result)
@@ -240,11 +240,11 @@ class RayJobs:
                 job.future.set_result(result)
         self._on_done()
 
-    def _give_up_held(self) -> None:
+    def _cancel_held(self) -> None:
         while self._held:
             self._settle(self._held.popleft(), error=Abandoned())
 
-    def _give_up(self, batch_id: int, why: BaseException) -> None:
+    def _cancel_from(self, batch_id: int, why: BaseException) -> None:
         """Settle this batch and those behind it; what comes back of them is left where it is."""
         behind = [job for job in (*self._out.values(), *self._held) if job.batch_id >= batch_id]
         self._left_behind += [reference for reference, job in self._out.items() if job.batch_id >= batch_id]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.steps.base import BatchStep, StatefulBatchStep
-from engine.worker.stage import in_order
+from engine.worker.stage import is_ordered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from engine.text.json_values import Json
 
 
-def head_length(steps: Sequence[BatchStep]) -> int:
+def leading_count(steps: Sequence[BatchStep]) -> int:
     """Return how many leading steps may have any batch at any time."""
-    return next((number for number, step in enumerate(steps) if in_order(step)), len(steps))
+    return next((number for number, step in enumerate(steps) if is_ordered(step)), len(steps))
 
 
 def with_stand_ins(steps: Sequence[BatchStep]) -> tuple[BatchStep, ...]:
     """Return the leading steps that may have any batch at any time, and stand-ins for all behind them."""
-    length = head_length(steps)
+    length = leading_count(steps)
     return (*steps[:length], *(_stand_in(step) for step in steps[length:]))
 
 

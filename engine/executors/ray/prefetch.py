@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.errors import FetchFailed, PipelineError
+from engine.errors import FetchFailed
 from engine.policy import NEVER
 from engine.sources.base import SeekableFetcher
-from engine.worker import retrying
+from engine.worker.retrying import call_with_retries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,18 +30,14 @@ def done_ahead(
         return recipe.source(stop=stop, emit=emit).fetch
 
     def plan(batch_id: int) -> Mapping[str, Json] | None:
-        try:
-            return retrying.call(
-                lambda: fetcher.plan(batch_id, recipe.batch_size),
-                fetcher.retry or NEVER,
-                stop,
-                emit,
-                batch_id=batch_id,
-                step=None,
-            )[0]
-        except retrying.GaveUp as gave_up:
-            if isinstance(gave_up.error, PipelineError):
-                raise gave_up.error from gave_up.error.__cause__
-            raise FetchFailed(batch_id, gave_up.error, attempts=gave_up.attempts) from gave_up.error
+        return call_with_retries(
+            lambda: fetcher.plan(batch_id, recipe.batch_size),
+            fetcher.retry or NEVER,
+            stop=stop,
+            emit=emit,
+            batch_id=batch_id,
+            step=None,
+            failed=lambda error, attempts: FetchFailed(batch_id, error, attempts=attempts),
+        )[0]
 
     return plan

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 class Outcome:
     """What came of a batch: a manifest with its results' schema, a batch half-way, the source's end, or an error.
 
-    `causes` are those of the errors for which rows of `fetched` were set aside, in their order.
+    `causes` are those of the errors for which rows of `fetched` were quarantined, in their order.
     """
 
     manifest: Manifest | None = None
@@ -57,9 +57,9 @@ class Outcome:
             raise Abandoned
         if self.error is not None:
             raise self.error from arrived(self.cause)
-        if self.fetched is not None and self.fetched.halfway is not None:
-            for aside, one in zip(self.fetched.halfway.set_aside, self.causes, strict=True):
-                aside.first_error.__cause__ = arrived(one)
+        if self.fetched is not None and self.fetched.partial is not None:
+            for rows, one in zip(self.fetched.partial.quarantined, self.causes, strict=True):
+                rows.first_error.__cause__ = arrived(one)
         return self.fetched or self.manifest
 
 
@@ -86,9 +86,9 @@ def work_on(
     given: Fetched | Mapping[str, Json] | None,
     *,
     pinned: pl.Schema | None,
-    head: bool,
+    leading: bool,
 ) -> Outcome:
-    """Do one batch, or only its `head`: fetch and the steps that may have any batch at any time.
+    """Do one batch, or only its `leading` part: fetch and the steps that may have any batch at any time.
 
     `recipe` is called for the recipe when this process hasn't got it yet; `given` is the batch if it was read
     elsewhere, or its plan.
@@ -100,7 +100,7 @@ def work_on(
         shop = _workshop(workshop, recipe)
         shop.events.clear()
         work = _work(shop, pinned, given, StopSignal())
-        outcome = _half(work.head(batch_id)) if head else _whole(shop, work(batch_id), pinned)
+        outcome = _half(work.leading(batch_id)) if leading else _whole(shop, work(batch_id), pinned)
     except Abandoned:
         return Outcome(abandoned=True)
     except BaseException as error:  # noqa: BLE001 (it goes back as a value)
@@ -118,8 +118,8 @@ def _whole(shop: _Workshop, done: Manifest | None, pinned: pl.Schema | None) -> 
 
 
 def _half(fetched: Fetched | None) -> Outcome:
-    asides = fetched.halfway.set_aside if fetched and fetched.halfway else ()
-    return Outcome(fetched=fetched, causes=tuple(sent(aside.first_error.__cause__) for aside in asides))
+    quarantined = fetched.partial.quarantined if fetched and fetched.partial else ()
+    return Outcome(fetched=fetched, causes=tuple(sent(rows.first_error.__cause__) for rows in quarantined))
 
 
 def _work(shop: _Workshop, pinned: pl.Schema | None, given: Any, stop: StopSignal) -> BatchWork:
@@ -185,5 +185,5 @@ class _Given:
     def fetch(self, batch_id: int) -> Fetched | None:  # noqa: ARG002
         return self.fetched
 
-    def give_up(self, batch_id: int) -> None:
+    def cancel_from(self, batch_id: int) -> None:
         """Nobody waits for it."""

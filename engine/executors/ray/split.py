@@ -29,8 +29,7 @@ class Divided:
 
     def start(self, recipe: Recipe, *, stop: StopSignal, emit: Listener, on_done: Callable[[], None]) -> None:
         """Begin. Raises `UsageError` when a thread of an earlier run still hangs."""
-        rest = recipe.work(stop=stop, emit=_without_beginning(emit), source=self._source)
-        self._threads.start(rest, on_done)
+        self._threads.start(recipe, stop=stop, emit=_without_beginning(emit), on_done=on_done, source=self._source)
         self._jobs.start()
 
     def submit(self, batch_id: int) -> Future[Manifest | None]:
@@ -70,9 +69,9 @@ class FromCluster:
         """
         return self._coming.pop(batch_id).result()
 
-    def give_up(self, batch_id: int) -> None:
+    def cancel_from(self, batch_id: int) -> None:
         """Let everyone go who waits for a batch from this one on."""
-        self._jobs.give_up(batch_id)
+        self._jobs.cancel_from(batch_id)
 
 
 def _without_beginning(emit: Listener) -> Listener:

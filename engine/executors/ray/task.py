@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def task(
-    cpus: int, name: str, references: list[Any], batch_id: int, *, pinned: dict[str, Any] | None, head: bool
+    cpus: int, name: str, references: list[Any], batch_id: int, *, pinned: dict[str, Any] | None, leading: bool
 ) -> Packed:
     """What runs on a worker. References come in a list, so that nothing is unpickled before the threads are limited.
 
@@ -42,7 +42,7 @@ def task(
         batch_id,
         None if shipped is None else unpacked(ray.get(shipped)),
         pinned=None if pinned is None else pl.Schema(pinned),
-        head=head,
+        leading=leading,
     )
     try:
         return packed(ray.cloudpickle, outcome)

@@ -73,7 +73,7 @@ def open_bytes(path: Path) -> CsvBytes:
     return file
 
 
-def blocks(file: CsvBytes, start: int, row_end: RowEnd, size: int) -> Iterator[tuple[int, bytes]]:
+def read_blocks(file: CsvBytes, start: int, row_end: RowEnd, size: int) -> Iterator[tuple[int, bytes]]:
     """Yield (offset, bytes) of each block from byte `start` on, where a row begins.
 
     A block has about `size` bytes and at least one row, and ends in a line end unless the file doesn't.

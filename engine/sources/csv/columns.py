@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from engine.sources.csv.format import CsvFormat
 
 
-def pin(
+def agreed_schema(
     paths: Sequence[Path],
     written: CsvFormat,
     *,

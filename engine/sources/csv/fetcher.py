@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from engine.batch import Batch
 from engine.errors import SourceChanged, UsageError
-from engine.sources import file_cursor, files
+from engine.sources import files
 from engine.sources.base import SeekableFetcher
 from engine.sources.csv import columns, size
 from engine.sources.csv.blocks import open_bytes
@@ -93,8 +93,8 @@ class CsvFetcher(SeekableFetcher):
             UsageError: an override or a name that fits no column.
         """
         super().open(position)
-        self._found = files.find(self._source, ".csv")
-        self._schema = columns.pin(
+        self._found = files.find_files(self._source, ".csv")
+        self._schema = columns.agreed_schema(
             self._found.paths,
             self._format,
             infer_rows=self._infer_rows,
@@ -123,8 +123,8 @@ class CsvFetcher(SeekableFetcher):
         """Return a byte where a row begins, and how many rows from there are done. For the last batch only."""
         next_row = batch.end_row + 1
         start = self._start_before(next_row)
-        naming = file_cursor.naming(self._found, start.file)
-        return {"next_row": next_row, **naming, "byte": start.byte, "rows": next_row - start.row}
+        named = self._found.cursor_to(start.file)
+        return {"next_row": next_row, **named, "byte": start.byte, "rows": next_row - start.row}
 
     def identity(self) -> Mapping[str, Json]:
         """Return the source as it was given, and what decides where its rows begin and end.
@@ -132,11 +132,11 @@ class CsvFetcher(SeekableFetcher):
         Dtypes and null values are left out: they may be mended after a value that didn't fit, and a run
         goes on with the new ones as long as the results keep their columns.
         """
-        return {"kind": "csv", "source": files.as_given(self._source), **self._format.row_rules()}
+        return {"kind": "csv", "source": files.source_as_json(self._source), **self._format.row_rules()}
 
     def size(self) -> SourceSize | None:
         """Return an estimate from the bytes of the files, or None for packed ones."""
-        return size.estimate(self._found.paths, self._format)
+        return size.estimate_rows(self._found.paths, self._format)
 
     def close(self) -> None:
         """Close the file that is being read."""
@@ -148,7 +148,7 @@ class CsvFetcher(SeekableFetcher):
         cursor = position.cursor or {}
         match cursor:
             case {"byte": int(byte), "rows": int(rows)}:
-                file = file_cursor.file_of(self._found, cursor)
+                file = self._found.file_at(cursor)
                 path = self._found.paths[file]
                 with open_bytes(path) as content:
                     content.seek(max(byte - 1, 0))

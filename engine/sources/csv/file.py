@@ -53,7 +53,7 @@ class CsvFile:
             self._file_order = self._in_file_order()
             with open_bytes(self._path) as file:
                 yield from self._parsed(
-                    blocks.blocks(file, byte, self._row_end, blocks.BLOCK_BYTES), row, first=byte == 0
+                    blocks.read_blocks(file, byte, self._row_end, blocks.BLOCK_BYTES), row, first=byte == 0
                 )
         except RowTooLong as error:
             raise SourceError(
@@ -102,7 +102,8 @@ class CsvFile:
         """Return the block in several smaller ones, or itself when it is a single row."""
         for size in (len(block) // 8, 1):
             pieces = [
-                (byte + start, piece) for start, piece in blocks.blocks(io.BytesIO(block), 0, self._row_end, size or 1)
+                (byte + start, piece)
+                for start, piece in blocks.read_blocks(io.BytesIO(block), 0, self._row_end, size or 1)
             ]
             if len(pieces) > 1:
                 break

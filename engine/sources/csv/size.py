@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SAMPLE_BYTES = 1 << 20
 
 
-def estimate(paths: Sequence[Path], written: CsvFormat) -> SourceSize | None:
+def estimate_rows(paths: Sequence[Path], written: CsvFormat) -> SourceSize | None:
     """Return the estimate over all files, or None when nothing can be told: compressed or damaged files."""
     import polars as pl
 

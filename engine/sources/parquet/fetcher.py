@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from engine.batch import Batch
 from engine.errors import SourceChanged, UsageError
-from engine.sources import file_cursor, files
+from engine.sources import files
 from engine.sources.base import SeekableFetcher, SourceSize
 from engine.sources.parquet.files import ParquetFiles
 from engine.sources.parquet.row_group_cache import RowGroupCache
@@ -53,7 +53,7 @@ class ParquetFetcher(SeekableFetcher):
             UsageError: a column in `columns` isn't there.
         """
         super().open(position)
-        self._found = files.find(self._source, ".parquet")
+        self._found = files.find_files(self._source, ".parquet")
         self._files = ParquetFiles(self._found.paths, self._columns)
         self._cache = RowGroupCache(self._files.decode, first_row=position.next_row)
         if self._files.rows < position.next_row:
@@ -61,9 +61,7 @@ class ParquetFetcher(SeekableFetcher):
                 f"{position.next_row:,} rows of {self._source} are committed, and it now has {self._files.rows:,}"
             )
         cursor = position.cursor or {}
-        if "row" in cursor and (file_cursor.file_of(self._found, cursor), cursor["row"]) != self._place(
-            position.next_row
-        ):
+        if "row" in cursor and (self._found.file_at(cursor), cursor["row"]) != self._place(position.next_row):
             raise SourceChanged(
                 f"the {position.next_row:,} rows of {self._source} that are committed ended at row {cursor['row']} of "
                 f"{cursor['name']}, and now end elsewhere: files before it have changed"
@@ -85,11 +83,11 @@ class ParquetFetcher(SeekableFetcher):
         if self._found.fixed:
             return {"next_row": next_row}
         file, rows_done = self._place(next_row)
-        return {"next_row": next_row, **file_cursor.naming(self._found, file), "row": rows_done}
+        return {"next_row": next_row, **self._found.cursor_to(file), "row": rows_done}
 
     def identity(self) -> Mapping[str, Json]:
         """Return the source as it was given, so that a moved folder is still the same, and the columns."""
-        return {"kind": "parquet", "source": files.as_given(self._source), "columns": self._columns}
+        return {"kind": "parquet", "source": files.source_as_json(self._source), "columns": self._columns}
 
     def size(self) -> SourceSize:
         """Return the exact number of rows, from the footers."""

@@ -13,6 +13,8 @@ from engine.checkpoint.store import CheckpointStore
 from engine.errors import CheckpointCorrupt, CheckpointError
 from engine.frontier import Frontier
 
+pytestmark = pytest.mark.integration
+
 
 def rows(store):
     paths = [store.layout.part(batch_id) for batch_id in range(store.next_batch_id)]

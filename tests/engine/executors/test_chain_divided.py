@@ -54,10 +54,10 @@ def came_of(function):
         processed = function()
     except StepFailed as error:
         return str(error)
-    asides = [(aside.about, aside.rows.to_dicts()) for aside in processed.set_aside]
+    quarantined = [(rows.about, rows.rows.to_dicts()) for rows in processed.quarantined]
     rows = None if processed.frame is None else (processed.frame.schema, processed.frame.rows())
     timed = [(timing.steps, timing.rows_in, timing.rows_out) for timing in processed.timings]
-    return rows, timed, processed.states, processed.attempts, processed.dropped, asides
+    return rows, timed, processed.states, processed.attempts, processed.dropped, quarantined
 
 
 def told(log):
@@ -81,8 +81,8 @@ def test_it_comes_out_as_from_one_piece(kinds, quarantine):
     expected = came_of(lambda: chain(made(), one, limits).process(batch))
 
     def divided():
-        halfway = chain(with_stand_ins(made()), two, limits).head(batch)
-        return chain(made(), two, limits).process(batch.with_data(batch.data.clear()), halfway)
+        partial = chain(with_stand_ins(made()), two, limits).leading(batch)
+        return chain(made(), two, limits).process(batch.with_data(batch.data.clear()), partial)
 
     assert came_of(divided) == expected
     assert told(two) == told(one)
@@ -91,20 +91,20 @@ def test_it_comes_out_as_from_one_piece(kinds, quarantine):
 def test_without_a_quarantine_the_rows_travel_once():
     steps = [WithColumnsBatchStep("a", twice=pl.col("id") * 2), Refuses("b", (), concurrent=False)]
     batch = Batch(0, 0, ROWS - 1, numbers(0, ROWS))
-    assert chain(steps, EventLog(), None).head(batch).start is None
-    halfway = chain(steps, EventLog(), Quarantine()).head(batch)
-    assert halfway.start is not None
-    assert_frame_equal(halfway.start.batch.data, batch.data)
+    assert chain(steps, EventLog(), None).leading(batch).start is None
+    partial = chain(steps, EventLog(), Quarantine()).leading(batch)
+    assert partial.start is not None
+    assert_frame_equal(partial.start.batch.data, batch.data)
 
 
 def test_a_stretch_that_begins_with_the_rest_is_not_sent_twice():
     steps = [Whole("a", concurrent=True), Refuses("b", (), concurrent=False)]
     batch = Batch(0, 0, ROWS - 1, numbers(0, ROWS))
-    halfway = chain(steps, EventLog(), Quarantine()).head(batch)
-    assert (halfway.links, halfway.start) == (1, None)
+    partial = chain(steps, EventLog(), Quarantine()).leading(batch)
+    assert (partial.stages, partial.start) == (1, None)
 
 
 def test_a_failure_that_no_row_is_to_blame_for_ends_in_the_head():
     batch = Batch(0, 0, ROWS - 1, numbers(0, ROWS))
     with pytest.raises(StepFailed, match="step 'a'"):
-        chain([Refuses("a", {3}, concurrent=True), Total("b")], EventLog(), None).head(batch)
+        chain([Refuses("a", {3}, concurrent=True), Total("b")], EventLog(), None).leading(batch)

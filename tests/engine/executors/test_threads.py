@@ -7,11 +7,12 @@ import pytest
 
 from engine.errors import UsageError
 from engine.executors.threads import ThreadExecutor, default_workers
-from engine.testing import TIMEOUT_SECONDS
+from engine.testing import TIMEOUT_SECONDS, EventLog
+from engine.worker.signals import StopSignal
 
 
 class Work:
-    """Gives back twice the id; holds the batches in `held` until it is let go."""
+    """A recipe whose work gives back twice the id; holds the batches in `held` until it is let go."""
 
     def __init__(self, *held, ordered=True, patient=False):
         self.held = set(held)
@@ -20,6 +21,9 @@ class Work:
         self.begun = []
         self.given_up = False
         self._changed = threading.Condition()
+
+    def work(self, *, stop, emit, source=None):
+        return self
 
     def __call__(self, batch_id):
         with self._changed:
@@ -34,7 +38,7 @@ class Work:
         with self._changed:
             assert self._changed.wait_for(lambda: set(batch_ids) <= set(self.begun), TIMEOUT_SECONDS)
 
-    def give_up(self):
+    def cancel_from(self):
         self.given_up = True
         if not self.patient:
             self.let_go()
@@ -50,9 +54,13 @@ def short_grace(monkeypatch):
     monkeypatch.setattr("engine.executors.threads._GRACE_SECONDS", 0.05)
 
 
+def start(executor, work, on_done=lambda: None):
+    executor.start(work, stop=StopSignal(), emit=EventLog(), on_done=on_done)
+
+
 def started(work, workers=2, on_done=lambda: None):
     executor = ThreadExecutor(workers)
-    executor.start(work, on_done)
+    start(executor, work, on_done)
     return executor
 
 
@@ -92,7 +100,7 @@ def test_each_batch_that_is_done_is_announced_when_its_answer_is_there():
             done.set()
 
     work = Work(0)
-    executor.start(work, on_done)
+    start(executor, work, on_done)
     futures += [executor.submit(0), executor.submit(-1)]
     work.let_go()
     assert done.wait(TIMEOUT_SECONDS)
@@ -128,7 +136,7 @@ def test_shutting_down_twice_or_before_the_start_does_no_harm():
     before = threading.active_count()
     executor = ThreadExecutor(2)
     executor.shutdown()
-    executor.start(Work(), lambda: None)
+    start(executor, Work())
     assert executor.submit(3).result(TIMEOUT_SECONDS) == 6
     executor.shutdown()
     executor.shutdown()
@@ -151,10 +159,10 @@ def test_while_a_batch_hangs_nothing_is_begun_that_takes_one_at_a_time(short_gra
     work.wait_for(0)
     executor.shutdown()
     with pytest.raises(UsageError, match="still at work in this process") as caught:
-        executor.start(Work(), lambda: None)
+        start(executor, Work())
     assert "end this process" in caught.value.hint
     work.let_go()
-    executor.start(Work(), lambda: None)
+    start(executor, Work())
     assert executor.submit(3).result(TIMEOUT_SECONDS) == 6
     executor.shutdown()
 
@@ -167,7 +175,7 @@ def test_a_thread_that_was_left_behind_takes_nothing_from_the_next_run(short_gra
     executor.shutdown()
     (left_behind,) = executor._threads
     second = Work(5, ordered=False)
-    executor.start(second, lambda: None)
+    start(executor, second)
     futures = [executor.submit(batch_id) for batch_id in range(5, 10)]
     second.wait_for(5)
     hanging.let_go()

@@ -68,17 +68,19 @@ class Script:
     def fails(self, batch_id, *, run_id=1):
         self.progress(
             events.BatchFailed(
-                run_id=run_id,
-                at=NOON,
-                batch_id=batch_id,
-                start_row=batch_id * 10,
-                end_row=batch_id * 10 + 9,
-                step="check",
-                attempts=1,
-                error_type="CheckFailed",
-                message="1 row breaks the check",
-                hint="Mend it.",
-                traceback="Traceback…",
+                events.FailureRecord(
+                    run_id=run_id,
+                    at=NOON,
+                    batch_id=batch_id,
+                    start_row=batch_id * 10,
+                    end_row=batch_id * 10 + 9,
+                    step="check",
+                    attempts=1,
+                    error_type="CheckFailed",
+                    message="1 row breaks the check",
+                    hint="Mend it.",
+                    traceback="Traceback…",
+                )
             )
         )
 

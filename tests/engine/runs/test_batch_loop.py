@@ -10,7 +10,7 @@ import pytest
 from engine.checkpoint.parts.manifest import Manifest
 from engine.errors import RowsNotContiguous, StepFailed
 from engine.events import BatchCommitted, GroupCommitted
-from engine.runs.batch_loop import Runner
+from engine.runs.batch_loop import BatchLoop
 from engine.testing import TIMEOUT_SECONDS, EventLog
 from engine.worker.signals import Abandoned, StopSignal
 
@@ -43,7 +43,7 @@ class ByHand:
         self.shut = 0
         self._changed = threading.Condition()
 
-    def start(self, work, on_done):
+    def start(self, recipe, *, stop, emit, on_done):
         self.on_done = on_done
 
     def submit(self, batch_id):
@@ -81,7 +81,7 @@ def manifest(batch_id, start_row=None):
 
 def runner(executor, *, store=None, stop=None, log=None, **options):
     options = {"first_batch_id": 0} | options
-    return Runner(store or Store(), executor, stop=stop or StopSignal(), emit=log or EventLog(), **options)
+    return BatchLoop(store or Store(), executor, stop=stop or StopSignal(), emit=log or EventLog(), **options)
 
 
 def in_background(run):
@@ -294,7 +294,7 @@ def test_a_stop_now_waits_for_nothing():
 
 def test_an_executor_that_cannot_start_is_shut_down_too():
     class Broken(ByHand):
-        def start(self, work, on_done):
+        def start(self, recipe, **_):
             raise RuntimeError("no threads left")
 
     executor = Broken()

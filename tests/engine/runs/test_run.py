@@ -93,7 +93,7 @@ def test_a_set_up_that_fails_ends_the_run_before_its_first_batch(pipeline, log):
     assert calls[-1] == "teardown a"
     assert run.history()[0].state == "failed"
     assert run.view().state is RunState.FAILED
-    assert log.of(BatchFailed)[0].step == "b"
+    assert log.of(BatchFailed)[0].failure.step == "b"
 
 
 def test_a_tear_down_that_fails_is_told_and_changes_nothing(pipeline, log):
@@ -230,13 +230,13 @@ def test_a_failure_is_recorded_and_told(pipeline, log):
         run.run()
     (record,) = run.failures()
     (told,) = log.of(BatchFailed)
-    for failure in (record, told):
-        assert (failure.run_id, failure.batch_id, failure.start_row, failure.end_row) == (1, 3, 30, 39)
-        assert (failure.step, failure.attempts, failure.error_type) == ("speed", 1, "ValueError")
-        assert failure.message.startswith("step 'speed' failed at batch 3 (rows 30 to 39): ValueError: 703 mph")
-        assert "it goes on at batch 3" in failure.hint
-        assert "Traceback (most recent call last)" in failure.traceback
-        assert "hunter2" not in failure.message + failure.traceback
+    assert told.failure == record
+    assert (record.run_id, record.batch_id, record.start_row, record.end_row) == (1, 3, 30, 39)
+    assert (record.step, record.attempts, record.error_type) == ("speed", 1, "ValueError")
+    assert record.message.startswith("step 'speed' failed at batch 3 (rows 30 to 39): ValueError: 703 mph")
+    assert "it goes on at batch 3" in record.hint
+    assert "Traceback (most recent call last)" in record.traceback
+    assert "hunter2" not in record.message + record.traceback
     (run_record,) = run.history()
     assert (run_record.state, run_record.next_batch_id, run_record.rows_done) == ("failed", 3, 30)
     assert run_record.message == record.message

@@ -11,6 +11,7 @@ import pytest
 from engine import BatchPipeline, FrameFetcher
 from engine.errors import SinkNotUsable
 
+POSTGRESQL = pytest.param("postgresql", marks=pytest.mark.needs("postgres"))
 MOMENT = datetime(2024, 2, 29, 23, 59, 59, 999_999)
 FRAME = pl.DataFrame(
     {
@@ -65,19 +66,19 @@ def _as_sqlite(value):
     return value.isoformat() if isinstance(value, date) else value
 
 
-@pytest.mark.parametrize("place", ["postgresql", "duckdb"], indirect=True)
+@pytest.mark.parametrize("place", [POSTGRESQL, "duckdb"], indirect=True)
 def test_not_a_number_and_infinity_arrive(tmp_path, place):
     run(tmp_path, place, pl.DataFrame({"id": [0, 1, 2], "x": [float("nan"), float("inf"), float("-inf")]}))
     assert [str(row[0]) for row in place.rows("SELECT x FROM target ORDER BY id")] == ["nan", "inf", "-inf"]
 
 
-@pytest.mark.parametrize("place", ["postgresql", "duckdb"], indirect=True)
+@pytest.mark.parametrize("place", [POSTGRESQL, "duckdb"], indirect=True)
 def test_a_category_arrives_as_text(tmp_path, place):
     run(tmp_path, place, pl.DataFrame({"kind": pl.Series(["a", "b", None], dtype=pl.Enum(["a", "b"]))}))
     assert sorted(place.rows("SELECT kind FROM target"), key=str) == [("a",), ("b",), (None,)]
 
 
-@pytest.mark.parametrize("place", ["postgresql", "sqlite"], indirect=True)
+@pytest.mark.parametrize("place", [POSTGRESQL, "sqlite"], indirect=True)
 @pytest.mark.parametrize(
     "column",
     [pl.Series("x", [[1]]), pl.Series("x", [{"a": 1}]), pl.Series("x", [MOMENT - datetime(2024, 1, 1)])],
@@ -89,7 +90,7 @@ def test_a_dtype_that_the_database_has_no_type_for_is_refused_by_name(tmp_path, 
     assert "Cast it" in caught.value.hint
 
 
-@pytest.mark.parametrize("place", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("place", [POSTGRESQL], indirect=True)
 def test_texts_go_into_columns_of_other_types_by_their_own_rules(tmp_path, place):
     place.execute(
         "CREATE TABLE target (id uuid, doc jsonb, price numeric(20, 6), extra text DEFAULT 'x', batch_id bigint)"
@@ -99,7 +100,7 @@ def test_texts_go_into_columns_of_other_types_by_their_own_rules(tmp_path, place
     assert place.rows("SELECT doc->'a'->>0, price::text, extra FROM target") == [("1", "1.500000", "x")]
 
 
-@pytest.mark.parametrize("place", ["postgresql", "sqlite"], indirect=True)
+@pytest.mark.parametrize("place", [POSTGRESQL, "sqlite"], indirect=True)
 def test_a_table_without_the_columns_is_refused_by_name(tmp_path, place):
     place.execute("CREATE TABLE target (id BIGINT)")
     with pytest.raises(SinkNotUsable, match="has no column value, batch_id"):

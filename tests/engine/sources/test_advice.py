@@ -42,8 +42,8 @@ def test_other_fetchers_are_left_in_peace():
         return batch_id * batch_size or None
 
     offset_by_hand.__doc__ = None
-    assert advice.on(FrameFetcher(pl.DataFrame({"x": [1]}))) == []
-    assert advice.on(lambda batch_id, batch_size: None) == []
+    assert advice.warnings_for(FrameFetcher(pl.DataFrame({"x": [1]}))) == []
+    assert advice.warnings_for(lambda batch_id, batch_size: None) == []
 
 
 def test_inner_functions_are_looked_at_too():
@@ -53,4 +53,4 @@ def test_inner_functions_are_looked_at_too():
 
         return query()
 
-    assert len(advice.on(fetch)) == 1
+    assert len(advice.warnings_for(fetch)) == 1

@@ -21,6 +21,8 @@ from engine.errors import SourceChanged
 from engine.sources.base import Position
 from engine.sources.csv import blocks
 
+pytestmark = pytest.mark.integration
+
 ROWS = pl.DataFrame(
     {
         "id": list(range(23)),

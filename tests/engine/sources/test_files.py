@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import SourceNotFound
-from engine.sources.files import as_given, find
+from engine.sources.files import find_files, source_as_json
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def folder(tmp_path):
 
 
 def names(source):
-    return [path.name for path in find(source, ".csv").paths]
+    return [path.name for path in find_files(source, ".csv").paths]
 
 
 def test_a_folder_gives_its_files_sorted_without_hidden_ones_and_subfolders(folder):
@@ -43,21 +43,21 @@ def test_a_list_keeps_its_order_and_reads_a_file_once(folder):
 
 def test_paths_are_absolute(folder, monkeypatch):
     monkeypatch.chdir(folder)
-    assert find("a.csv", ".csv").paths == (folder / "a.csv",)
-    assert find(Path("*.csv"), ".csv").paths[0] == folder / "a.csv"
+    assert find_files("a.csv", ".csv").paths == (folder / "a.csv",)
+    assert find_files(Path("*.csv"), ".csv").paths[0] == folder / "a.csv"
 
 
 def test_a_tilde_is_the_home_folder(folder, monkeypatch):
     monkeypatch.setenv("HOME", str(folder))
-    assert find("~/a.csv", ".csv").paths == (folder / "a.csv",)
-    assert find("~/[a].csv", ".csv").paths == (folder / "a.csv",)
+    assert find_files("~/a.csv", ".csv").paths == (folder / "a.csv",)
+    assert find_files("~/[a].csv", ".csv").paths == (folder / "a.csv",)
 
 
 def test_only_a_source_that_names_one_file_is_fixed(folder):
-    assert find(folder / "a.csv", ".csv").fixed
-    assert find([folder / "a.csv"], ".csv").fixed
-    assert not find(f"{folder}/[a].csv", ".csv").fixed
-    assert not find(folder / "deep.csv", ".csv").fixed
+    assert find_files(folder / "a.csv", ".csv").fixed
+    assert find_files([folder / "a.csv"], ".csv").fixed
+    assert not find_files(f"{folder}/[a].csv", ".csv").fixed
+    assert not find_files(folder / "deep.csv", ".csv").fixed
 
 
 @pytest.mark.parametrize(
@@ -78,16 +78,16 @@ def test_what_is_not_found_is_said_with_its_absolute_path_and_a_hint(folder, mon
     monkeypatch.chdir(folder)
     (folder / "empty").mkdir()
     with pytest.raises(SourceNotFound) as caught:
-        find(source, ".csv")
+        find_files(source, ".csv")
     assert message.format(folder=folder) in str(caught.value)
     assert caught.value.hint
 
 
 def test_the_source_is_remembered_as_it_was_given():
-    assert as_given("data/*.csv") == "data/*.csv"
-    assert as_given(Path("data")) == "data"
-    assert as_given((Path("data"), "more.csv")) == ["data", "more.csv"]
+    assert source_as_json("data/*.csv") == "data/*.csv"
+    assert source_as_json(Path("data")) == "data"
+    assert source_as_json((Path("data"), "more.csv")) == ["data", "more.csv"]
 
 
 def test_no_password_is_remembered():
-    assert as_given("ftp://ann:secret@host/a.csv") == "ftp://ann:***@host/a.csv"
+    assert source_as_json("ftp://ann:secret@host/a.csv") == "ftp://ann:***@host/a.csv"

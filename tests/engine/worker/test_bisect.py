@@ -13,7 +13,7 @@ from polars.testing import assert_frame_equal
 from engine.batch import Batch
 from engine.errors import StepFailed
 from engine.testing import numbers
-from engine.worker.bisect import TooManyBadRows, bad_rows, errors_as_columns, isolate, whole_batch
+from engine.worker.bisect import TooManyBadRows, bad_rows, bisect_batch, errors_as_columns, whole_batch
 
 
 def batch(rows, start=0):
@@ -46,7 +46,7 @@ class Process:
 
 
 def search(one, process, most=10_000):
-    return isolate(one, process, most=most, fatal=lambda error: False)
+    return bisect_batch(one, process, most=most, fatal=lambda error: False)
 
 
 batches_with_bad_rows = st.integers(1, 80).flatmap(
@@ -70,8 +70,8 @@ def test_exactly_the_bad_rows_are_found_and_the_others_processed(case):
 def test_the_place_of_a_bad_row_is_how_many_results_come_before_it(case):
     rows, bad, copies = case
     found = search(batch(rows), Process(bad, copies))
-    for number, place, _ in found.bad:
-        assert place == copies * sum(other not in bad for other in range(number))
+    for number, point, _ in found.bad:
+        assert point == copies * sum(other not in bad for other in range(number))
 
 
 @given(batches_with_bad_rows)
@@ -120,7 +120,7 @@ def test_an_error_that_is_no_rows_fault_ends_it():
         raise failed(one, MemoryError())
 
     with pytest.raises(StepFailed):
-        isolate(batch(8), process, most=10, fatal=lambda error: isinstance(error.__cause__, MemoryError))
+        bisect_batch(batch(8), process, most=10, fatal=lambda error: isinstance(error.__cause__, MemoryError))
 
 
 def test_a_dtype_that_depends_on_the_rows_is_that_of_all_good_ones():

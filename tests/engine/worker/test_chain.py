@@ -184,12 +184,12 @@ def test_a_failing_step_lets_nobody_wait_behind_it():
         try:
             return steps.process(batch(batch_id))
         except BaseException:
-            steps.give_up(batch_id)
+            steps.cancel_from(batch_id)
             raise
 
     outcomes = in_threads(process, [3, 2, 1, 0])
     assert {batch_id: type(outcome).__name__ for batch_id, outcome in outcomes.items()} == {
-        0: "Processed",
+        0: "BatchResult",
         1: "StepFailed",
         2: "Abandoned",
         3: "Abandoned",
@@ -507,7 +507,7 @@ def test_rows_add_up_whatever_steps_drop_add_and_cannot_process():
     double.row_wise = False
     few = Step("few", lambda b: b.with_data(b.data.filter(pl.col("id") % 3 != 0)))
     processed = rescuing(PickyStep("a", {1, 2}), few, double, PickyStep("b", {4})).process(batch())
-    quarantined = sum(aside.rows.height for aside in processed.set_aside)
+    quarantined = sum(rows.frame.height for rows in processed.quarantined)
     assert (processed.frame.height, processed.dropped, quarantined) == (6, 0, 4)
     assert processed.frame["id"].to_list() == [5, 7, 8, 5, 7, 8]
 
@@ -531,7 +531,7 @@ def test_a_search_that_is_given_up_lets_everyone_behind_it_go():
         try:
             return one.process(batch(batch_id))
         except BaseException:
-            one.give_up(batch_id)
+            one.cancel_from(batch_id)
             raise
 
     done = in_threads(work, range(3))

@@ -190,7 +190,7 @@ def test_behind_a_failed_fetch_nobody_waits_for_ever():
     thread.start()
     with pytest.raises(FetchFailed):
         asked.fetch(0)
-    asked.give_up(0)
+    asked.cancel_from(0)
     thread.join(TIMEOUT_SECONDS)
     assert outcome == ["abandoned"]
 

@@ -5,12 +5,11 @@ import threading
 import polars as pl
 import pytest
 
-from engine.errors import PipelineError
+from engine.errors import FetchFailed, StepResultInvalid, UsageError
 from engine.events import AttemptFailed
 from engine.policy import NEVER, RetryPolicy
 from engine.testing import EventLog, TransientError
-from engine.worker import retrying
-from engine.worker.retrying import GaveUp
+from engine.worker.retrying import call_with_retries
 from engine.worker.signals import Abandoned, StopSignal
 
 QUICK = RetryPolicy(transient=(TransientError,), max_attempts=4, base_seconds=0)
@@ -30,8 +29,17 @@ class Flaky:
         return "done"
 
 
-def call(function, policy=QUICK, *, stop=None, emit=None):
-    return retrying.call(function, policy, stop or StopSignal(), emit or EventLog(), batch_id=7, step="load")
+def call(function, policy=QUICK, *, stop=None, emit=None, **options):
+    return call_with_retries(
+        function,
+        policy,
+        stop=stop or StopSignal(),
+        emit=emit or EventLog(),
+        batch_id=7,
+        step="load",
+        failed=lambda error, attempts: FetchFailed(7, error, attempts=attempts),
+        **options,
+    )
 
 
 def test_what_succeeds_is_tried_once():
@@ -55,25 +63,25 @@ def test_each_failed_attempt_is_told():
 
 def test_it_gives_up_after_the_last_attempt_with_its_error():
     flaky = Flaky(*(TransientError(str(number)) for number in range(9)))
-    with pytest.raises(GaveUp) as caught:
+    with pytest.raises(FetchFailed) as caught:
         call(flaky)
-    assert (flaky.calls, caught.value.attempts, str(caught.value.error)) == (4, 4, "3")
+    assert (flaky.calls, caught.value.attempts, str(caught.value.__cause__)) == (4, 4, "3")
 
 
 def test_an_unknown_error_is_never_tried_again():
     flaky = Flaky(ValueError("bad row"))
-    with pytest.raises(GaveUp) as caught:
+    with pytest.raises(FetchFailed) as caught:
         call(flaky)
     assert (flaky.calls, caught.value.attempts) == (1, 1)
-    assert isinstance(caught.value.error, ValueError)
+    assert isinstance(caught.value.__cause__, ValueError)
 
 
 def test_an_unknown_error_after_a_transient_one_ends_it():
     flaky = Flaky(TransientError(), ValueError("bad row"))
-    with pytest.raises(GaveUp) as caught:
+    with pytest.raises(FetchFailed) as caught:
         call(flaky)
     assert (flaky.calls, caught.value.attempts) == (2, 2)
-    assert isinstance(caught.value.error, ValueError)
+    assert isinstance(caught.value.__cause__, ValueError)
 
 
 def test_a_subclass_of_a_transient_error_is_transient():
@@ -85,7 +93,7 @@ def test_a_subclass_of_a_transient_error_is_transient():
 
 def test_never_means_once():
     flaky = Flaky(TransientError())
-    with pytest.raises(GaveUp):
+    with pytest.raises(FetchFailed):
         call(flaky, NEVER)
     assert flaky.calls == 1
 
@@ -96,15 +104,15 @@ def test_never_means_once():
     ids=["SystemExit", "PanicException", "GeneratorExit"],
 )
 def test_what_is_no_exception_is_a_failure_like_any_other(error):
-    with pytest.raises(GaveUp) as caught:
+    with pytest.raises(FetchFailed) as caught:
         call(Flaky(error))
-    assert caught.value.error is error
+    assert caught.value.__cause__ is error
 
 
 def test_time_runs_out_as_well():
     policy = RetryPolicy(transient=(TransientError,), max_attempts=1000, base_seconds=0, max_seconds=0)
     flaky = Flaky(*(TransientError() for _ in range(1000)))
-    with pytest.raises(GaveUp):
+    with pytest.raises(FetchFailed):
         call(flaky, policy)
     assert flaky.calls < 1000
 
@@ -144,12 +152,22 @@ def test_an_error_that_cannot_be_shown_is_given_up_on_all_the_same():
         def __str__(self):
             raise RuntimeError
 
-    with pytest.raises(GaveUp) as caught:
+    with pytest.raises(FetchFailed) as caught:
         call(Flaky(Mute()))
-    assert isinstance(caught.value.error, Mute)
+    assert isinstance(caught.value.__cause__, Mute)
 
 
-def test_our_own_errors_are_no_exception_to_the_rule():
-    with pytest.raises(GaveUp) as caught:
-        call(Flaky(PipelineError("no")))
-    assert str(caught.value.error) == "no"
+def test_the_engine_s_own_error_is_raised_as_it_is():
+    own = UsageError("no")
+    with pytest.raises(UsageError) as caught:
+        call(Flaky(own))
+    assert caught.value is own
+
+
+def test_only_errors_of_the_class_named_are_raised_as_they_are():
+    invalid = StepResultInvalid("load", 7, "nothing")
+    with pytest.raises(StepResultInvalid):
+        call(Flaky(invalid), as_it_is=StepResultInvalid)
+    with pytest.raises(FetchFailed) as caught:
+        call(Flaky(UsageError("no")), as_it_is=StepResultInvalid)
+    assert str(caught.value.__cause__) == "no"

@@ -14,9 +14,9 @@ from engine.errors import StepFailed, StepTimedOut
 from engine.policy import RetryPolicy
 from engine.steps.base import BatchStep
 from engine.testing import EventLog, numbers
-from engine.worker import time_limit
 from engine.worker.chain import StepChain
 from engine.worker.signals import StopSignal
+from engine.worker.time_limit import call_with_limit
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def hang():
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr(time_limit, "_GRACE_SECONDS", 0.05)
+    monkeypatch.setattr("engine.worker.time_limit._GRACE_SECONDS", 0.05)
 
 
 def loop():
@@ -39,17 +39,17 @@ def loop():
 
 
 def test_what_returns_in_time_returns():
-    assert time_limit.call(lambda: 5, 10) == 5
+    assert call_with_limit(lambda: 5, 10) == 5
 
 
 def test_what_raises_in_time_raises():
     with pytest.raises(KeyError):
-        time_limit.call(lambda: {}["x"], 10)
+        call_with_limit(lambda: {}["x"], 10)
 
 
 def test_a_loop_of_python_is_ended():
     with pytest.raises(StepTimedOut, match=r"^it took longer than 0.05 s$") as caught:
-        time_limit.call(loop, 0.05)
+        call_with_limit(loop, 0.05)
     assert caught.value.ended
     assert not [thread for thread in threading.enumerate() if thread.name == "step-with-time-limit"]
 
@@ -61,13 +61,13 @@ def test_an_except_of_the_steps_own_does_not_hold_it_up():
                 loop()
 
     with pytest.raises(StepTimedOut) as caught:
-        time_limit.call(stubborn, 0.05)
+        call_with_limit(stubborn, 0.05)
     assert caught.value.ended
 
 
 def test_a_call_that_does_not_return_is_left_behind_and_said_so(hang, impatient):
     with pytest.raises(StepTimedOut, match="Python can't end") as caught:
-        time_limit.call(hang, 0.01)
+        call_with_limit(hang, 0.01)
     assert not caught.value.ended
 
 
@@ -80,7 +80,7 @@ def test_what_is_left_behind_does_nothing_more_when_its_call_returns(impatient):
         done.append("went on")
 
     with pytest.raises(StepTimedOut):
-        time_limit.call(work, 0.01)
+        call_with_limit(work, 0.01)
     (left,) = [thread for thread in threading.enumerate() if thread.name == "step-with-time-limit"]
     gate.release()
     left.join(60)

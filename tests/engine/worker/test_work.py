@@ -184,7 +184,7 @@ def test_a_batch_that_was_given_up_writes_nothing_more(work, layout):
         concurrent = True
 
         def process(self, batch):
-            built[0].give_up()
+            built[0].cancel_from()
             return batch
 
     built.append(work(GivesUp("gives up")))

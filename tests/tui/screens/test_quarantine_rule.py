@@ -4,7 +4,7 @@ import pytest
 import views
 
 from engine.state import RunState
-from tui.screens.dashboard.quarantine_rule import why_not
+from tui.screens.dashboard.quarantine_rule import why_no_quarantine
 
 FAILURE = views.flight_failure()
 
@@ -14,35 +14,35 @@ def failed_with(**changes):
 
 
 def test_a_step_that_failed_at_rows_may_go_on_without_them():
-    assert why_not(views.failed()) == ""
+    assert why_no_quarantine(views.failed()) == ""
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"step": None}, "no step that failed"),
+        ({"step": None}, "No step failed"),
         ({"start_row": None, "error_type": "SchemaDrift"}, "failed as a whole"),
         ({"start_row": None, "error_type": "QuarantineFull"}, "on_error=Quarantine(max_rows=…, max_fraction=…)"),
     ],
 )
 def test_other_failures_say_why_not(changes, words):
-    assert words in why_not(failed_with(**changes))
+    assert words in why_no_quarantine(failed_with(**changes))
 
 
 def test_a_full_quarantine_says_which_limit_it_was():
     message = "too many rows can't be processed: with batch 21 it would be at least 1,001 rows, where 1,000 may be"
 
-    assert why_not(failed_with(error_type="QuarantineFull", message=message)).startswith(message)
+    assert why_no_quarantine(failed_with(error_type="QuarantineFull", message=message)).startswith(message)
 
 
 def test_a_step_that_wants_to_stop_is_named():
-    assert "check_speed has on_error='stop'" in why_not(views.failed(), {"check_speed"})
+    assert "check_speed has on_error='stop'" in why_no_quarantine(views.failed(), {"check_speed"})
 
 
 def test_results_that_a_sink_does_not_take_are_delivered_again_by_r():
-    assert why_not(views.sink_failed()).endswith("r delivers it again.")
+    assert why_no_quarantine(views.sink_failed()).endswith("r delivers it again.")
 
 
 @pytest.mark.parametrize("state", [state for state in RunState if state is not RunState.FAILED])
 def test_where_nothing_failed_there_is_nothing_to_take_out(state):
-    assert why_not(replace(views.failed(), state=state)).startswith("No batch has failed")
+    assert why_no_quarantine(replace(views.failed(), state=state)).startswith("No batch has failed")

@@ -15,26 +15,21 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from engine.text.format import time_of_day
-from tui.actions import Scope, bindings
+from tui.actions import Scope, bindings, key_of
 from tui.backend.jobs import Job
 from tui.backend.memory import resident_bytes
 from tui.screens.dashboard.file_commands import FileCommands
-from tui.screens.dashboard.layout import PANE, PANES, tab_title, tabs
 from tui.screens.dashboard.run_commands import RunCommands
 from tui.screens.dashboard.selection import Selection
-from tui.screens.dashboard.status_line import Standing, standing
-from tui.screens.footer import KeyLine
+from tui.screens.dashboard.status_line import StatusLine, status_line
+from tui.screens.footer import KeyFooter
+from tui.screens.panes import PANE, PANES, Place, tab_title, tabs
 from tui.widgets import (
-    BatchGridPane,
-    DetailPane,
     FailuresPane,
     LogPane,
     Pane,
-    QuarantinePane,
-    ResultsPane,
     RunsPane,
     StatusBar,
-    StepsPane,
     ThroughputPane,
 )
 
@@ -45,7 +40,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from tui.backend.bridge import Bridge
-    from tui.backend.jobs import Done
+    from tui.backend.jobs import JobResult
 
 PULLS_PER_SECOND = 8
 
@@ -66,25 +61,20 @@ class Dashboard(Selection, RunCommands, FileCommands):
         self._tab = "failures"
         self._zoomed: str | None = None
         self._frozen = False
-        self._said: tuple[Standing, bool] | None = None
+        self._said: tuple[StatusLine, bool] | None = None
         self._drawn: tuple[object, ...] | None = None
 
     def compose(self) -> ComposeResult:
         """Top line, sentence, panes, keys."""
         yield StatusBar()
-        yield Static("", id="standing", markup=False)
+        yield Static("", id="status-line", markup=False)
         with Container(id="body"):
-            yield StepsPane(id="steps")
-            yield ThroughputPane(id="throughput")
-            yield BatchGridPane(id="batches")
-            yield RunsPane(id="runs")
-            yield FailuresPane(id="failures")
-            yield QuarantinePane(id="quarantine")
-            yield ResultsPane(id="results")
-            yield LogPane(id="log", title="8 Log")
-            yield DetailPane(id="detail", title="9 Detail")
-        yield Input(placeholder="show only what holds this text; Esc shows all", id="filter", compact=True)
-        yield KeyLine(dashboard=True)
+            for pane in PANES:
+                yield pane.widget(id=pane.id, title=pane.title)
+        yield Input(
+            placeholder=f"show only what holds this text; {key_of('back')} shows all", id="filter", compact=True
+        )
+        yield KeyFooter(dashboard=True)
 
     def on_mount(self) -> None:
         """Begin to look, and load once the first picture is on the screen."""
@@ -109,7 +99,7 @@ class Dashboard(Selection, RunCommands, FileCommands):
         self.query_one(LogPane).add([f"{time_of_day(line.at)}  {line.text}" for line in self.bridge.log.take()])
         if not self._frozen:
             self.fill_panes()
-        self._show_standing()
+        self._show_status_line()
         situation = self.situation()
         # A pane writes its own title when it is first drawn, over the tabs: its heading and size tell when.
         front = self.query_one(f"#{self._tab}", Pane)
@@ -118,7 +108,7 @@ class Dashboard(Selection, RunCommands, FileCommands):
         if drawn != self._drawn:
             # Only when something changed that decides about keys: doing it with each pull costs and leaks.
             self._drawn = drawn
-            self.query_one(KeyLine).show(situation)
+            self.query_one(KeyFooter).show(situation)
             self.refresh_bindings()
             self.lay_out()
 
@@ -135,10 +125,10 @@ class Dashboard(Selection, RunCommands, FileCommands):
         elif self._tab == "quarantine":
             self.ask_for_quarantine()
 
-    def _show_standing(self) -> None:
-        said = standing(self.seen, self.bridge.working, self.bridge.trouble)
-        frozen = ("FROZEN, f goes on  ", "bold $text-warning") if self._frozen else ""
-        line = self.query_one("#standing", Static)
+    def _show_status_line(self) -> None:
+        said = status_line(self.seen, self.bridge.working, self.bridge.error)
+        frozen = (f"FROZEN, {key_of('freeze')} continues  ", "bold $text-warning") if self._frozen else ""
+        line = self.query_one("#status-line", Static)
         if (said, self._frozen) != self._said:
             self._said = (said, self._frozen)
             line.update(Content.assemble(frozen, self.shown(said.words), " ", (self.shown(said.hint), "$text-muted")))
@@ -163,11 +153,10 @@ class Dashboard(Selection, RunCommands, FileCommands):
         if self._tab not in shared:
             self._tab = "failures"
         for pane in PANES:
-            shown = pane.id not in shared or pane.id == self._tab
-            if pane.id == "detail":
-                shown = not self.compact
-            widget = self.query_one(f"#{pane.id}")
-            widget.display = pane.id == zoomed if zoomed else shown
+            shown = (
+                pane.id == self._tab if pane.id in shared else not (self.compact and pane.place is Place.OWN_OR_SCREEN)
+            )
+            self.query_one(f"#{pane.id}").display = pane.id == zoomed if zoomed else shown
         self.styles_for_rows((len(self.seen.steps) or 3) + len(self.seen.sinks))
         front = self.query_one(f"#{self._tab}")
         title = tab_title(self._tab, compact=self.compact, width=front.size.width - 4)
@@ -181,7 +170,7 @@ class Dashboard(Selection, RunCommands, FileCommands):
 
     def action_go(self, pane_id: str) -> None:
         """Put a pane in front and give it the focus; the detail has a screen of its own where there is no room."""
-        if pane_id == "detail" and self.compact:
+        if self.compact and PANE[pane_id].place is Place.OWN_OR_SCREEN:
             self.open_detail()
             return
         if pane_id in tabs(compact=self.compact):
@@ -240,10 +229,10 @@ class Dashboard(Selection, RunCommands, FileCommands):
 
     # --- jobs -----------------------------------------------------------------------------------------
 
-    def job_done(self, done: Done) -> None:
-        """Take the end of a job."""
+    def job_ended(self, result: JobResult) -> None:
+        """React to the end of a job."""
         self.pull()
-        super().job_done(done)
-        if done.job is Job.LOAD and done.trouble is None and self._begin:
+        super().job_ended(result)
+        if result.job is Job.LOAD and result.error is None and self._begin:
             self._begin = False
             self.bridge.run()

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
+from tui.actions import key_hints, keys_of
+from tui.screens.panes import PANE
 from tui.widgets import DetailPane
 
 if TYPE_CHECKING:
@@ -19,8 +21,8 @@ class DetailScreen(Screen[None]):
     """Shows what `fill` puts into a detail pane."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,enter,q,z", "close", "Back", show=False),
-        Binding("c", "copy", "Copy", show=False),
+        Binding(f"enter,{keys_of('back', 'leave', 'zoom')}", "close", "Back", show=False),
+        Binding(keys_of("copy"), "copy", "Copy", show=False),
     ]
 
     def __init__(self, fill: Callable[[DetailPane], None] | None) -> None:
@@ -29,12 +31,12 @@ class DetailScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """One pane."""
-        yield DetailPane(title="9 Detail")
+        yield DetailPane(title=PANE["detail"].title)
 
     def on_mount(self) -> None:
         """Fill it once it is there."""
         pane = self.query_one(DetailPane)
-        pane.set_keys(pane.glyphs.spelled("Esc back · c copy"))
+        pane.set_keys(pane.glyphs.spelled(key_hints("back", "copy")))
         if self._fill is not None:
             self._fill(pane)
         pane.focus()

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from textual.app import SuspendNotSupported
 
-from tui.screens.base import DashboardBase
+from tui.screens.dashboard.base import DashboardBase
 from tui.screens.dashboard.editor import SourceLine, editor_command, source_line
 from tui.screens.dashboard.report import markdown
 from tui.screens.dialogs.ask import AskScreen
 from tui.screens.dialogs.confirm import ConfirmScreen
 
 if TYPE_CHECKING:
-    from engine.events import BatchFailed
+    from engine.events import FailureRecord
 
 SUFFIXES = (".parquet", ".csv", ".duckdb", ".db")
 QUARANTINE_SUFFIXES = (".csv", ".parquet")
@@ -36,7 +36,7 @@ class FileCommands(DashboardBase):
         """Return what the detail pane shows, as plain text."""
         return ""
 
-    def failure_in_mind(self) -> BatchFailed | None:
+    def failure_in_mind(self) -> FailureRecord | None:
         """Return the failure that a person looks at."""
         return None
 

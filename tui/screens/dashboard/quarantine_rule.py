@@ -8,19 +8,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tui.actions import key_of
 from tui.widgets.drawing.describe import failure_reason
 from tui.widgets.steps import blocking_failure
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from engine.events import BatchFailed
-    from engine.progress import RunView
+    from engine import RunView
+    from engine.events import FailureRecord
 
 QUARANTINE_FULL = "QuarantineFull"
 
 
-def why_not(view: RunView, stopping: Collection[str] = ()) -> str:
+def why_no_quarantine(view: RunView, stopping: Collection[str] = ()) -> str:
     """Return why no rows can be taken out of the batch that failed; empty when some may be.
 
     `stopping` are the steps that say of themselves that a bad row stops the run.
@@ -29,20 +30,22 @@ def why_not(view: RunView, stopping: Collection[str] = ()) -> str:
     if failure is None:
         return "No batch has failed, so there are no rows to take out."
     if failure.step is None:
-        return "It was no step that failed, so there are no rows to take out. r tries again."
-    return _why_not_of(failure, view, stopping)
+        return f"No step failed, so there are no rows to take out. {key_of('retry')} tries again."
+    return _why_no_quarantine_of(failure, view, stopping)
 
 
-def _why_not_of(failure: BatchFailed, view: RunView, stopping: Collection[str]) -> str:
+def _why_no_quarantine_of(failure: FailureRecord, view: RunView, stopping: Collection[str]) -> str:
     if failure.step in {sink.name for sink in view.sinks}:
-        return f"Batch {failure.batch_id:,} is committed; {failure.step} doesn't take it. r delivers it again."
+        return (
+            f"Batch {failure.batch_id:,} is committed, but not to {failure.step}. {key_of('retry')} delivers it again."
+        )
     if failure.error_type == QUARANTINE_FULL:
         return (
             f"{failure_reason(failure.message)} If so many may be taken out, say so in the pipeline: "
-            "on_error=Quarantine(max_rows=…, max_fraction=…). Else mend the step; r goes on."
+            f"on_error=Quarantine(max_rows=…, max_fraction=…). Else mend the step; {key_of('retry')} continues."
         )
     if failure.step in stopping:
         return f"Step {failure.step} has on_error='stop': by its own word a bad row stops the run."
     if failure.start_row is None:  # not set up, another schema, no batch returned: no matter what the rows are
-        return f"Step {failure.step} failed as a whole, not at rows. Mend it; r goes on."
+        return f"Step {failure.step} failed as a whole, not at rows. Mend it; {key_of('retry')} continues."
     return ""

@@ -14,9 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
     from datetime import datetime
 
-    from engine.checkpoint.catalog.records import RunRecord
-    from engine.events import BatchFailed
-    from engine.progress import RunView
+    from engine import RunRecord, RunView
+    from engine.events import FailureRecord
 
 _SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\`*_{}[]<>#|~!&$"})
 
@@ -65,7 +64,7 @@ def _lines(view: RunView, runs: Sequence[RunRecord], now: datetime) -> Iterator[
     yield from _section("Warnings", ("",), [(_text(warning),) for warning in view.warnings])
 
 
-def _failure(failure: BatchFailed, sinks: Collection[str]) -> Iterator[str]:
+def _failure(failure: FailureRecord, sinks: Collection[str]) -> Iterator[str]:
     kind = "sink" if failure.step in sinks else "step"
     place = f"{kind} {_text(failure.step)}" if failure.step else "the source"
     yield ""

@@ -6,16 +6,15 @@ from typing import TYPE_CHECKING
 
 from engine.text.format import counted
 from tui.backend.jobs import Job
-from tui.screens.base import DashboardBase
-from tui.screens.dashboard.quarantine_rule import why_not
-from tui.screens.dialogs.changed import ChangedScreen
-from tui.screens.dialogs.confirm import ConfirmScreen
-from tui.screens.dialogs.rewind import RewindScreen
+from tui.screens.dashboard.base import DashboardBase
+from tui.screens.dashboard.quarantine_rule import why_no_quarantine
+from tui.screens.dialogs.ask import RewindScreen
+from tui.screens.dialogs.confirm import ChangedScreen, ConfirmScreen
 from tui.widgets.steps import blocking_failure
 
 if TYPE_CHECKING:
-    from engine.runs.replay import Replayed
-    from tui.backend.jobs import Done, Dropped, Trouble
+    from engine import Replayed
+    from tui.backend.jobs import Dropped, ErrorReport, JobResult
 
 KEPT = "The source and the history of runs stay. This can't be undone."
 
@@ -38,7 +37,7 @@ class RunCommands(DashboardBase):
 
     def action_why_no_quarantine(self) -> None:
         """Say why that wouldn't help."""
-        self.say(why_not(self.bridge.view(), self.bridge.stopping_steps), bad=True)
+        self.say(why_no_quarantine(self.bridge.view(), self.bridge.stopping_steps), bad=True)
 
     def action_replay(self) -> None:
         """Put the rows in quarantine through the steps again."""
@@ -89,43 +88,47 @@ class RunCommands(DashboardBase):
         verb = "Drop everything" if everything else "Rewind"
         self.app.push_screen(ConfirmScreen(title, [f"This drops {in_words(dropped)}.", KEPT], verb=verb), answered)
 
-    def job_done(self, done: Done) -> None:
+    def job_ended(self, result: JobResult) -> None:
         """Show how a job ended that changes the checkpoint."""
-        trouble = done.trouble
-        if trouble is not None and trouble.differences:
-            self.ask_about_changes(done)
-        elif done.job is Job.LOSS and trouble is None:
-            self.confirm_loss(done.value, done.asked)
-        elif done.job in {Job.REWIND, Job.RESET} and trouble is None:
-            count = done.value
+        error = result.error
+        if error is not None and error.differences:
+            self.ask_about_changes(result)
+        elif result.job is Job.LOSS and error is None:
+            self.confirm_loss(result.value, result.asked)
+        elif result.job in {Job.REWIND, Job.RESET} and error is None:
+            count = result.value
             self.say(f"{counted(count, 'batch')} dropped.")
-        elif done.job is Job.REPLAY and trouble is None:
-            self.say(replayed_in_words(done.value))
-        elif done.job is Job.RUN and done.asked and trouble is not None:
-            self.say_that_nothing_was_taken_out(trouble)
+        elif result.job is Job.REPLAY and error is None:
+            self.say(replayed_in_words(result.value))
+        elif result.job is Job.RUN and result.asked and error is not None:
+            self.say_that_nothing_was_taken_out(error)
 
-    def say_that_nothing_was_taken_out(self, trouble: Trouble) -> None:
+    def say_that_nothing_was_taken_out(self, error: ErrorReport) -> None:
         """A run that was to take bad rows out has failed at a step all the same; its error doesn't tell why."""
         failure = blocking_failure(self.seen)
-        if trouble.kind == "StepFailed" and failure is not None and not why_not(self.seen, self.bridge.stopping_steps):
+        if (
+            error.kind == "StepFailed"
+            and failure is not None
+            and not why_no_quarantine(self.seen, self.bridge.stopping_steps)
+        ):
             self.say(
                 f"No rows could be taken out of batch {failure.batch_id:,}: the step fails at the batch and not at "
                 "single rows, or with an error that another try may mend.",
                 bad=True,
             )
 
-    def ask_about_changes(self, done: Done) -> None:
+    def ask_about_changes(self, result: JobResult) -> None:
         """The pipeline isn't the one of the checkpoint: go on with it?"""
 
         def answered(yes: bool | None) -> None:  # noqa: FBT001 (Textual's callback)
-            if yes and done.job is Job.REPLAY:
+            if yes and result.job is Job.REPLAY:
                 self.bridge.replay(accept_changes=True)
             elif yes:
-                self.bridge.run(accept_changes=True, quarantine=bool(done.asked))
+                self.bridge.run(accept_changes=True, quarantine=bool(result.asked))
 
-        if done.trouble is not None:
+        if result.error is not None:
             committed = f"Batches up to {self.seen.frontier:,} were made by the pipeline"
-            self.app.push_screen(ChangedScreen(done.trouble, committed=committed), answered)
+            self.app.push_screen(ChangedScreen(result.error, committed=committed), answered)
 
 
 def in_words(dropped: Dropped) -> str:
@@ -141,7 +144,7 @@ def in_words(dropped: Dropped) -> str:
 def replayed_in_words(replayed: Replayed) -> str:
     """Return what a replay came to.
 
-    >>> from engine.runs.replay import Replayed
+    >>> from engine import Replayed
     >>> replayed_in_words(Replayed(rows=1, still=0))
     '1 row went through, and is among the results. The quarantine is empty.'
     """

@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.progress import BatchState
+from tui.actions import key_hints
 from tui.backend.jobs import Job
 from tui.backend.results_page import ResultsPage
-from tui.screens.base import DashboardBase
+from tui.screens.dashboard.base import DashboardBase
 from tui.screens.dashboard.detail import DetailScreen
 from tui.widgets import BatchGridPane, DetailPane, FailuresPane, QuarantinePane, ResultsPane, RunsPane
 from tui.widgets.batch_grid import STATE_WORDS
@@ -22,9 +23,9 @@ from tui.widgets.steps import blocking_failure
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from engine.checkpoint.parts.manifest import Manifest
-    from engine.events import BatchFailed
-    from tui.backend.jobs import Done
+    from engine import Manifest
+    from engine.events import FailureRecord
+    from tui.backend.jobs import JobResult
 
 DONE = {BatchState.COMMITTED, BatchState.EARLIER, BatchState.QUARANTINED}
 
@@ -34,8 +35,8 @@ class Selection(DashboardBase):
 
     _fill: Callable[[DetailPane], None] | None = None
     _batch_id: int | None = None
-    _failure: BatchFailed | None = None
-    _newest_failure: BatchFailed | None = None
+    _failure: FailureRecord | None = None
+    _newest_failure: FailureRecord | None = None
     _results_as_of: tuple[int, int | None, int] | None = None
     _first_result_row = 0
     _page_is_coming = False
@@ -71,11 +72,11 @@ class Selection(DashboardBase):
             self._show_failure(newest)
         self._newest_failure = newest
 
-    def _show_failure(self, failure: BatchFailed) -> None:
+    def _show_failure(self, failure: FailureRecord) -> None:
         self._failure, self._batch_id = failure, failure.batch_id
-        keys = "c copy · o open source · r retry"
-        if failure == blocking_failure(self.seen) and self.situation().isolable:
-            keys = "c copy · r retry · k quarantine"
+        keys = key_hints("copy", "open_source", "retry")
+        if failure == blocking_failure(self.seen) and self.situation().can_quarantine:
+            keys = key_hints("copy", "retry", "quarantine")
         self.query_one(DetailPane).set_keys(self.shown(keys))
         of_sink = failure.step in {sink.name for sink in self.seen.sinks}
         self.show_detail(lambda pane: pane.show_failure(failure, of_sink=of_sink))
@@ -89,7 +90,7 @@ class Selection(DashboardBase):
         self._show_failure(event.failure)
         self.open_detail()
 
-    def failure_in_mind(self) -> BatchFailed | None:
+    def failure_in_mind(self) -> FailureRecord | None:
         """Return the failure that was chosen last, else the newest."""
         known = self._failure if self._failure in self.seen.failures else None
         return known or (self.seen.failures[-1] if self.seen.failures else None)
@@ -98,7 +99,7 @@ class Selection(DashboardBase):
         """Show a run."""
         record = event.record
         self._batch_id = None
-        self.query_one(DetailPane).set_keys(self.shown("c copy"))
+        self.query_one(DetailPane).set_keys(self.shown(key_hints("copy")))
         if record is None:
             words = f"It is the one that goes on now, at batch {self.seen.frontier + 1:,}."
             self.show_detail(lambda pane: pane.show_text(f"Run {event.run_id}", words))
@@ -115,7 +116,7 @@ class Selection(DashboardBase):
         failure = next((found for found in reversed(self.seen.failures) if found.batch_id == batch_id), None)
         self._batch_id = batch_id
         if state in DONE:
-            self.query_one(DetailPane).set_keys(self.shown("c copy · w rewind to it"))
+            self.query_one(DetailPane).set_keys(self.shown(key_hints("copy", "rewind")))
             self.show_detail(lambda pane: pane.show_loading(f"reading batch {batch_id:,}"))
             self.bridge.read_batch(batch_id)
         elif failure is not None:
@@ -138,8 +139,8 @@ class Selection(DashboardBase):
         view = self.seen
         if view.state.is_live or self.bridge.working is not None or not self.bridge.loaded:
             return
-        trouble = self.bridge.trouble
-        held = trouble.message if trouble is not None and trouble.kind == "CheckpointLocked" else ""
+        error = self.bridge.error
+        held = error.message if error is not None and error.kind == "CheckpointLocked" else ""
         as_of = (view.state, view.frontier, view.run_id, view.rows_quarantined, self.bridge.changes, held)
         if as_of == self._quarantine_as_of:
             return
@@ -157,7 +158,7 @@ class Selection(DashboardBase):
         """Show the row that the cursor is on."""
         row = event.row
         self._failure, self._batch_id = None, row.batch_id
-        self.query_one(DetailPane).set_keys(self.shown("c copy · p replay · E export"))
+        self.query_one(DetailPane).set_keys(self.shown(key_hints("copy", "replay", "export_quarantine")))
         self.show_detail(lambda pane: pane.show_row(row))
 
     def on_quarantine_pane_selected(self, event: QuarantinePane.Selected) -> None:
@@ -165,12 +166,12 @@ class Selection(DashboardBase):
         self.on_quarantine_pane_highlighted(event)
         self.open_detail()
 
-    def _quarantine_read(self, done: Done) -> None:
+    def _quarantine_read(self, result: JobResult) -> None:
         pane = self.query_one(QuarantinePane)
-        if done.trouble is None:
-            pane.show_rows(done.value)
+        if result.error is None:
+            pane.show_rows(result.value)
         elif not self.seen.state.is_live:  # a run that began meanwhile has the checkpoint; they are read after it
-            pane.show_problem(f"the quarantine can't be read: {done.trouble.message}")
+            pane.show_problem(f"the quarantine can't be read: {result.error.message}")
 
     # --- the results ----------------------------------------------------------------------------------
 
@@ -196,30 +197,30 @@ class Selection(DashboardBase):
 
     # --- what was read --------------------------------------------------------------------------------
 
-    def job_done(self, done: Done) -> None:
+    def job_ended(self, result: JobResult) -> None:
         """Take what was read."""
-        if done.job is Job.BATCH and done.asked == self._batch_id:
-            self._batch_read(done)
-        elif done.job is Job.PAGE:
-            self._page_read(done)
-        elif done.job is Job.EXPORT:
-            trouble = done.trouble
-            words = f"The results are in {done.asked}." if trouble is None else f"{trouble.message} {trouble.hint}"
-            self.say(words, bad=trouble is not None)
-        elif done.job is Job.QUARANTINE:
-            self._quarantine_read(done)
-        elif done.job is Job.EXPORT_QUARANTINE:
-            trouble = done.trouble
-            words = f"{trouble.message} {trouble.hint}" if trouble else f"The quarantine is in {done.asked}."
-            self.say(words, bad=trouble is not None)
-        super().job_done(done)
+        if result.job is Job.BATCH and result.asked == self._batch_id:
+            self._batch_read(result)
+        elif result.job is Job.PAGE:
+            self._page_read(result)
+        elif result.job is Job.EXPORT:
+            error = result.error
+            words = f"The results are in {result.asked}." if error is None else f"{error.message} {error.hint}"
+            self.say(words, bad=error is not None)
+        elif result.job is Job.QUARANTINE:
+            self._quarantine_read(result)
+        elif result.job is Job.EXPORT_QUARANTINE:
+            error = result.error
+            words = f"{error.message} {error.hint}" if error else f"The quarantine is in {result.asked}."
+            self.say(words, bad=error is not None)
+        super().job_ended(result)
 
-    def _batch_read(self, done: Done) -> None:
-        if done.trouble is not None:
-            words = done.trouble.message
+    def _batch_read(self, result: JobResult) -> None:
+        if result.error is not None:
+            words = result.error.message
             self._show_read(lambda pane: pane.show_problem(words))
         else:
-            manifest: Manifest = done.value
+            manifest: Manifest = result.value
             self._show_read(lambda pane: pane.show_batch(manifest))
 
     def _show_read(self, fill: Callable[[DetailPane], None]) -> None:
@@ -227,11 +228,11 @@ class Selection(DashboardBase):
         if isinstance(self.app.screen, DetailScreen):
             self.app.screen.fill(fill)
 
-    def _page_read(self, done: Done) -> None:
+    def _page_read(self, result: JobResult) -> None:
         self._page_is_coming = False
         pane = self.query_one(ResultsPane)
-        if done.trouble is not None:
-            pane.show_problem(f"this page can't be read: {done.trouble.message}")
-        elif isinstance(done.value, ResultsPage):
-            page = done.value
+        if result.error is not None:
+            pane.show_problem(f"this page can't be read: {result.error.message}")
+        elif isinstance(result.value, ResultsPage):
+            page = result.value
             pane.show_page(page.columns, page.rows, page.first_row, page.total_rows)

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from engine.state import RunState
+from engine import RunState
 from engine.text.format import EN_DASH, counted
+from tui.actions import key_of
 from tui.backend.jobs import Job
+from tui.screens.panes import PANE
 
 if TYPE_CHECKING:
-    from engine.progress import RunView
-    from tui.backend.jobs import Trouble
+    from engine import RunView
+    from tui.backend.jobs import ErrorReport
 
 
 class Tone(StrEnum):
@@ -26,7 +28,7 @@ class Tone(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class StatusLine:
     """The sentence, how it is meant, and what to do next. Text from errors is in both: not escaped yet."""
 
     tone: Tone
@@ -34,68 +36,72 @@ class Standing:
     hint: str = ""
 
 
-def standing(view: RunView, working: Job | None = None, trouble: Trouble | None = None) -> Standing:
-    """Return where the pipeline stands. `trouble` is what the last job ended with.
+def status_line(view: RunView, working: Job | None = None, error: ErrorReport | None = None) -> StatusLine:
+    """Return where the pipeline stands. `error` is what the last job ended with.
 
-    >>> from engine.progress import RunView
-    >>> standing(RunView(state=RunState.IDLE)).words
+    >>> from engine import RunView
+    >>> status_line(RunView(state=RunState.IDLE)).words
     'nothing done yet; r runs it from the first batch'
     """
     if working is Job.REPLAY:
-        return Standing(Tone.BUSY, f"{working}…", "s stops it after the batch that it is at")
+        return StatusLine(Tone.BUSY, f"{working}…", f"{key_of('stop_replay')} stops it after the current batch")
     if working is not None and not (working is Job.RUN and view.state.is_live):
-        return Standing(Tone.BUSY, f"{working}…")
-    if trouble is not None and trouble.differences:
-        return Standing(
+        return StatusLine(Tone.BUSY, f"{working}…")
+    if error is not None and error.differences:
+        return StatusLine(
             Tone.BAD,
-            f"the pipeline has changed since the last run: {'; '.join(trouble.differences)}",
+            f"the pipeline has changed since the last run: {'; '.join(error.differences)}",
             "the same key asks again",
         )
-    if trouble is not None:
-        return Standing(Tone.BAD, trouble.message, trouble.hint)
+    if error is not None:
+        return StatusLine(Tone.BAD, error.message, error.hint)
     return _BY_STATE[view.state](view)
 
 
-def _idle(view: RunView) -> Standing:
-    return Standing(Tone.QUIET, f"nothing done yet{_size(view)}; r runs it from the first batch")
+def _idle(view: RunView) -> StatusLine:
+    return StatusLine(Tone.QUIET, f"nothing done yet{_size(view)}; {key_of('run')} runs it from the first batch")
 
 
-def _resumable(view: RunView) -> Standing:
-    return Standing(Tone.QUIET, f"{_done(view)}; {_to_go(view)}{_quarantined(view)}")
+def _resumable(view: RunView) -> StatusLine:
+    return StatusLine(Tone.QUIET, f"{_done(view)}; {_to_go(view)}{_quarantined(view)}")
 
 
-def _running(view: RunView) -> Standing:
+def _running(view: RunView) -> StatusLine:
     before = view.batches_committed_before
     if not before:
-        return Standing(Tone.QUIET, "from the first batch")
-    return Standing(
+        return StatusLine(Tone.QUIET, "from the first batch")
+    return StatusLine(
         Tone.QUIET, f"went on at batch {before:,}; {counted(view.rows_committed_before, 'row')} were done before"
     )
 
 
-def _stopping(view: RunView) -> Standing:
+def _stopping(view: RunView) -> StatusLine:
     flight = _batches(view.batches_in_flight)
     if view.stop_now:
-        return Standing(Tone.BUSY, f"giving up {flight} in flight; what is committed stays")
-    return Standing(Tone.BUSY, f"{flight} in flight, then it stops", "S gives them up")
+        return StatusLine(Tone.BUSY, f"giving up {flight} in flight; what is committed stays")
+    return StatusLine(Tone.BUSY, f"{flight} in flight, then it stops", f"{key_of('stop_now')} gives them up")
 
 
-def _failed(view: RunView) -> Standing:
+def _failed(view: RunView) -> StatusLine:
     newest = view.failures[-1] if view.failures else None
     words = view.end_message or (newest.message if newest else "the last run failed")
-    return Standing(Tone.BAD, words, newest.hint if newest else "")
+    return StatusLine(Tone.BAD, words, newest.hint if newest else "")
 
 
-def _finished(view: RunView) -> Standing:
-    return Standing(Tone.GOOD, f"all {counted(view.rows_committed, 'row')} done in {_batches(view.frontier + 1)}")
+def _finished(view: RunView) -> StatusLine:
+    return StatusLine(Tone.GOOD, f"all {counted(view.rows_committed, 'row')} done in {_batches(view.frontier + 1)}")
 
 
-def _incomplete(view: RunView) -> Standing:
+def _incomplete(view: RunView) -> StatusLine:
     number = view.rows_quarantined
     is_one = number == 1
     left = f"{number:,}, which {'is' if is_one else 'are'} in quarantine"
     words = f"all {counted(view.rows_committed, 'row')} done but {left}"
-    return Standing(Tone.WARN, words, f"6 shows {'it' if is_one else 'them'}; mend the step, then p replays")
+    return StatusLine(
+        Tone.WARN,
+        words,
+        f"{PANE['quarantine'].digit} shows {'it' if is_one else 'them'}; fix the step, then {key_of('replay')} replays",
+    )
 
 
 _BY_STATE = {

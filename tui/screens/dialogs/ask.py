@@ -1,10 +1,10 @@
-"""A question that is answered in one line of text: a batch to go back to, a path to write to."""
+"""Questions that are answered in one line of text: the batch to go back to, the path to write to."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from textual.widgets import Button, Input, Static
+from textual.widgets import Input, Static
 
 from tui.screens.dialogs.dialog import Dialog, plain
 
@@ -13,33 +13,23 @@ if TYPE_CHECKING:
 
     from textual.widget import Widget
 
+    from engine import RunView
+
 
 class AskScreen(Dialog[str | None]):
     """Answers the text, None when cancelled. `problem` says what is wrong with a text, empty when nothing is."""
 
     def __init__(
-        self,
-        title: str,
-        lines: Iterable[str],
-        *,
-        verb: str,
-        value: str = "",
-        problem: Callable[[str], str] = lambda _text: "",
+        self, title: str, lines: Iterable[str], *, verb: str, value: str = "", problem: Callable[[str], str]
     ) -> None:
-        super().__init__(title, lines, harmless=None)
-        self._verb = verb
+        super().__init__(title, lines, verb=verb, harmless=None)
         self._value = value
         self._problem = problem
 
     def body(self) -> Iterable[Widget]:
-        """Yield the line to type in, and the place for what is wrong with it."""
+        """Yield the line to type in, and the line that says what is wrong with the text."""
         yield Input(self._value, id="line", compact=True)
         yield Static("", id="problem", markup=False)
-
-    def buttons(self) -> Iterable[Button]:
-        """Cancel first, but the focus is on the line."""
-        yield Button("Cancel", id="cancel", compact=True)
-        yield Button(self._verb, id="do", variant="primary", compact=True)
 
     def first_focus(self) -> Widget:
         """Return the line: nothing happens before what was typed is confirmed or cancelled."""
@@ -48,21 +38,39 @@ class AskScreen(Dialog[str | None]):
     def on_input_changed(self, event: Input.Changed) -> None:
         """Say at once what is wrong."""
         event.stop()
-        self.query_one("#problem", Static).update(plain(self._problem(event.value) if event.value else ""))
+        self._show_problem(self._problem(event.value) if event.value else "")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Enter in the line is the button."""
+        """Take Enter in the line for the button."""
         event.stop()
-        self.answer("do")
+        self.accept()
 
-    def answer(self, button_id: str) -> None:
+    def accept(self) -> None:
         """Answer with the text, unless something is wrong with it."""
-        if button_id != "do":
-            self.dismiss(None)
-            return
         text = self.query_one(Input).value.strip()
         problem = self._problem(text) if text else "Type something, or cancel."
-        if problem:
-            self.query_one("#problem", Static).update(plain(problem))
-        else:
+        self._show_problem(problem)
+        if not problem:
             self.dismiss(text)
+
+    def _show_problem(self, problem: str) -> None:
+        self.query_one("#problem", Static).update(plain(problem))
+
+
+class RewindScreen(AskScreen):
+    """Answers the number of the last batch to keep, as text. What a rewind loses is confirmed afterwards."""
+
+    def __init__(self, view: RunView, batch_id: int | None = None) -> None:
+        self._frontier = view.frontier
+        line = f"The frontier is at batch {view.frontier:,}. Keep the results up to and including batch:"
+        suggested = batch_id if batch_id is not None and batch_id < view.frontier else view.frontier - 1
+        value = str(suggested) if suggested >= 0 else ""
+        super().__init__("Rewind", [line], verb="Rewind…", value=value, problem=self._problem_with)
+
+    def _problem_with(self, text: str) -> str:
+        number = text.replace(",", "").strip()
+        if not number.isdecimal():
+            return f"Type a whole number from 0 to {self._frontier - 1:,}; to drop everything, reset."
+        if int(number) >= self._frontier:
+            return f"Batch {int(number):,} is not before the frontier, batch {self._frontier:,}."
+        return ""

@@ -1,6 +1,6 @@
-"""The frame that all dialogs share: a title, lines of text that is never markup, and buttons.
+"""The frame that all dialogs share: a title, lines of text that is never markup, and two buttons.
 
-Escape always answers with the harmless answer.
+Escape always gives the harmless answer.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
     from textual.app import ComposeResult
     from textual.widget import Widget
-
-    from tui.look.glyphs import Glyphs
+    from textual.widgets.button import ButtonVariant
 
 Answer = TypeVar("Answer")
 
@@ -37,62 +36,70 @@ def plain(text: str, limit: int = LINE_LIMIT) -> Content:
 class Dialog(ModalScreen[Answer]):
     """A question in the middle of the screen; `lines` are shown one below the other.
 
-    `harmless` is what Escape answers, and the first button, which has the focus, should answer it too.
+    `refusal` and `verb` are what the buttons say: the first one answers `harmless`, the second one calls `accept`.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "harmless", "Cancel", show=False),
+        Binding("escape", "refuse", "Cancel", show=False),
         Binding("left", "app.focus_previous", "Previous", show=False),
         Binding("right", "app.focus_next", "Next", show=False),
     ]
 
-    def __init__(self, title: str, lines: Iterable[str], *, harmless: Answer) -> None:
+    def __init__(
+        self,
+        title: str,
+        lines: Iterable[str],
+        *,
+        verb: str,
+        harmless: Answer,
+        refusal: str = "Cancel",
+        variant: ButtonVariant = "primary",
+    ) -> None:
         super().__init__()
         self._title = title
         self._lines = tuple(lines)
         self._harmless = harmless
+        self._buttons = (
+            Button(refusal, id="cancel", compact=True),
+            Button(verb, id="confirm", variant=variant, compact=True),
+        )
 
     def compose(self) -> ComposeResult:
-        """Title, lines, whatever a dialog adds, buttons."""
+        """Title, lines, what the subclass adds, buttons."""
+        glyphs = getattr(self.app, "glyphs", UNICODE)
         with Vertical(classes="dialog") as frame:
             frame.border_title = plain(self._title, 60).markup
             with VerticalScroll(classes="dialog-lines", can_focus=False):
                 for line in self._lines:
-                    yield Static(self._glyphs.spelled(str(plain(line))), classes="dialog-line", markup=False)
+                    yield Static(glyphs.spelled(str(plain(line))), classes="dialog-line", markup=False)
             yield from self.body()
             with Horizontal(classes="dialog-buttons"):
-                yield from self.buttons()
-
-    @property
-    def _glyphs(self) -> Glyphs:
-        return getattr(self.app, "glyphs", UNICODE)
+                yield from self._buttons
 
     def body(self) -> Iterable[Widget]:
-        """Yield what stands between lines and buttons."""
+        """Yield what is between lines and buttons."""
         return ()
 
-    def buttons(self) -> Iterable[Button]:
-        """Yield the buttons, the harmless one first."""
-        yield Button("Close", id="close")
-
     def on_mount(self) -> None:
-        """Start where an Enter does no harm. Textual calls this of every class in line: don't override it."""
+        """Start where Enter does no harm. Textual calls this method of every base class: don't override it."""
         self.first_focus().focus()
 
     def first_focus(self) -> Widget:
         """Return what has the focus at first: the harmless button."""
-        return self.query(Button).first()
+        return self._buttons[0]
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """Answer with the button."""
         event.stop()
-        self.answer(event.button.id or "")
+        if event.button.id == "confirm":
+            self.accept()
+        else:
+            self.action_refuse()
 
-    def answer(self, button_id: str) -> None:
-        """Close the dialog as the button says; here every button is harmless."""
-        del button_id
-        self.dismiss(self._harmless)
+    def accept(self) -> None:
+        """Close the dialog with the answer that does something."""
+        raise NotImplementedError
 
-    def action_harmless(self) -> None:
-        """Close without doing anything."""
+    def action_refuse(self) -> None:
+        """Close the dialog without doing anything."""
         self.dismiss(self._harmless)

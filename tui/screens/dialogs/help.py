@@ -9,7 +9,8 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from tui.actions import ACTIONS, Scope
+from tui.actions import ACTIONS, Scope, key_of, keys_of
+from tui.screens.panes import PANES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
     from tui.actions import Action, Situation
 
-PANES = (
-    ("1 … 9", "Go to a pane: Steps, Throughput, Batches, Runs, Failures, Quarantine, Results, Log, Detail."),
+_MOVES = (
+    (f"{PANES[0].digit} … {PANES[-1].digit}", f"Go to a pane: {', '.join(pane.name for pane in PANES)}."),
     ("Tab", "Go to the next pane."),
     ("arrows", "Choose in a list or in the grid of batches; Enter shows the details."),
 )
@@ -40,7 +41,7 @@ class HelpScreen(ModalScreen[None]):
     """The keys; those that do nothing now are dimmed."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,question_mark,q,enter", "close", "Close", show=False),
+        Binding(f"enter,{keys_of('back', 'help', 'leave')}", "close", "Close", show=False),
     ]
 
     def __init__(self, situation: Situation) -> None:
@@ -51,14 +52,14 @@ class HelpScreen(ModalScreen[None]):
         """Three groups of keys."""
         with VerticalScroll(classes="dialog help") as frame:
             frame.border_title = "Help"
-            frame.border_subtitle = "Esc closes"
+            frame.border_subtitle = f"{key_of('back')} closes"
             for title, scope in (("Pipeline", Scope.DASHBOARD), ("Everywhere", Scope.APP)):
                 yield Static(title, classes="help-title")
                 for action in ACTIONS:
                     if action.scope is scope:
                         yield from self._row(action)
             yield Static("Panes", classes="help-title")
-            for key, tells in PANES:
+            for key, tells in _MOVES:
                 yield HelpRow(key, tells)
             yield Static("Dimmed keys do nothing in the present state.", classes="help-note")
 

@@ -13,8 +13,7 @@ from tui.widgets.drawing.blocks import Block, NamedValues, Paragraph, Table
 from tui.widgets.drawing.styles import RUN_STYLES
 
 if TYPE_CHECKING:
-    from engine import Manifest, QuarantinedRow, RunRecord
-    from engine.events import BatchFailed
+    from engine import FailureRecord, Manifest, QuarantinedRow, RunRecord
 
 EXPORT_KEY = "E"
 _NAME = 200
@@ -55,7 +54,7 @@ def quarantine_message(row: QuarantinedRow) -> str:
     return row.error.removeprefix(f"{row.error_type}: ")
 
 
-def failure_blocks(failure: BatchFailed, dash: str = EN_DASH, *, of_sink: bool = False) -> tuple[Block, ...]:
+def failure_blocks(failure: FailureRecord, dash: str = EN_DASH, *, of_sink: bool = False) -> tuple[Block, ...]:
     """Return the failure whole: what and where, the rows, what to do next, the facts, the traceback."""
     where = "the source" if failure.step is None else failure_place(failure.step, is_sink=of_sink)
     blocks: list[Block] = [

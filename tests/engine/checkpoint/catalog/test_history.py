@@ -5,15 +5,15 @@ import os
 
 import pytest
 
-from engine.checkpoint.catalog.records import FailureRecord
 from engine.checkpoint.store import CheckpointStore
+from engine.events import FailureRecord
 from engine.runs.failure import now
 
 
 def failure(**changes):
     fields = {
         "run_id": 1,
-        "failed_at": now(),
+        "at": now(),
         "batch_id": 3,
         "start_row": 30,
         "end_row": 39,
@@ -57,7 +57,7 @@ def test_any_text_can_be_recorded(store, text):
 
 def test_the_newest_failures_come_first_and_no_more_than_asked_for(store):
     for batch_id in range(5):
-        store.history.add_failure(failure(batch_id=batch_id, failed_at=now()))
+        store.history.add_failure(failure(batch_id=batch_id, at=now()))
     assert [record.batch_id for record in store.history.failures(3)] == [4, 3, 2]
 
 

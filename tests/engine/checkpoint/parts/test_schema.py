@@ -65,13 +65,13 @@ def test_later_batches_wait_for_the_first():
 def test_when_the_first_batch_is_given_up_nobody_waits_for_ever():
     pinned = pin(None)
     later = in_thread(lambda: pinned.settle(1, pl.DataFrame({"x": [1]})))
-    pinned.give_up(0)
+    pinned.cancel_from(0)
     assert later() is None
 
 
 def test_when_a_later_batch_is_given_up_the_first_is_still_waited_for():
     pinned = pin(None)
-    pinned.give_up(5)
+    pinned.cancel_from(5)
     later = in_thread(lambda: pinned.settle(1, pl.DataFrame({"x": [1]})))
     pinned.settle(0, pl.DataFrame({"x": [1]}))
     assert later().height == 1

@@ -4,7 +4,7 @@ import pytest
 from contract_target import Noted, Total
 
 from engine import Batch
-from engine.executors.ray.placeholder import head_length, with_stand_ins
+from engine.executors.ray.placeholder import leading_count, with_stand_ins
 from engine.steps.base import StatefulBatchStep
 from engine.testing import numbers
 
@@ -23,13 +23,13 @@ def steps(tmp_path):
 
 
 def test_the_head_ends_before_the_first_step_that_keeps_the_order(steps):
-    assert [head_length(steps[first:]) for first in range(5)] == [1, 0, 0, 1, 0]
+    assert [leading_count(steps[first:]) for first in range(5)] == [1, 0, 0, 1, 0]
 
 
 def test_a_memory_keeps_the_order_whatever_it_says():
     step = Total("sum")
     step.concurrent = True
-    assert head_length([step]) == 0
+    assert leading_count([step]) == 0
 
 
 def test_a_stand_in_has_what_the_engine_must_know_and_nothing_of_the_step(steps):

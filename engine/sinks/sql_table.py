@@ -1,4 +1,6 @@
-"""Rows into a table, inside the caller's transaction: COPY where PostgreSQL can be spoken to, else INSERT.
+"""The table of a database that a sink fills: which type each column gets, and how the rows get in.
+
+Rows are written inside the caller's transaction: by COPY if psycopg talks to PostgreSQL, else by INSERT.
 
 COPY is sent as CSV: PostgreSQL's own input functions read the values, so a text goes into a uuid, jsonb or numeric
 column as well as into a text column (docs/decisions/0007 compares it with ADBC's binary form).
@@ -7,19 +9,54 @@ column as well as into a text column (docs/decisions/0007 compares it with ADBC'
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 _COPY_ROWS = 20_000
 _INSERT_ROWS = 10_000
 
+_TYPES: tuple[tuple[type[pl.DataType], sa.types.TypeEngine[Any]], ...] = (
+    (pl.Boolean, sa.Boolean()),
+    (pl.Int8, sa.SmallInteger()),
+    (pl.Int16, sa.SmallInteger()),
+    (pl.Int32, sa.Integer()),
+    (pl.Int64, sa.BigInteger()),
+    (pl.UInt8, sa.SmallInteger()),
+    (pl.UInt16, sa.Integer()),
+    (pl.UInt32, sa.BigInteger()),
+    (pl.UInt64, sa.Numeric(20, 0)),
+    (pl.Int128, sa.Numeric(39, 0)),
+    (pl.Float32, sa.REAL()),
+    (pl.Float64, sa.Double()),
+    (pl.String, sa.Text()),
+    (pl.Categorical, sa.Text()),
+    (pl.Enum, sa.Text()),
+    (pl.Null, sa.Text()),
+    (pl.Date, sa.Date()),
+    (pl.Time, sa.Time()),
+    (pl.Binary, sa.LargeBinary()),
+)
 
-def insert(connection: sa.Connection, table: sa.Table, frame: pl.DataFrame) -> None:
+
+def column_type(dtype: pl.DataType, kind: str) -> sa.types.TypeEngine[Any] | None:
+    """Return the type for a dtype in a database of this kind, None when it has none that loses nothing.
+
+    Durations and nested dtypes have none; times finer than a microsecond haven't either.
+    """
+    if isinstance(dtype, pl.Decimal):
+        return sa.Numeric(dtype.precision, dtype.scale)
+    if isinstance(dtype, pl.Datetime):
+        if dtype.time_unit == "ns":
+            return None
+        return sa.DateTime(timezone=dtype.time_zone is not None)
+    if kind == "sqlite" and isinstance(dtype, pl.UInt64 | pl.Int128):
+        return None  # its integers have 64 bits and a sign, and its other numbers 53
+    return next((declared for known, declared in _TYPES if isinstance(dtype, known)), None)
+
+
+def insert_rows(connection: sa.Connection, table: sa.Table, frame: pl.DataFrame) -> None:
     """Add the frame's rows; its columns are found in the table by name."""
     if not frame.height:
         return
@@ -62,20 +99,12 @@ def _execute_many(connection: sa.Connection, table: sa.Table, frame: pl.DataFram
     if connection.dialect.name == "sqlite":
         # Values as SQLite stores them: its types are affinities, and the driver knows neither dates nor decimals.
         target = sa.table(table.name, *(sa.column(name) for name in frame.columns), schema=table.schema)
-        statement, frame = target.insert(), _for_sqlite(frame)
+        statement = target.insert()
+        frame = frame.with_columns(_sqlite_value(name, dtype) for name, dtype in frame.schema.items())
     else:
         statement = table.insert()
-    for rows in _rows(frame):
-        connection.execute(statement, rows)
-
-
-def _rows(frame: pl.DataFrame) -> Iterator[list[dict[str, Any]]]:
     for piece in frame.iter_slices(_INSERT_ROWS):
-        yield piece.to_dicts()
-
-
-def _for_sqlite(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.with_columns(_sqlite_value(name, dtype) for name, dtype in frame.schema.items())
+        connection.execute(statement, piece.to_dicts())
 
 
 def _sqlite_value(name: str, dtype: pl.DataType) -> pl.Expr:

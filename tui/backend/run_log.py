@@ -9,8 +9,10 @@ import threading
 from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import TextIOBase
 from typing import TYPE_CHECKING, Any
 
+from engine import RunState
 from engine.events import (
     AttemptFailed,
     BatchFailed,
@@ -21,7 +23,6 @@ from engine.events import (
     StopWasRequested,
     Warned,
 )
-from engine.state import RunState
 from engine.text.format import counted
 
 if TYPE_CHECKING:
@@ -41,7 +42,19 @@ class LogLine:
     text: str
 
 
-class LogBook:
+class LogStream(TextIOBase):
+    """A text stream that hands what is written to `take`, as it comes; not always whole lines."""
+
+    def __init__(self, take: Callable[[str], None]) -> None:
+        self._take = take
+
+    def write(self, text: str) -> int:
+        """Hand the text on."""
+        self._take(text)
+        return len(text)
+
+
+class RunLog:
     """Collects lines until someone takes them; of a flood only the newest 500 stay, and the rest is counted."""
 
     def __init__(self, now: Callable[[], datetime] | None = None) -> None:
@@ -111,7 +124,7 @@ def _replayed(event: RowsReplayed) -> str:
 _ENDS = {RunState.INCOMPLETE: "finished, with rows in quarantine"}
 _WORDS: dict[type[Any], Callable[[Any], str]] = {
     RunStarted: lambda event: f"run {event.run_id} started at batch {event.next_batch_id:,} of {event.source}",
-    BatchFailed: lambda event: f"batch {event.batch_id:,} failed: {event.message}",
+    BatchFailed: lambda event: f"batch {event.failure.batch_id:,} failed: {event.failure.message}",
     RowsQuarantined: _quarantined,
     RowsReplayed: _replayed,
     StopWasRequested: lambda event: "stop now was requested" if event.now else "stop was requested",

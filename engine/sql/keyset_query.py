@@ -26,7 +26,7 @@ Key = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class KeysetQuery:
     """What is read: `relation` with the columns to hand on, in the order of `key`, as far as `where` holds.
 
     `proven` says that the database promises a unique key; otherwise each page is checked.
@@ -54,7 +54,7 @@ class Selection:
         selected = [column.wire(self.kind) if self.proven else column.element for column in wanted]
         statement = self._within(sa.select(*selected).select_from(self.relation.source), after, bound)
         statement = statement.order_by(*self._elements()).limit(limit)
-        return statement if self.proven else keyset.checked(statement, self.key, wanted, self.kind)
+        return statement if self.proven else keyset.flag_shared_keys(statement, self.key, wanted, self.kind)
 
     def rows(self, after: Key | None, bound: Key | None) -> sa.Select[Any]:
         """Return the statement whose rows, each of them 1, are those between the keys."""
@@ -125,9 +125,9 @@ class Selection:
 
     def _within(self, statement: sa.Select[Any], after: Key | None, bound: Key | None) -> sa.Select[Any]:
         if after is not None:
-            statement = statement.where(keyset.beyond(self.key, after, self.kind))
+            statement = statement.where(keyset.rows_after(self.key, after, self.kind))
         if bound is not None:
-            statement = statement.where(keyset.up_to(self.key, bound, self.kind))
+            statement = statement.where(keyset.rows_up_to(self.key, bound, self.kind))
         return self._filtered(statement)
 
     def _filtered(self, statement: sa.Select[Any]) -> sa.Select[Any]:

@@ -6,7 +6,7 @@ import pytest
 from engine import CheckBatchStep, DropNullsBatchStep, FilterBatchStep, FunctionBatchStep, WithColumnsBatchStep
 from engine.batch import Batch
 from engine.errors import CheckFailed, FetchFailed, StepFailed
-from engine.runs.named_rows import named_rows, source_row
+from engine.runs.failure import named_rows, source_row
 
 NOTHING = ((), ((), ()))
 

@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING
 
 from textual.screen import Screen
 
-from engine.state import RunState
+from engine import RunState
 from engine.text.terminal_safe import safe
 from tui.actions import Situation, possible
 from tui.backend.jobs import Job
 from tui.look.glyphs import UNICODE
-from tui.screens.dashboard.quarantine_rule import why_not
+from tui.screens.dashboard.quarantine_rule import why_no_quarantine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
     from tui.backend.bridge import Bridge
-    from tui.backend.jobs import Done
+    from tui.backend.jobs import JobResult
 
 TOAST_LIMIT = 400
 
@@ -41,7 +41,7 @@ class DashboardBase(Screen[None]):
             working=bridge.working is not None and not (bridge.working is Job.RUN and view.state.is_live),
             committed=view.frontier >= 0,
             failure=bool(view.failures),
-            isolable=failed and not why_not(view, bridge.stopping_steps),
+            can_quarantine=failed and not why_no_quarantine(view, bridge.stopping_steps),
             quarantined=view.rows_quarantined > 0,
             replaying=bridge.working is Job.REPLAY,
         )
@@ -51,8 +51,8 @@ class DashboardBase(Screen[None]):
         del parameters
         return possible(action, self.situation())
 
-    def job_done(self, done: Done) -> None:
-        """Take the end of a job."""
+    def job_ended(self, result: JobResult) -> None:
+        """React to the end of a job."""
 
     def shown(self, text: str) -> str:
         """Return text of unknown origin as this terminal may be given it."""

@@ -1,0 +1,55 @@
+"""A bridge without threads and an engine: it shows the view that it was given and records what it was asked for."""
+
+from tui.backend.bridge import Bridge
+
+
+class FakeBridge(Bridge):
+    """Shows `view` and `runs`. `working` and `error` are as given; `asked` are the jobs asked for, in order."""
+
+    def __init__(self, view, runs=(), *, working=None, error=None, loaded=True):
+        super().__init__()
+        self.shown = view
+        self.runs = tuple(runs)
+        self.working = working
+        self.error = error
+        self.asked = []
+        self._loaded = loaded
+
+    @property
+    def loaded(self):
+        return self._loaded
+
+    def view(self):
+        return self.shown
+
+    def stop(self, *, now=False):
+        self.asked.append(("stop", now))
+
+    def read_batch(self, batch_id):
+        self.asked.append(("batch", batch_id))
+
+    def read_page(self, first_row, row_count):
+        self.asked.append(("page", (first_row, row_count)))
+
+    def read_quarantine(self, most):
+        self.asked.append(("quarantine", most))
+
+    def export_quarantine(self, path, *, overwrite=False):
+        self.asked.append(("export quarantine", (path, overwrite)))
+
+    def export(self, path, *, overwrite=False):
+        self.asked.append(("export", (path, overwrite)))
+
+    def close(self, seconds):
+        return True
+
+    def end_job(self, result):
+        """End a job as the real bridge would."""
+        self.working = None
+        self.error = result.error
+        if self.deliver is not None:
+            self.deliver(result)
+
+    def _begin(self, job, work, asked=None):
+        self.asked.append((job, asked))
+        return True
