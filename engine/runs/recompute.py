@@ -1,4 +1,4 @@
-"""One committed batch computed again, from the source, in the place of its damaged part; the others stay."""
+"""Recompute: one committed batch is computed again from the source and replaces its damaged part."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def run(
             run_id = session.begin_run()
             emit(_started(session, executor, run_id, point, size))
             if stop.asked:
-                emit(StopWasRequested(stop.now))  # asked before anybody could know that a run begins
+                emit(StopWasRequested(stop.now))  # requested before anybody could know that a run begins
             for notice in (*store.notices, *advice.warnings_for(plan.batch_fetcher)):
                 emit(Warned(notice))
             return _run(session, executor, run_id, point)
