@@ -35,7 +35,7 @@ class DetailScreen(Screen[None]):
         yield DetailPane(title=PANE["detail"].title)
 
     def on_mount(self) -> None:
-        """Fill it once it is there."""
+        """Fill the pane as soon as it exists."""
         pane = self.query_one(DetailPane)
         pane.set_keys(in_glyphs(key_hints("back", "copy"), pane.glyphs))
         if self._fill is not None:
@@ -43,7 +43,7 @@ class DetailScreen(Screen[None]):
         pane.focus()
 
     def fill(self, fill: Callable[[DetailPane], None]) -> None:
-        """Show what has come meanwhile."""
+        """Show something else."""
         fill(self.query_one(DetailPane))
 
     def action_copy(self) -> None:
@@ -52,5 +52,5 @@ class DetailScreen(Screen[None]):
         self.notify("Copied.")
 
     def action_close(self) -> None:
-        """Back to the dashboard."""
+        """Go back to the dashboard."""
         self.dismiss(None)
