@@ -96,7 +96,7 @@ def step_lines(view: RunView, width: int, glyphs: Glyphs) -> list[Line]:
     """Return the header, one line a step, and the committed line."""
     widths = columns(view, width)
     failure = failure_of(view)
-    earlier = view.rows_committed_before / view.source_rows if view.source_rows else 0.0
+    earlier = view.rows_committed_before / view.info.source_rows if view.info.source_rows else 0.0
     style = "good" if view.state.is_finished else "run"
     lines = [_header(view, widths, width, glyphs)]
     for step in view.steps:
@@ -151,7 +151,7 @@ def failure_of(view: RunView) -> FailureRecord | None:
 
 def _header(view: RunView, widths: Columns, width: int, glyphs: Glyphs) -> Line:
     """Return the column names; the source has no row, so its troubles stand here."""
-    share = "%" if view.source_rows is not None else "rows"
+    share = "%" if view.info.source_rows is not None else "rows"
     numbers: Line = ((_numbers(widths, ("batch", share, "lag", "rows/s")), "muted"),)
     bar_name = fit("frontier", widths.bar, ellipsis=glyphs.ellipsis)
     names: Line = ((f"  {' ' * widths.name}{_GAP}{bar_name}", "muted"),)
