@@ -7,7 +7,7 @@ below together. Constructing a pipeline reads and writes nothing.
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ from engine.runs.failure import now
 from engine.runs.plan import Plan, as_tuple, listed_steps, quarantine_limits
 from engine.runs.recompute import recompute
 from engine.runs.replay import Replayed, replay
+from engine.runs.resume_rules import next_position
 from engine.sources.base import Position, SeekableFetcher, SourceSize
 from engine.state import RunState
 from engine.worker.signals import StopSignal
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
     from engine.checkpoint.loss import Loss
     from engine.checkpoint.parts.parts import PartCompression
-    from engine.events import FailureRecord, Listener
+    from engine.events import Listener
     from engine.executors.base import Executor
     from engine.policy import OnError, Quarantine, RetryPolicy
     from engine.progress import RunView
@@ -116,7 +117,7 @@ class BatchPipeline(CheckpointView):
         self._executor = plan.executor or ThreadExecutor(plan.workers)
         self._stop = StopSignal()
         self._busy = threading.Lock()
-        self._progress = self._new_progress(Frontier.at_start(plan.step_names), RunState.IDLE)
+        self._progress = self._new_progress()
 
     @property
     def steps(self) -> tuple[BatchStep, ...]:
@@ -278,15 +279,8 @@ class BatchPipeline(CheckpointView):
         """
         with self._alone():
             with self._opened() as store:
-                frontier = store.frontier(self._plan.step_names) if store else Frontier.at_start(self._plan.step_names)
-                last = store.last_manifest() if store else None
-                size = self._source_size(
-                    Position(frontier.next_batch_id, frontier.next_row, last.cursor if last else None)
-                )
-                if store is None:
-                    self._progress = self._new_progress(frontier, RunState.IDLE, size=size)
-                else:
-                    self._show_checkpoint(store, size)
+                size = self._source_size(next_position(store.last_manifest() if store else None))
+                self._progress = self._new_progress(store, size)
             return self.view()
 
     def _step_names(self) -> tuple[str, ...]:
@@ -301,19 +295,8 @@ class BatchPipeline(CheckpointView):
 
     def _rewind(self, store: CheckpointStore, batch_id: int, confirm: Callable[[Loss], object] | None = None) -> int:
         dropped = super()._rewind(store, batch_id, confirm)
-        self._show_checkpoint(store)
+        self._progress = self._new_progress(store, self._known_size())
         return dropped
-
-    def _show_checkpoint(self, store: CheckpointStore, size: SourceSize | None = None) -> None:
-        """Make `view` show the state of the checkpoint."""
-        frontier = store.frontier(self._plan.step_names)
-        self._progress = self._new_progress(
-            frontier,
-            store.history.state(),
-            store.history.failures(),
-            size=size or self._known_size(),
-            quarantined=store.rows_quarantined(),
-        )
 
     def recompute(self, batch_id: int) -> None:
         """Compute one committed batch again and replace its part, which is damaged; the other parts stay.
@@ -343,7 +326,7 @@ class BatchPipeline(CheckpointView):
                 return replay(self._plan, store, stop=self._stop, emit=emit, accept_changes=accept_changes)
             finally:
                 self._pages = PageReader()
-                self._show_checkpoint(store)
+                self._progress = self._new_progress(store, self._known_size())
 
     def quarantined(self, limit: int | None = 1000) -> list[QuarantinedRow]:
         """Old name, only until the dashboard has moved."""
@@ -371,21 +354,17 @@ class BatchPipeline(CheckpointView):
     def _open(self) -> CheckpointStore:
         return CheckpointStore(self.checkpoint_dir, self.results_url)
 
-    def _new_progress(
-        self,
-        frontier: Frontier,
-        state: RunState,
-        failures: Sequence[FailureRecord] = (),
-        *,
-        size: SourceSize | None = None,
-        quarantined: int = 0,
-    ) -> Progress:
+    def _new_progress(self, store: CheckpointStore | None = None, size: SourceSize | None = None) -> Progress:
+        """Return a progress that shows the state of the checkpoint, or the state before the first run."""
+        info, names = self._plan.info(self._executor, size), self._plan.step_names
+        if store is None:
+            return Progress(info, frontier=Frontier.at_start(names), state=RunState.IDLE)
         return Progress(
-            self._plan.info(self._executor, size),
-            frontier=frontier,
-            state=state,
-            rows_quarantined=quarantined,
-            failures=reversed(failures),
+            info,
+            frontier=store.frontier(names),
+            state=store.history.state(),
+            rows_quarantined=store.rows_quarantined(),
+            failures=reversed(store.history.failures()),
         )
 
     def _known_size(self) -> SourceSize | None:
@@ -397,11 +376,9 @@ class BatchPipeline(CheckpointView):
         """Open the source as a run from `position` would, read its size, and close it again."""
         if not isinstance(self.batch_fetcher, SeekableFetcher):
             return None
-        try:
-            self.batch_fetcher.open(position)
-            return self.batch_fetcher.size()
-        finally:
-            self.batch_fetcher.close()
+        with closing(self.batch_fetcher) as fetcher:
+            fetcher.open(position)
+            return fetcher.size()
 
 
 class PipelineQuarantine(QuarantineView):

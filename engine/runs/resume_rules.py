@@ -60,6 +60,11 @@ def refuse_changes(recorded: str | None, current: str, *, seekable: bool, accept
     return recorded != current
 
 
+def next_position(last: Manifest | None) -> Position:
+    """Return the position after the last committed batch, the start of the source if there is none."""
+    return Position() if last is None else Position(last.batch_id + 1, last.end_row + 1, last.cursor)
+
+
 def resume_point(fetcher: BatchFetcher, batch_size: int, last: Manifest | None) -> ResumePoint:
     """Return where the run starts, given the last committed batch.
 
@@ -68,10 +73,8 @@ def resume_point(fetcher: BatchFetcher, batch_size: int, last: Manifest | None) 
         FetchFailed, SourceContractBroken: from a plain callable. It is called for the last batch again: that is the
             only way to find out whether its source is still the one that was committed.
     """
-    if last is None:
-        return ResumePoint(Position())
-    onward = ResumePoint(Position(last.batch_id + 1, last.end_row + 1, last.cursor))
-    if isinstance(fetcher, SeekableFetcher):
+    onward = ResumePoint(next_position(last))
+    if last is None or isinstance(fetcher, SeekableFetcher):
         return onward
     try:
         batch = fetcher(last.batch_id, batch_size)
