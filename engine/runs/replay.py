@@ -195,7 +195,7 @@ class _Replay:
             first_batch_id=manifest.batch_id,
             retry=self._retry,
             stop=self._stop,
-            emit=_of_retries(self._emit),
+            emit=self._emit_retry,
         )
         try:
             result = chain.process(batch).frame
@@ -204,6 +204,11 @@ class _Replay:
                 raise error.__cause__ from None  # here, the steps run in the caller's thread
             return _Tried(number, position, None, error)
         return _Tried(number, position, None if result is None else self._pin.settle(manifest.batch_id, result))
+
+    def _emit_retry(self, event: Event) -> None:
+        """Emit only what concerns retries: the other events of a chain are about whole batches."""
+        if isinstance(event, AttemptFailed):
+            self._emit(event)
 
     def _from(self, name: str) -> tuple[BatchStep, ...]:
         return self._steps[[step.name for step in self._steps].index(name) :]
@@ -226,16 +231,6 @@ class _Replay:
             return parts.read(path)
         except (pl.exceptions.PolarsError, OSError) as error:
             raise CheckpointCorrupt(path, f"the part of batch {manifest.batch_id} can't be read: {error}") from error
-
-
-def _of_retries(emit: Listener) -> Listener:
-    """Return a listener that hands on only events about retries: a replay does no batch."""
-
-    def listen(event: Event) -> None:
-        if isinstance(event, AttemptFailed):
-            emit(event)
-
-    return listen
 
 
 def _put_in(
