@@ -283,7 +283,7 @@ class BatchPipeline(CheckpointView):
                 self._progress = self._new_progress(store, size)
             return self.view()
 
-    def _step_names(self) -> tuple[str, ...]:
+    def _steps(self) -> tuple[str, ...]:
         return self._plan.step_names
 
     # --- moving the frontier back ---------------------------------------------------------------------
