@@ -36,7 +36,7 @@ class Executor(Protocol):
         """
 
     def start(self, recipe: Recipe, *, stop: StopSignal, emit: Listener, on_done: Callable[[], None]) -> None:
-        """Get ready to work by the recipe, until `stop` is asked for.
+        """Get ready to work by the recipe, until `stop` is requested.
 
         The executor must call `on_done`, from any thread, each time that a submitted batch is done.
         """

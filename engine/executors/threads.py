@@ -71,8 +71,8 @@ class ThreadExecutor:
         work = recipe.work(stop=stop, emit=emit, source=source)
         if work.ordered and any(thread.is_alive() for thread in self._threads):
             raise UsageError(
-                "a batch of the last run is still at work in this process, in a step or fetch that hangs",
-                hint="Wait until it returns, or end this process and run again: it goes on from the frontier.",
+                "a batch of the last run is still running in this process, in a step or fetch that hangs",
+                hint="Wait until it returns, or end this process and run again: it continues from the frontier.",
             )
         self._work = work
         # A queue for each run: an abandoned thread of the last run must not take batches of this one.

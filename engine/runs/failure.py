@@ -100,7 +100,7 @@ def source_row(steps: Sequence[LazyBatchStep], source: pl.DataFrame, row: int) -
     """Return the 0-based row of `source` that becomes row `row` after the row-wise `steps`.
 
     Raises:
-        IndexError: that many rows don't come out.
+        IndexError: the steps return fewer rows.
     """
     low, high = row, source.height - 1
     if row > high:

@@ -167,7 +167,7 @@ class _Replay:
         if about.obstacle:
             return about.obstacle
         if about.from_step not in [step.name for step in self._steps]:
-            return f"they go on at step '{about.from_step}', which isn't in the pipeline any more"
+            return f"they continue at step '{about.from_step}', which is no longer in the pipeline"
         for step in self._from(about.from_step):
             if isinstance(step, StatefulBatchStep):
                 return f"step '{step.name}' has a memory of the batches before"
