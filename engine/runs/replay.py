@@ -73,7 +73,7 @@ def replay(plan: Plan, store: CheckpointStore, *, stop: StopSignal, emit: Listen
         run_id = session.begin_run()
         for notice in store.notices:
             emit(Warned(notice))
-        message = "broken off"
+        message = "ended early"
         try:
             session.set_up_steps({}, store.next_batch_id)
             done = _Replay(session, run_id).run()

@@ -282,7 +282,7 @@ def test_results_with_other_columns_break_it_off_and_change_nothing(pipeline):
     with pytest.raises(SchemaDrift):
         run.quarantine.replay(accept_changes=True)
     assert (left(run), len(files(run)), temporary(run)) == ([3], 1, [])
-    assert run.history()[0].message == "broken off"
+    assert run.history()[0].message == "ended early"
 
 
 def test_a_missing_file_is_named(pipeline):
