@@ -77,9 +77,9 @@ def test_the_sample_is_found_without_importing_it():
 
 def test_recent_pipeline_is_told_by_its_mirror_alone(tmp_path):
     recent = Recent("/a.py", "a", str(tmp_path))
-    assert recent_choice(recent).description == "not begun"
+    assert recent_choice(recent).description == "not started"
     Frontier(20, 209_999, 210_000, {"keep": 20}).save(tmp_path / "frontier.json")
-    assert recent_choice(recent).description == "batch 20 done, 210,000 rows"
+    assert recent_choice(recent).description == "21 batches done, 210,000 rows"
     (tmp_path / "frontier.json").write_text("{")
     assert "can't be read" in recent_choice(recent).description
     assert [path.name for path in tmp_path.iterdir()] == ["frontier.json"]
