@@ -88,7 +88,7 @@ class BatchPipeApp(App[None], inherit_bindings=False):
         self._settings_file = stored.settings_file() if settings is None else None
         self.settings = stored.load(self._settings_file) if self._settings_file else settings or stored.Settings()
         self.glyphs = glyphs or glyphs_for(ascii_only=self.settings.ascii)
-        self.set_class(self.glyphs.name == "ascii", "-ascii")
+        self.set_class(self.glyphs.is_ascii, "-ascii")
         self.now = now or (lambda: datetime.now(UTC))
         self.bridge: Bridge | None = bridge
         self._overrides = overrides or Overrides()
@@ -198,7 +198,7 @@ class BatchPipeApp(App[None], inherit_bindings=False):
 
     def action_theme(self) -> None:
         """Switch to the next theme, and keep it."""
-        self.theme = themes.after(self.theme)
+        self.theme = themes.next_theme(self.theme)
         self._keep(replace(self.settings, theme=self.theme))
         self.notify(self.theme, timeout=2, markup=False)
 

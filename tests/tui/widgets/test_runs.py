@@ -11,7 +11,7 @@ from tui.widgets import RunsPane
 
 
 def showing(view, runs=None):
-    return lambda pane: pane.show(views.runs() if runs is None else runs, view)
+    return lambda pane: views.show_in(pane, view, records=views.runs() if runs is None else runs)
 
 
 def test_the_newest_run_comes_first_and_the_live_one_is_read_from_the_view(drawn):
@@ -72,7 +72,7 @@ def test_enter_tells_the_chosen_run(play):
 def test_the_choice_stays_on_its_run_when_a_new_one_begins(play):
     async def script(pilot, pane):
         await pilot.press("down")
-        pane.show(views.runs(), replace(views.running(), run_id=4))
+        views.show_in(pane, replace(views.running(), run_id=4), records=views.runs())
         await pilot.press("enter")
 
     resumable = replace(views.running(), state=RunState.RESUMABLE, run_id=None)
@@ -91,7 +91,7 @@ def test_without_runs_it_says_so(drawn):
 def test_a_tick_of_the_same_second_paints_nothing(play):
     async def script(pilot, pane):
         pane.refresh = lambda *regions, **_options: painted.append(regions)
-        pane.show(views.runs(), replace(views.running(), elapsed_seconds=252.45, rows_per_second=3.0))
+        views.show_in(pane, replace(views.running(), elapsed_seconds=252.45, rows_per_second=3.0), records=views.runs())
         assert painted == []
 
     painted = []

@@ -11,7 +11,6 @@ from engine.text.terminal_safe import safe
 from tui.actions import Situation, possible
 from tui.backend.jobs import Job
 from tui.look.glyphs import UNICODE
-from tui.look.plain_text import in_glyphs
 from tui.screens.dashboard.quarantine_rule import why_no_quarantine
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ class DashboardBase(Screen[None]):
 
     def shown(self, text: str) -> str:
         """Return text of unknown origin in a form that is safe for this terminal."""
-        return in_glyphs(safe(text), getattr(self.app, "glyphs", UNICODE))
+        return getattr(self.app, "glyphs", UNICODE).spelled(safe(text))
 
     def say(self, text: str, *, bad: bool = False) -> None:
         """Show a short message that disappears by itself; its text may be of unknown origin."""

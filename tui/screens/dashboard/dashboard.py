@@ -24,14 +24,11 @@ from tui.screens.dashboard.status_line import StatusLine, status_line
 from tui.screens.footer import KeyFooter
 from tui.screens.panes import PANE, PANES, Place, tab_title, tabs
 from tui.widgets import (
-    BatchGridPane,
     FailuresPane,
     LogPane,
     Pane,
-    QuarantinePane,
     RunsPane,
     StatusBar,
-    StepsPane,
     ThroughputPane,
 )
 
@@ -95,7 +92,9 @@ class Dashboard(RunCommands, FileCommands):
     def pull(self) -> None:
         """Show this instant."""
         self.seen = view = self.bridge.view()
-        self.query_one(StatusBar).show(view, self.now())
+        bar = self.query_one(StatusBar)
+        bar.now = self.now()
+        bar.show(view)
         self.query_one(LogPane).add([f"{time_of_day(line.at)}  {line.text}" for line in self.bridge.log.take()])
         if not self._frozen:
             self.fill_panes()
@@ -115,12 +114,10 @@ class Dashboard(RunCommands, FileCommands):
     def fill_panes(self) -> None:
         """Pass the view to the panes."""
         view = self.seen
-        self.query_one(StepsPane).show(view)
-        self.query_one(BatchGridPane).show(view)
-        self.query_one(ThroughputPane).show(view, resident_bytes())
-        self.query_one(RunsPane).show(self.bridge.runs, view)
-        self.query_one(FailuresPane).show(view)
-        self.query_one(QuarantinePane).show(view)
+        self.query_one(ThroughputPane).memory_bytes = resident_bytes()
+        self.query_one(RunsPane).records = self.bridge.runs
+        for pane in self.query_one("#body").query(Pane):
+            pane.show(view)
         self.show_newest_failure()
         if self._tab == "results":
             self.ask_for_results()

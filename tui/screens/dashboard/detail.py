@@ -8,7 +8,6 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from tui.actions import key_hints, keys_of
-from tui.look.plain_text import in_glyphs
 from tui.screens.panes import PANE
 from tui.widgets import DetailPane
 
@@ -37,7 +36,7 @@ class DetailScreen(Screen[None]):
     def on_mount(self) -> None:
         """Fill the pane as soon as it exists."""
         pane = self.query_one(DetailPane)
-        pane.set_keys(in_glyphs(key_hints("back", "copy"), pane.glyphs))
+        pane.set_keys(pane.glyphs.spelled(key_hints("back", "copy")))
         if self._fill is not None:
             self._fill(pane)
         pane.focus()

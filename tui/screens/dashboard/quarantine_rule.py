@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tui.actions import key_of
-from tui.widgets.drawing.failure_rows import reason
-from tui.widgets.steps import failure_of
+from tui.widgets.drawing.describe import failure_reason
+from tui.widgets.steps import blocking_failure
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -26,7 +26,7 @@ def why_no_quarantine(view: RunView, stopping: Collection[str] = ()) -> str:
 
     `stopping` are the steps that declare that a bad row stops the run.
     """
-    failure = failure_of(view)
+    failure = blocking_failure(view)
     if failure is None:
         return "No batch has failed, so there are no rows to take out."
     if failure.step is None:
@@ -41,7 +41,7 @@ def _why_no_quarantine_of(failure: FailureRecord, view: RunView, stopping: Colle
         )
     if failure.error_type == QUARANTINE_FULL:
         return (
-            f"{reason(failure.message)} To take out more, say so in the pipeline: "
+            f"{failure_reason(failure.message)} To take out more, say so in the pipeline: "
             f"on_error=Quarantine(max_rows=…, max_fraction=…). Otherwise fix the step; {key_of('retry')} continues."
         )
     if failure.step in stopping:

@@ -10,7 +10,7 @@ from tui.screens.dashboard.quarantine_rule import why_no_quarantine
 from tui.screens.dashboard.selection import Selection
 from tui.screens.dialogs.ask import RewindScreen
 from tui.screens.dialogs.confirm import ChangedScreen, ConfirmScreen
-from tui.widgets.steps import failure_of
+from tui.widgets.steps import blocking_failure
 
 if TYPE_CHECKING:
     from engine import Loss, Replayed
@@ -96,7 +96,7 @@ class RunCommands(Selection):
 
     def _say_that_nothing_was_taken_out(self) -> None:
         # The run was to take bad rows out and failed at a step all the same. Its error doesn't say why.
-        failure = failure_of(self.seen)
+        failure = blocking_failure(self.seen)
         if failure is not None and not why_no_quarantine(self.seen, self.bridge.stopping_steps):
             self.say(
                 f"No rows could be taken out of batch {failure.batch_id:,}: the step fails at the batch and not at "

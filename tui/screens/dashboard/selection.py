@@ -16,7 +16,7 @@ from tui.widgets import BatchGridPane, DetailPane, FailuresPane, QuarantinePane,
 from tui.widgets.batch_grid import STATE_WORDS
 from tui.widgets.quarantine import MOST_ROWS
 from tui.widgets.results import PAGE_ROWS
-from tui.widgets.steps import failure_of
+from tui.widgets.steps import blocking_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,7 +66,7 @@ class Selection(DashboardBase):
         self._failure, self._batch_id = failure, failure.batch_id
         of_sink = failure.step in {sink.name for sink in self.seen.sinks}
         keys = ("open_source", "retry")
-        if failure == failure_of(self.seen) and self.situation().can_quarantine:
+        if failure == blocking_failure(self.seen) and self.situation().can_quarantine:
             keys = ("retry", "quarantine")
         self.show_detail(lambda pane: pane.show_failure(failure, of_sink=of_sink), *keys)
 
