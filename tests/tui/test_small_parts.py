@@ -10,7 +10,16 @@ import pytest
 import views
 
 from engine.errors import PipelineChanged, UsageError
-from engine.events import AttemptFailed, BatchCommitted, RowsQuarantined, RowsReplayed, RunEnded, RunStarted, Warned
+from engine.events import (
+    AttemptFailed,
+    BatchCommitted,
+    RowsQuarantined,
+    RowsReplayed,
+    RunEnded,
+    RunInfo,
+    RunStarted,
+    Warned,
+)
 from engine.frontier import Frontier
 from engine.state import RunState
 from tui import settings as stored
@@ -146,7 +155,7 @@ def test_editors_are_given_the_line(editor, command):
 
 
 def started(run_id=1):
-    return RunStarted(run_id, views.NOON, "p", "s", "c", ("a",), 10, 1, 2, 21, 210, None, False)
+    return RunStarted(run_id, views.NOON, RunInfo(source="s"), 21, 210)
 
 
 def test_log_tells_what_matters_and_no_single_batches():
@@ -168,7 +177,7 @@ def test_log_tells_what_matters_and_no_single_batches():
 
 def test_log_tells_what_is_taken_out_and_replayed_and_names_sinks():
     log = RunLog(now=lambda: views.NOW)
-    log(replace(started(), sinks=("orders",)))
+    log(replace(started(), info=RunInfo(sinks=("orders",))))
     log.take()
     log(RowsQuarantined(21, "parse", 2, "ValueError: no number"))
     log(AttemptFailed(21, "orders", 1, 3, "ConnectionError: gone", 0.5))
@@ -283,7 +292,8 @@ def test_what_to_do_with_rows_in_quarantine_is_said():
 
 
 def test_estimates_are_called_estimates():
-    view = replace(views.resumable(), source_rows_exact=False)
+    view = views.resumable()
+    view = replace(view, info=replace(view.info, source_rows_exact=False))
     assert "about 126,776 rows to go" in status_line(view).words
 
 

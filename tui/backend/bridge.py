@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine import RunState, RunView
 from engine.errors import CheckpointLocked, PipelineError
-from engine.events import RowsReplayed, RunStarted
+from engine.events import RowsReplayed, RunInfo, RunStarted
 from engine.progress import BatchState
 from tui.backend.jobs import ErrorReport, Job, JobResult, TextPage
 from tui.backend.run_log import RunLog
@@ -81,7 +81,7 @@ class Bridge:
     def view(self) -> RunView:
         """Return the progress, from memory; while another process holds the checkpoint, from its frontier file."""
         if self.pipeline is None:
-            return RunView(pipeline=self.target.text if self.target else "")
+            return RunView(info=RunInfo(pipeline=self.target.text if self.target else ""))
         view, frontier = self.pipeline.view(), self._frontier_in_file
         return view if frontier is None or view.state.is_live else _with_frontier(view, frontier)
 

@@ -69,7 +69,7 @@ class RunLog:
     def __call__(self, event: Event) -> None:
         """Add a line for an event that a person wants to know of."""
         if isinstance(event, RunStarted):
-            self._sinks = frozenset(event.sinks)
+            self._sinks = frozenset(event.info.sinks)
         words = _WORDS.get(type(event))
         if isinstance(event, AttemptFailed):
             self.write(_attempt_failed(event, self._sinks))
@@ -123,7 +123,7 @@ def _replayed(event: RowsReplayed) -> str:
 
 _ENDS = {RunState.INCOMPLETE: "finished, with rows in quarantine"}
 _WORDS: dict[type[Any], Callable[[Any], str]] = {
-    RunStarted: lambda event: f"run {event.run_id} started at batch {event.next_batch_id:,} of {event.source}",
+    RunStarted: lambda event: f"run {event.run_id} started at batch {event.next_batch_id:,} of {event.info.source}",
     BatchFailed: lambda event: f"batch {event.failure.batch_id:,} failed: {event.failure.message}",
     RowsQuarantined: _quarantined,
     RowsReplayed: _replayed,

@@ -99,4 +99,4 @@ def farewell(app: BatchPipeApp) -> str:
     view = bridge.view() if bridge is not None else None
     if view is None or view.run_id is None:
         return ""
-    return f"{safe(view.pipeline, 100)}: {safe(status_line(view).words)}\n"
+    return f"{safe(view.info.pipeline, 100)}: {safe(status_line(view).words)}\n"

@@ -69,7 +69,7 @@ class RunsPane(RowsPane[ShownRuns, tuple[int, "RunRecord | None"]]):
                 view.state,
                 duration(view.elapsed_seconds),
                 view.rows_committed_in_run,
-                view.source_rows,
+                view.info.source_rows,
                 tuple(failure.run_id for failure in view.failures),
             )
         )

@@ -96,15 +96,15 @@ def _sides(view: RunView, now: datetime | None, glyphs: Glyphs, left_off: Sequen
 def _names(view: RunView, glyphs: Glyphs, left_off: Sequence[str]) -> str:
     if "names" in left_off:
         return ""
-    pipeline = cut_text(safe(view.pipeline, 200), _NAME_MOST, glyphs.ellipsis)
-    if "folder" in left_off or not view.checkpoint_dir:
+    pipeline = cut_text(safe(view.info.pipeline, 200), _NAME_MOST, glyphs.ellipsis)
+    if "folder" in left_off or not view.info.checkpoint_dir:
         return pipeline
-    return f"{pipeline} {glyphs.arrow} {safe(view.checkpoint_dir)}"
+    return f"{pipeline} {glyphs.arrow} {safe(view.info.checkpoint_dir)}"
 
 
 def _when(view: RunView, now: datetime | None) -> Line:
     """Return the time to go, or how long ago it ended."""
-    if view.state is RunState.RUNNING and view.source_rows is not None:
+    if view.state is RunState.RUNNING and view.info.source_rows is not None:
         return (("eta ", "muted"), (eta(view.eta_seconds), ""))
     if not view.state.is_live and view.ended_at is not None and now is not None:
         return ((f"ended {ago(view.ended_at, now)}", "muted"),)

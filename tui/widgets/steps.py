@@ -100,7 +100,7 @@ class Trouble:
 def step_lines(view: RunView, width: int, glyphs: Glyphs) -> list[Line]:
     """Return the header, one line a step and a sink, and the committed line."""
     widths = step_widths(view, width)
-    earlier = view.rows_committed_before / view.source_rows if view.source_rows else 0.0
+    earlier = view.rows_committed_before / view.info.source_rows if view.info.source_rows else 0.0
     style = "good" if view.state.is_finished else "run"
 
     def bar_and(fraction: float | None, numbers: Sequence[str], bar_style: str, style: str = "") -> Line:
@@ -150,7 +150,7 @@ def blocking_failure(view: RunView) -> FailureRecord | None:
 
 def _header(view: RunView, widths: StepWidths, width: int, glyphs: Glyphs) -> Line:
     """Return the column names; the source has no row, so its troubles are shown here."""
-    share = "%" if view.source_rows is not None else "rows"
+    share = "%" if view.info.source_rows is not None else "rows"
     numbers: Line = ((_numbers(widths, ("batch", share, "lag", "rows/s")), "muted"),)
     bar_name = fit_text("frontier", widths.bar, ellipsis=glyphs.ellipsis)
     left: Part = (f"  {' ' * widths.name}{GAP}{bar_name}", "muted")

@@ -83,7 +83,7 @@ def _times(view: RunView, width: int, ellipsis: str) -> Line:
 
 def _load(view: RunView, memory_bytes: int | None, width: int, ellipsis: str) -> Line:
     live = view.state.is_live
-    in_flight: Line = (("in flight ", "muted"), (f"{view.batches_in_flight}/{view.window}" if live else NONE, ""))
+    in_flight: Line = (("in flight ", "muted"), (f"{view.batches_in_flight}/{view.info.window}" if live else NONE, ""))
     memory: Line = NO_LINE if memory_bytes is None else (("memory ", "muted"), (size(memory_bytes), ""))
     if view.nodes is None:
         return join_fitting([part for part in (in_flight, memory) if part], _WIDE_GAP, width, ellipsis)

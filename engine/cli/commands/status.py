@@ -118,7 +118,7 @@ def _source_rows(where: Place) -> int | None:
     if where.pipeline is None:
         return None
     try:
-        return where.pipeline.refresh().source_rows
+        return where.pipeline.refresh().info.source_rows
     except PipelineError as error:
         say(f"the source can't be looked at: {safe(str(error))}")
         return None

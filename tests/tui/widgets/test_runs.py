@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import views
 
+from engine.events import RunInfo
 from engine.state import RunState
 from tui.look.glyphs import ASCII
 from tui.widgets import RunsPane
@@ -44,7 +45,9 @@ def test_the_record_decides_once_it_tells_the_end(drawn):
 
 def test_a_run_that_left_rows_in_quarantine_is_incomplete(drawn):
     records = (views.runs()[0], replace(views.runs()[1], state=RunState.INCOMPLETE))
-    pane = drawn(RunsPane(), showing(replace(views.idle(), source_rows=1_000_000_000), records), size=(43, 8))
+    pane = drawn(
+        RunsPane(), showing(replace(views.idle(), info=RunInfo(source_rows=1_000_000_000)), records), size=(43, 8)
+    )
 
     assert pane.shown_text.splitlines() == [
         "▌ #2 ◐ incomplete  2m50s   9%",

@@ -84,7 +84,7 @@ class FileCommands(Selection):
             path = Path(text).expanduser()
             if path.suffix.lower() not in suffixes:
                 return f"The name must end in one of {', '.join(suffixes)}."
-            if path.resolve() == Path(self.seen.source).resolve():
+            if path.resolve() == Path(self.seen.info.source).resolve():
                 return "That is the source of this pipeline."
             return "" if path.parent.is_dir() else f"The folder {path.parent} does not exist."
 
@@ -93,7 +93,7 @@ class FileCommands(Selection):
                 self._export_to(Path(text).expanduser(), export)
 
         lines = [f"Write {what} into one file:"]
-        value = f"{self.seen.pipeline or 'pipeline'}-{name}".replace("/", "_")
+        value = f"{self.seen.info.pipeline or 'pipeline'}-{name}".replace("/", "_")
         self.app.push_screen(AskScreen(title, lines, verb="Export", value=value, problem=problem), chosen)
 
     def _export_to(self, path: Path, export: Exporter) -> None:
@@ -120,7 +120,7 @@ class FileCommands(Selection):
         """Write the run as Markdown into the current folder."""
         view = self.seen
         run = f"-run-{view.run_id}" if view.run_id is not None else ""
-        path = Path(f"{view.pipeline or 'pipeline'}{run}.md".replace("/", "_"))
+        path = Path(f"{view.info.pipeline or 'pipeline'}{run}.md".replace("/", "_"))
         try:
             path.write_text(markdown(view, self.bridge.runs, self.now()), encoding="utf-8")
         except OSError as error:

@@ -26,13 +26,13 @@ def markdown(view: RunView, runs: Sequence[RunRecord], now: datetime) -> str:
 
 
 def _lines(view: RunView, runs: Sequence[RunRecord], now: datetime) -> Iterator[str]:
-    yield f"# {_text(view.pipeline or 'pipeline')}: {view.state}"
+    yield f"# {_text(view.info.pipeline or 'pipeline')}: {view.state}"
     yield ""
     yield f"As of {fmt.instant(now)}."
     yield ""
     yield from _table(("", ""), [
-        ("source", _text(view.source)),
-        ("checkpoint", _text(view.checkpoint_dir)),
+        ("source", _text(view.info.source)),
+        ("checkpoint", _text(view.info.checkpoint_dir)),
         ("run", fmt.count(view.run_id)),
         ("started", fmt.instant(view.started_at)),
         ("ended", fmt.instant(view.ended_at)),

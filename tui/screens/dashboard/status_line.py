@@ -124,9 +124,9 @@ def _quarantined(view: RunView) -> str:
 
 
 def _size(view: RunView) -> str:
-    if view.source_rows is None:
+    if view.info.source_rows is None:
         return ""
-    return f", {'' if view.source_rows_exact else 'about '}{view.source_rows:,} rows to go"
+    return f", {'' if view.info.source_rows_exact else 'about '}{view.info.source_rows:,} rows to go"
 
 
 def _done(view: RunView) -> str:
@@ -137,4 +137,4 @@ def _done(view: RunView) -> str:
 def _to_go(view: RunView) -> str:
     if view.rows_to_go is None:
         return "how many are left is not known"
-    return f"{'' if view.source_rows_exact else 'about '}{view.rows_to_go:,} rows to go"
+    return f"{'' if view.info.source_rows_exact else 'about '}{view.rows_to_go:,} rows to go"
