@@ -84,7 +84,7 @@ def test_the_sample_is_found_without_importing_it():
     assert "Flights out of New York City" in flights.description
 
 
-def test_recent_pipeline_is_told_by_its_mirror_alone(tmp_path):
+def test_recent_pipeline_is_described_by_its_frontier_file_alone(tmp_path):
     recent = Recent("/a.py", "a", str(tmp_path))
     assert recent_choice(recent).description == "not started"
     Frontier(20, 209_999, 210_000, {"keep": 20}).save(tmp_path / "frontier.json")
@@ -297,7 +297,7 @@ def test_estimates_are_called_estimates():
     assert "about 126,776 rows to go" in status_line(view).words
 
 
-def test_a_job_is_told_before_the_state():
+def test_a_job_is_named_before_the_state():
     assert status_line(views.failed(), Job.LOAD).words == "loading the pipeline…"
     assert status_line(views.running(), Job.RUN).tone is Tone.QUIET
 
