@@ -194,7 +194,7 @@ async def test_screen_that_is_closed_lets_the_run_commit(gated, story):
 
 
 async def test_screen_that_raises_shows_no_locals_and_lets_the_run_commit(gated, monkeypatch, capsys, story):
-    def broken(_view, _now):
+    def broken(_view):
         secret = "hunter2"  # noqa: F841, S105 (what must not be shown)
         raise RuntimeError("broken")
 
