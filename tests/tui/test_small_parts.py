@@ -110,6 +110,19 @@ def test_command_line_overrides_what_the_file_says(flights_file, tmp_path):
     assert (pipeline.checkpoint_dir, pipeline.batch_size, pipeline.name) == (tmp_path / "other", 500, "flights")
 
 
+def test_target_is_made_absolute_with_its_name(flights_file, monkeypatch):
+    monkeypatch.chdir(flights_file.path.parent)
+    target = Target("flights.py:pipeline", Overrides())
+    target.load()
+    assert target.absolute == f"{flights_file.path.resolve()}:pipeline"
+
+
+def test_target_that_is_a_module_stays_as_it_is():
+    target = Target("sample_data.flights:pipeline", Overrides())
+    target.load()
+    assert target.absolute == "sample_data.flights:pipeline"
+
+
 def test_file_of_a_module_is_found():
     assert file_of("sample_data.flights:pipeline").name == "flights.py"
 
