@@ -84,6 +84,16 @@ def tabs(*, compact: bool) -> tuple[str, ...]:
     return tuple(pane.id for pane in PANES if pane.place in shared)
 
 
+def displayed(active: str, *, compact: bool) -> set[str]:
+    """Return the ids of the panes to display: `active` of those that share one place, and all others with a place.
+
+    >>> sorted(displayed("log", compact=True))
+    ['batches', 'log', 'steps']
+    """
+    own = {Place.OWN} if compact else {Place.OWN, Place.OWN_OR_TAB, Place.OWN_OR_SCREEN}
+    return {pane.id for pane in PANES if pane.place in own} | {active}
+
+
 def tab_title(active: str, *, compact: bool, width: int, separator: str = "│") -> str:
     """Return the border title of the pane in front: all tabs as links, the active one bold.
 
