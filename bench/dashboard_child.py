@@ -22,7 +22,7 @@ import polars as pl
 import tui
 from bench import lineitem
 from engine import AddColumnBatchStep, BatchPipeline, DropNullsBatchStep, FilterBatchStep, ParquetFetcher
-from engine.events import BatchCommitted, BatchFetched, BatchStarted, Event, RunEnded, RunStarted, StepFinished
+from engine.events import BatchCommitted, BatchFetched, BatchStarted, Event, RunEnded, RunInfo, RunStarted, StepFinished
 from engine.frontier import Frontier
 from engine.progress import Progress, RunView
 from engine.state import RunState
@@ -34,6 +34,10 @@ STEPS = ("drop_nulls", "add_column", "filter")
 BATCHES = 100_000
 BATCHES_PER_SECOND = 2_000
 BATCH_SIZE = 1_000
+INFO = RunInfo(
+    pipeline="lag", source="events", checkpoint_dir=".", steps=STEPS, batch_size=BATCH_SIZE, workers=4, window=16,
+    source_rows=BATCHES * BATCH_SIZE, source_rows_exact=True,
+)  # fmt: skip
 LAG_SECONDS = 20.0
 TICK_SECONDS = 0.005
 
@@ -83,7 +87,7 @@ class _Lag(BatchPipeApp):
         self._answer = answer
         done = BATCHES // 2
         frontier = Frontier(done - 1, done * BATCH_SIZE - 1, done * BATCH_SIZE, dict.fromkeys(STEPS, done - 1))
-        self._progress = Progress(frontier=frontier, state=RunState.RESUMABLE, source_rows=BATCHES * BATCH_SIZE)
+        self._progress = Progress(INFO, frontier=frontier, state=RunState.RESUMABLE)
         super().__init__(bridge=_EventBridge(self._progress), settings=Settings())
 
     def on_mount(self) -> None:
@@ -112,12 +116,7 @@ class _Lag(BatchPipeApp):
     def _feed(self) -> None:
         emit = self._progress
         first = BATCHES // 2
-        emit(
-            RunStarted(
-                1, datetime.now(UTC), "lag", "events", ".", STEPS, BATCH_SIZE, 4, 16, first, first * BATCH_SIZE,
-                BATCHES * BATCH_SIZE, source_rows_exact=True,
-            )
-        )  # fmt: skip
+        emit(RunStarted(1, datetime.now(UTC), INFO, first, first * BATCH_SIZE))
         began = time.perf_counter()
         for count in range(BATCHES // 2):
             batch_id, start = first + count, (first + count) * BATCH_SIZE

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.cli.wording import frontier_in_words
+from engine.cli.sentences import frontier_in_words
 from engine.state import RunState
 from engine.text.format import compact, counted, duration, eta, next_attempt, percent
 
 if TYPE_CHECKING:
     from engine.progress import RunView
 
-_LIVE = (RunState.RUNNING, RunState.STOPPING)
 _LEAST_BAR, _MOST_BAR = 10, 40
 
 
@@ -34,11 +33,11 @@ GREEN, PLAIN = "\x1b[32m", "\x1b[0m"
 def bar(view: RunView, columns: int, look: Look = UNICODE) -> str:
     """Return the progress line for a screen that is `columns` wide; shorter than that, one line."""
     texts = [f"{view.rows_committed:,} rows"]
-    if view.source_rows is not None:
-        about = "" if view.source_rows_exact else "~"
-        texts = [f"{view.rows_committed:,}/{about}{view.source_rows:,} rows"]
+    if view.info.source_rows is not None:
+        about = "" if view.info.source_rows_exact else "~"
+        texts = [f"{view.rows_committed:,}/{about}{view.info.source_rows:,} rows"]
     texts.append(f"{compact(_pace(view))} rows/s")
-    if view.state in _LIVE and view.eta_seconds is not None:
+    if view.state.is_live and view.eta_seconds is not None:
         texts.append(f"eta {eta(view.eta_seconds)}")
     texts.append(counted(view.frontier + 1, "batch"))
     if view.rows_quarantined:
@@ -59,13 +58,15 @@ def bar(view: RunView, columns: int, look: Look = UNICODE) -> str:
 def counters(view: RunView) -> str:
     """Return the same for a log: a sentence that stands alone.
 
+    >>> from engine.events import RunInfo
     >>> from engine.progress import RunView
-    >>> counters(RunView(rows_committed=210_000, source_rows=336_776, fraction=0.6236, frontier=20))
+    >>> info = RunInfo(source_rows=336_776)
+    >>> counters(RunView(info=info, rows_committed=210_000, fraction=0.6236, frontier=20))
     '21 batches, 210,000 of 336,776 rows (62.3%), 0 rows/s'
     """
-    of = "" if view.source_rows is None else f" of {view.source_rows:,}"
+    of = "" if view.info.source_rows is None else f" of {view.info.source_rows:,}"
     share = "" if view.fraction is None else f" ({percent(view.fraction)})"
-    to_go = f", eta {eta(view.eta_seconds)}" if view.state in _LIVE and view.eta_seconds is not None else ""
+    to_go = f", eta {eta(view.eta_seconds)}" if view.state.is_live and view.eta_seconds is not None else ""
     quarantined = f", {counted(view.rows_quarantined, 'row')} in quarantine" if view.rows_quarantined else ""
     retrying = f", {_retrying(view)}" if view.retries else ""
     return (
@@ -84,21 +85,23 @@ def _retrying(view: RunView) -> str:
 
 def _pace(view: RunView) -> float:
     """Return the rows per second of lately, or of the whole run once it is over."""
-    return view.rows_per_second if view.state in _LIVE else view.average_rows_per_second
+    return view.rows_per_second if view.state.is_live else view.average_rows_per_second
 
 
 def beginning(view: RunView) -> str:
     """Return what a run that has just begun is about to do; empty when nothing is left to do.
 
+    >>> from engine.events import RunInfo
     >>> from engine.progress import RunView
-    >>> beginning(RunView(batches_committed_before=21, rows_committed_before=210_000, source_rows=336_776))
+    >>> info = RunInfo(source_rows=336_776)
+    >>> beginning(RunView(info=info, batches_committed_before=21, rows_committed_before=210_000))
     'going on at batch 21: 210,000 rows done, 126,776 to go'
-    >>> beginning(RunView(source_rows=336_776))
+    >>> beginning(RunView(info=info))
     'starting at batch 0: 336,776 rows to go'
     """
     before, rows = view.batches_committed_before, view.rows_committed_before
-    to_go = None if view.source_rows is None else view.source_rows - rows
-    if to_go == 0 and view.source_rows_exact:
+    to_go = None if view.info.source_rows is None else view.info.source_rows - rows
+    if to_go == 0 and view.info.source_rows_exact:
         return ""
     if before == 0:
         return "starting at batch 0" + ("" if to_go is None else f": {to_go:,} rows to go")
