@@ -11,8 +11,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from engine.batch import Batch as Batch
     from engine.checkpoint.catalog.records import RunRecord as RunRecord
+    from engine.checkpoint.loss import Loss as Loss
     from engine.checkpoint.parts.manifest import Manifest as Manifest
     from engine.checkpoint.parts.manifest import StepTiming as StepTiming
+    from engine.checkpoint.recovery.report import Check as Check
+    from engine.checkpoint.recovery.report import Repair as Repair
+    from engine.checkpoint.recovery.report import Repaired as Repaired
+    from engine.checkpoint.recovery.report import Report as Report
     from engine.errors import PipelineError as PipelineError
     from engine.events import FailureRecord as FailureRecord
     from engine.events import Listener as Listener
@@ -24,7 +29,11 @@ if TYPE_CHECKING:
     from engine.policy import Quarantine as Quarantine
     from engine.policy import RetryPolicy as RetryPolicy
     from engine.progress import RunView as RunView
+    from engine.results.page import ResultsPage as ResultsPage
     from engine.results.quarantine import QuarantinedRow as QuarantinedRow
+    from engine.results.quarantine import Reason as Reason
+    from engine.results.view import CheckpointStatus as CheckpointStatus
+    from engine.results.view import CheckpointView as CheckpointView
     from engine.runs.replay import Replayed as Replayed
     from engine.sinks.base import Delivery as Delivery
     from engine.sinks.base import Sink as Sink

@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.checkpoint.location import checked_url
-from engine.checkpoint.parts import parts
 from engine.checkpoint.store import CheckpointStore
-from engine.checkpoint.view import CheckpointView
-from engine.errors import CheckpointLocked, UsageError, describe
+from engine.errors import CheckpointLocked, describe
 from engine.events import RunEnded, StopWasRequested
 from engine.executors.threads import ThreadExecutor
 from engine.frontier import Frontier
 from engine.progress import Progress
-from engine.results import quarantine, read
+from engine.results.page import PageReader
+from engine.results.quarantine import QuarantineView
+from engine.results.view import CheckpointView
 from engine.runs import fingerprint
 from engine.runs import run as running
 from engine.runs.emitter import Emitter
@@ -34,12 +34,10 @@ from engine.state import RunState
 from engine.worker.signals import StopSignal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    import polars as pl
-
-    from engine.checkpoint.catalog.records import RunRecord
-    from engine.checkpoint.parts.manifest import Manifest
+    from engine.checkpoint.loss import Loss
+    from engine.checkpoint.parts.parts import PartCompression
     from engine.events import FailureRecord, Listener
     from engine.executors.base import Executor
     from engine.policy import OnError, Quarantine, RetryPolicy
@@ -52,7 +50,7 @@ if TYPE_CHECKING:
 DEFAULT_BATCH_SIZE = 50_000
 
 
-class BatchPipeline:
+class BatchPipeline(CheckpointView):
     """Steps over a source, batch by batch, with a checkpoint that every run goes on from.
 
     Args:
@@ -88,7 +86,7 @@ class BatchPipeline:
         results_url: str | None = None,
         workers: int | None = None,
         retry: RetryPolicy | None = None,
-        part_compression: parts.PartCompression = "zstd",
+        part_compression: PartCompression = "zstd",
         listeners: Sequence[Listener] = (),
         executor: Executor | None = None,
         sinks: Iterable[Sink] = (),
@@ -113,9 +111,9 @@ class BatchPipeline:
         )
 
     def _begin_with(self, plan: Plan) -> None:
+        super().__init__(plan.checkpoint_dir, plan.results_url)
         self._plan = plan
         self._executor = plan.executor or ThreadExecutor(plan.workers)
-        self._checkpoint = CheckpointView(plan.checkpoint_dir, plan.results_url)
         self._stop = StopSignal()
         self._busy = threading.Lock()
         self._progress = self._new_progress(Frontier.at_start(plan.step_names), RunState.IDLE)
@@ -138,11 +136,6 @@ class BatchPipeline:
     def batch_size(self) -> int:
         """Source rows a batch."""
         return self._plan.batch_size
-
-    @property
-    def checkpoint_dir(self) -> Path:
-        """The folder of the checkpoint."""
-        return self._plan.checkpoint_dir
 
     @property
     def name(self) -> str:
@@ -284,7 +277,7 @@ class BatchPipeline:
             CheckpointError, SourceNotFound, SourceChanged: as `run` would.
         """
         with self._alone():
-            with self._checkpoint.open() as store:
+            with self._opened() as store:
                 frontier = store.frontier(self._plan.step_names) if store else Frontier.at_start(self._plan.step_names)
                 last = store.last_manifest() if store else None
                 size = self._source_size(
@@ -296,64 +289,31 @@ class BatchPipeline:
                     self._show_standing(store, size)
             return self.view()
 
-    def get_frontier(self) -> Frontier:
-        """Return the committed frontier; while another run holds the checkpoint, as its mirror file has it."""
-        return self._checkpoint.frontier(self._plan.step_names)
-
-    def history(self, limit: int = 100) -> list[RunRecord]:
-        """Return the runs of this checkpoint, newest first. Raises `CheckpointLocked` while one is going on."""
-        with self._checkpoint.open() as store:
-            return store.history.runs(limit) if store else []
-
-    def failures(self, limit: int = 100) -> list[FailureRecord]:
-        """Return the failures of this checkpoint, newest first. Raises `CheckpointLocked` during a run."""
-        with self._checkpoint.open() as store:
-            return store.history.failures(limit) if store else []
-
-    def batch(self, batch_id: int) -> Manifest:
-        """Return what is known of a committed batch: rows, times, cursor. Works during a run as well.
-
-        Raises:
-            UsageError: no such batch is committed.
-        """
-        try:
-            return parts.read_metadata(self._checkpoint.layout.part(batch_id))[0]
-        except (OSError, ValueError) as error:
-            raise UsageError(f"there is no committed batch {batch_id} that can be read") from error
+    def _steps(self) -> tuple[str, ...]:
+        return self._plan.step_names
 
     # --- moving the frontier back ---------------------------------------------------------------------
 
-    def reset_frontier(self) -> None:
-        """Drop all results and start over with the next run. The history of runs stays."""
-        self.rewind(-1)
+    def rewind(self, batch_id: int, *, confirm: Callable[[Loss], object] | None = None) -> int:
+        """As `CheckpointView.rewind`; `view` shows it."""
+        with self._alone():
+            return super().rewind(batch_id, confirm=confirm)
 
-    def rewind(self, batch_id: int) -> int:
-        """Make `batch_id` the last committed batch, -1 for none; return how many batches were dropped.
-
-        Raises:
-            NothingToRewind: `batch_id` isn't behind the frontier.
-            CheckpointLocked: a run is going on.
-        """
-        with self._alone(), self._checkpoint.open() as store:
-            return self._rewind(store, batch_id) if store else 0
-
-    def _rewind(self, store: CheckpointStore, batch_id: int) -> int:
-        dropped = store.rewind(batch_id)
-        frontier = store.frontier(self._plan.step_names)
-        state = RunState.RESUMABLE if batch_id >= 0 else RunState.IDLE
-        self._progress = self._new_progress(
-            frontier, state, store.history.failures(), size=self._known_size(), quarantined=store.rows_quarantined()
-        )
+    def _rewind(self, store: CheckpointStore, batch_id: int, confirm: Callable[[Loss], object] | None = None) -> int:
+        dropped = super()._rewind(store, batch_id, confirm)
+        self._show_standing(store)
         return dropped
 
     def _show_standing(self, store: CheckpointStore, size: SourceSize | None = None) -> None:
         """Let `view` tell what the checkpoint says."""
-        frontier = store.frontier(self._plan.step_names)
+        info = self._progress.view().info
+        if size is None and info.source_rows is not None:
+            size = SourceSize(info.source_rows, exact=info.source_rows_exact)
         self._progress = self._new_progress(
-            frontier,
+            store.frontier(self._plan.step_names),
             store.history.state(),
             store.history.failures(),
-            size=size or self._known_size(),
+            size=size,
             quarantined=store.rows_quarantined(),
         )
 
@@ -368,26 +328,15 @@ class BatchPipeline:
         """
         with self._alone(), self._open() as store:
             recompute(self._plan, store, batch_id, stop=StopSignal(), emit=Emitter(self._plan.listeners))
+            self._pages = PageReader()
 
-    # --- quarantine -----------------------------------------------------------------------------------
+    @property
+    def quarantine(self) -> PipelineQuarantine:
+        """The rows that steps couldn't process: `rows`, `reasons`, `export`, `replay`."""
+        return PipelineQuarantine(self)
 
-    def quarantined(self, limit: int | None = 1000) -> list[QuarantinedRow]:
-        """Return the rows in quarantine in source order, at most `limit`. Raises `CheckpointLocked` during a run."""
-        with self._checkpoint.open() as store:
-            return list(quarantine.rows(store, limit)) if store else []
-
-    def replay_quarantine(self, *, accept_changes: bool = False) -> Replayed:
-        """Put the rows in quarantine through the steps again, after these were mended.
-
-        What gets through goes to the place in the results where it belongs, and leaves the quarantine in the same
-        transaction; the rest stays there with its new error. `accept_changes` as in `run`: mended steps with another
-        version or other settings count as changed. `request_stop` ends it after the batch it is at.
-
-        Raises:
-            PipelineChanged, CheckpointLocked: nothing was begun.
-            StepError, CheckpointError, SinkError: what broke it off; rows that were through before are in the results.
-        """
-        with self._alone(), self._checkpoint.open() as store:
+    def _replay(self, *, accept_changes: bool) -> Replayed:
+        with self._alone(), self._opened() as store:
             if store is None or not store.rows_quarantined():
                 return Replayed()
             self._stop = StopSignal()
@@ -395,56 +344,20 @@ class BatchPipeline:
             try:
                 return replay(self._plan, store, stop=self._stop, emit=emit, accept_changes=accept_changes)
             finally:
+                self._pages = PageReader()
                 self._show_standing(store)
 
+    def quarantined(self, limit: int | None = 1000) -> list[QuarantinedRow]:
+        """Old name, only until the dashboard has moved."""
+        return self.quarantine.rows(limit)
+
+    def replay_quarantine(self, *, accept_changes: bool = False) -> Replayed:
+        """Old name, only until the dashboard has moved."""
+        return self.quarantine.replay(accept_changes=accept_changes)
+
     def export_quarantine(self, path: str | Path, *, overwrite: bool = False) -> int:
-        """Write the rows in quarantine, with their errors, to a `.csv` or `.parquet` file; return how many.
-
-        Raises:
-            UsageError: nothing in quarantine, another suffix, or a file that is there already.
-        """
-        with self._checkpoint.open() as store:
-            if store is None:
-                raise UsageError("there is nothing in quarantine")
-            return quarantine.export(store, Path(path), overwrite=overwrite)
-
-    # --- results --------------------------------------------------------------------------------------
-
-    def collect_results(self) -> pl.DataFrame:
-        """Return the results of all committed batches in one DataFrame, in source order.
-
-        A frame without columns when nothing is committed. It holds all of it: for results larger than
-        memory use `scan_results`, `iter_results` or `export`.
-        """
-        return read.collect(self._checkpoint.committed_parts())
-
-    def scan_results(self) -> pl.LazyFrame:
-        """Return the results of all committed batches as a LazyFrame, in source order."""
-        return read.scan(self._checkpoint.committed_parts())
-
-    def iter_results(self) -> Iterator[pl.DataFrame]:
-        """Yield the results batch by batch, in order, holding one at a time."""
-        return read.iterate(self._checkpoint.committed_parts())
-
-    def query_results(self, sql: str) -> pl.DataFrame:
-        """Return the answer of a SQL query (DuckDB's dialect) over the results, the table `results` in it.
-
-        Raises:
-            UsageError: no results yet, or a query that can't be run.
-        """
-        return read.query(self._checkpoint.committed_parts(), sql)
-
-    def export(self, path: str | Path, *, table: str = "results", overwrite: bool = False) -> None:
-        """Write the results into one file: `.parquet`, `.csv`, or a table of a `.duckdb` file.
-
-        Holds one batch at a time. A file appears whole or not at all.
-
-        Raises:
-            UsageError: no results yet, an unknown suffix, or a file or table that is there already
-                while `overwrite` is False.
-        """
-        parts = self._checkpoint.committed_parts()
-        read.export(parts, Path(path), folder=self.checkpoint_dir, table=table, overwrite=overwrite)
+        """Old name, only until the dashboard has moved."""
+        return self.quarantine.export(path, overwrite=overwrite)
 
     # --- plumbing -------------------------------------------------------------------------------------
 
@@ -458,7 +371,7 @@ class BatchPipeline:
             self._busy.release()
 
     def _open(self) -> CheckpointStore:
-        return CheckpointStore(self._plan.checkpoint_dir, self._plan.results_url)
+        return CheckpointStore(self.checkpoint_dir, self.results_url)
 
     def _new_progress(
         self,
@@ -477,11 +390,6 @@ class BatchPipeline:
             failures=reversed(failures),
         )
 
-    def _known_size(self) -> SourceSize | None:
-        """Return the size that the view has, None when it is unknown."""
-        info = self._progress.view().info
-        return None if info.source_rows is None else SourceSize(info.source_rows, exact=info.source_rows_exact)
-
     def _source_size(self, position: Position) -> SourceSize | None:
         """Open the source as a run from `position` would, and close it again."""
         if not isinstance(self.batch_fetcher, SeekableFetcher):
@@ -491,3 +399,24 @@ class BatchPipeline:
             return self.batch_fetcher.size()
         finally:
             self.batch_fetcher.close()
+
+
+class PipelineQuarantine(QuarantineView):
+    """The rows in quarantine of a pipeline's checkpoint, which the pipeline can replay."""
+
+    def __init__(self, pipeline: BatchPipeline) -> None:
+        super().__init__(pipeline._opened)  # noqa: SLF001 (one object with the pipeline)
+        self._pipeline = pipeline
+
+    def replay(self, *, accept_changes: bool = False) -> Replayed:
+        """Put the rows through the steps again, after the steps were fixed.
+
+        A row that gets through goes to its place in the results and leaves the quarantine, in one transaction; the
+        others stay with their new error. `accept_changes` as in `BatchPipeline.run`: fixed steps with another version
+        or other settings count as changed. `request_stop` ends the replay after the current batch.
+
+        Raises:
+            PipelineChanged, CheckpointLocked: nothing was begun.
+            StepError, CheckpointError, SinkError: what ended it; rows that got through before are in the results.
+        """
+        return self._pipeline._replay(accept_changes=accept_changes)  # noqa: SLF001 (as above)

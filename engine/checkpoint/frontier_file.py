@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 def write(layout: Layout, frontier: Frontier) -> None:
     """Replace the mirror, atomically but not durably: every opening puts it right."""
-    durable.replace_text(layout.mirror, frontier.to_json() + "\n", durable=False)
+    durable.replace_text(layout.frontier_file, frontier.to_json() + "\n", durable=False)
 
 
 def shows(layout: Layout, frontier: Frontier) -> bool:
     """Say whether the mirror is there and tells of exactly this frontier."""
     try:
-        return Frontier.load(layout.mirror) == frontier
+        return Frontier.load(layout.frontier_file) == frontier
     except FrontierUnreadable:
         return False

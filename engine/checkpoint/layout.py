@@ -49,7 +49,7 @@ class Layout:
         return self.folder / "checkpoint.guard"
 
     @property
-    def mirror(self) -> Path:
+    def frontier_file(self) -> Path:
         """The frontier for others to read."""
         return self.folder / "frontier.json"
 

@@ -16,11 +16,12 @@ import polars as pl
 
 from engine.checkpoint import frontier_file, location
 from engine.checkpoint.catalog import compaction, opening
-from engine.checkpoint.catalog.catalog import SOFTWARE
+from engine.checkpoint.catalog.catalog import PAGE, SOFTWARE
 from engine.checkpoint.catalog.history import History
 from engine.checkpoint.catalog.ledger import Ledger, row_after
 from engine.checkpoint.layout import Layout
 from engine.checkpoint.lock import CheckpointLock
+from engine.checkpoint.loss import Loss
 from engine.checkpoint.parts import parts, quarantine
 from engine.checkpoint.recovery import mend, plan
 from engine.checkpoint.translate_errors import REPAIR_HINT, translated
@@ -112,9 +113,9 @@ class CheckpointStore:
             self._ledger.secure_log()
         if not frontier_file.shows(layout, self.frontier(self.history.steps())):
             with suppress(OSError):  # it may lag behind: looking at a checkpoint works on a full disk as well
-                self._write_mirror(self._ledger.head)
+                self._write_frontier_file(self._ledger.head)
 
-    def _write_mirror(self, head: Head) -> None:
+    def _write_frontier_file(self, head: Head) -> None:
         frontier_file.write(self.layout, head.frontier(self.history.steps()))
 
     # --- where things stand -------------------------------------------------------------------------
@@ -200,7 +201,7 @@ class CheckpointStore:
             self._ledger.append(manifests, replaces_last=replaces_last)
             self._ledger.secure_log()
             parts.publish(self.layout, manifests)
-            self._write_mirror(self._ledger.head)
+            self._write_frontier_file(self._ledger.head)
             if compaction.needs_compacting(self.layout):
                 self._ledger.compact()
 
@@ -240,7 +241,7 @@ class CheckpointStore:
             self._ledger.look_again()
             found = plan.survey(parts.names(self.layout), self.next_batch_id).temporary
             files.delete(self.layout.temporary_part(*one) for one in found if not _is_committed(catalog, *one))
-            quarantine.sweep(self.layout, catalog)
+            quarantine.sweep(self.layout, catalog.quarantined())
 
     def _take_over(self) -> None:
         """Before the first change, make sure that no copy of this folder goes on with the same results."""
@@ -249,6 +250,13 @@ class CheckpointStore:
             self._writes = True
 
     # --- back ---------------------------------------------------------------------------------------
+
+    def loss_of_rewind(self, batch_id: int) -> Loss:
+        """Return what a rewind to `batch_id` (-1 for the very start) drops, which may be nothing."""
+        loss = Loss()
+        for first in range(max(batch_id + 1, 0), self.next_batch_id, PAGE):
+            loss = loss.plus(self.batches(first, first + PAGE - 1))
+        return loss
 
     def rewind(self, batch_id: int) -> int:
         """Make `batch_id` the last committed batch, -1 for none; return how many batches were dropped.
@@ -268,12 +276,12 @@ class CheckpointStore:
             next_row = row_after(catalog, self.layout, batch_id)
             self._take_over()
             # The mirror goes back first: it may lag behind the catalog, but is never ahead of it.
-            self._write_mirror(replace(before, next_batch_id=batch_id + 1, next_row=next_row))
+            self._write_frontier_file(replace(before, next_batch_id=batch_id + 1, next_row=next_row))
             self._ledger.rewind(next_batch_id=batch_id + 1, next_row=next_row)
             self._ledger.secure_log()
             # Committed: a crash from here on leaves parts of an older epoch, which opening deletes.
             files.delete(self.layout.part(gone) for gone in range(batch_id + 1, batch_id + 1 + dropped))
-            quarantine.sweep(self.layout, catalog)
+            quarantine.sweep(self.layout, catalog.quarantined())
             files.sync(self.layout.results)
         return dropped
 

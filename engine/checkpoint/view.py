@@ -101,7 +101,7 @@ class CheckpointView:
                     return Frontier.at_start(steps or ())
                 return store.frontier(store.history.steps() if steps is None else steps)
         except CheckpointLocked:
-            return Frontier.load(self.layout.mirror)
+            return Frontier.load(self.layout.frontier_file)
 
     def committed_parts(self) -> list[StoredPath]:
         """Return the parts behind the frontier, in batch order. Works while a run goes on as well."""
@@ -120,7 +120,7 @@ class CheckpointView:
                 runs, failures = tuple(history.runs(1)), tuple(history.failures(1))
                 return Standing(history.state(), frontier, None, runs, failures, store.rows_quarantined())
         except CheckpointLocked:
-            return Standing(RunState.RUNNING, Frontier.load(self.layout.mirror), holder(self.layout.lock))
+            return Standing(RunState.RUNNING, Frontier.load(self.layout.frontier_file), holder(self.layout.lock))
 
     def parts_size(self) -> tuple[int, int]:
         """Return how many published parts there are and how many bytes they take."""

@@ -46,11 +46,9 @@ def _go_back(where: Place, batch_id: int, *, yes: bool) -> None:
 
 
 def _lost(store: "CheckpointStore", batch_id: int, where: Place, *, yes: bool) -> bool:
-    from engine.checkpoint.recovery.loss import loss_of_rewind
-
     if batch_id >= store.next_batch_id:
         store.rewind(batch_id)  # raises: there is no such batch
-    loss = loss_of_rewind(store, batch_id)
+    loss = store.loss_of_rewind(batch_id)
     if not loss:
         return False
     aim = f"going back to batch {batch_id}" if batch_id >= 0 else "starting over"

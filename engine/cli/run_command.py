@@ -118,11 +118,10 @@ def _limits(
 
 
 def _agree_to_drop(pipeline: "BatchPipeline", *, yes: bool) -> None:
-    from engine.checkpoint.recovery.loss import loss_of_rewind
     from engine.checkpoint.view import CheckpointView
 
     with CheckpointView(pipeline.checkpoint_dir).open() as store:
-        loss = loss_of_rewind(store, -1) if store else None
+        loss = store.loss_of_rewind(-1) if store else None
     if loss:
         where = safe(str(pipeline.checkpoint_dir))
         require_agreement(f"starting over drops {loss_in_words(loss)} in {where}", "Drop them?", yes=yes)

@@ -14,7 +14,7 @@ from engine.text.terminal_safe import safe
 
 if TYPE_CHECKING:
     from engine.checkpoint.layout import Layout
-    from engine.checkpoint.recovery.verify import Report
+    from engine.checkpoint.recovery.report import Report
 
 
 def verify(
@@ -65,9 +65,10 @@ def _verdict(report: "Report") -> ExitCode:
 
 
 def _repair(layout: "Layout", report: "Report", *, yes: bool) -> None:
-    from engine.checkpoint.recovery.repair import Means, carry_out, decide
+    from engine.checkpoint.recovery.repair import carry_out
+    from engine.checkpoint.recovery.report import Means
 
-    plan = decide(report)
+    plan = report.repair
     if plan.means is Means.NOTHING:
         say("nothing to repair")
     if plan.loss:

@@ -10,7 +10,7 @@ from engine.text.terminal_safe import safe
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from engine.checkpoint.recovery.loss import Loss
+    from engine.checkpoint.loss import Loss
 
 
 def loss_in_words(loss: Loss) -> str:

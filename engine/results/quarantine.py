@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -13,8 +16,8 @@ from engine.storage import files
 from engine.storage.durable import whole_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from engine.checkpoint.store import CheckpointStore
     from engine.storage.files import StoredPath
@@ -40,97 +43,101 @@ class QuarantinedRow:
     obstacle: str = ""
 
 
-def rows(store: CheckpointStore, limit: int | None = None) -> Iterator[QuarantinedRow]:
-    """Yield the rows in source order, at most `limit`.
-
-    Raises:
-        CheckpointCorrupt: a file of the quarantine can't be read.
-    """
-    names = ("source_row", "step", "error_type", "error", "input")
-    given = 0
-    for batch_id, obstacle, path in _files(store):
-        left = None if limit is None else limit - given
-        if left == 0:
-            return
-        frame = _read(path, pl.scan_parquet(path, glob=False).select(names).head(left or 2**32 - 1))
-        given += frame.height
-        for values in frame.iter_rows():
-            source_row, step, error_type, error, seen = values
-            yield QuarantinedRow(batch_id, source_row, step, error_type, error, seen, obstacle)
-
-
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why rows are in quarantine: so many of them for errors of one type in one step, of which `error` is the first."""
+    """Why `rows` rows are in quarantine: errors of one type in one step. `error` is the first of them."""
 
     rows: int
     step: str
     error: str
 
 
-def reasons(store: CheckpointStore) -> list[Reason]:
-    """Return why rows are in quarantine, the most frequent reason first.
+class QuarantineView:
+    """The rows in quarantine of one checkpoint. Every method raises `CheckpointLocked` during a run.
 
-    Raises:
-        CheckpointCorrupt: a file of the quarantine can't be read.
+    `opened` opens the checkpoint for the time of a block, and gives None when there is none.
     """
-    found: dict[tuple[str, str], Reason] = {}
-    for row in rows(store):
-        before = found.get((row.step, row.error_type))
-        found[row.step, row.error_type] = Reason(before.rows + 1 if before else 1, row.step, (before or row).error)
-    return sorted(found.values(), key=lambda reason: -reason.rows)
+
+    def __init__(self, opened: Callable[[], AbstractContextManager[CheckpointStore | None]]) -> None:
+        self._opened = opened
+
+    def row_count(self) -> int:
+        """Return how many rows are in quarantine."""
+        with self._opened() as store:
+            return store.rows_quarantined() if store else 0
+
+    def rows(self, limit: int | None = 1000) -> list[QuarantinedRow]:
+        """Return the rows in source order, at most `limit`.
+
+        Raises:
+            CheckpointCorrupt: a file of the quarantine can't be read.
+        """
+        with self._opened() as store:
+            return list(islice(_rows(store, limit), limit)) if store else []
+
+    def reasons(self) -> list[Reason]:
+        """Return why rows are in quarantine, the most frequent reason first.
+
+        Raises:
+            CheckpointCorrupt: a file of the quarantine can't be read.
+        """
+        found: dict[tuple[str, str], Reason] = {}
+        with self._opened() as store:
+            for row in _rows(store) if store else ():
+                before = found.get((row.step, row.error_type), Reason(0, row.step, row.error))
+                found[row.step, row.error_type] = Reason(before.rows + 1, before.step, before.error)
+        return sorted(found.values(), key=lambda reason: -reason.rows)
+
+    def obstacles(self) -> dict[str, int]:
+        """Return why rows can't be replayed, with the number of rows for each reason."""
+        found: dict[str, int] = {}
+        with self._opened() as store:
+            for manifest in store.quarantined_batches() if store else ():
+                for file in manifest.quarantine:
+                    if file.obstacle:
+                        found[file.obstacle] = found.get(file.obstacle, 0) + file.rows
+        return found
+
+    def export(self, path: str | Path, *, overwrite: bool = False) -> int:
+        """Write the rows with their errors to a `.csv` or `.parquet` file; return how many there are.
+
+        The columns of a row become one JSON text.
+
+        Raises:
+            UsageError: another suffix, a file that exists already, or nothing in quarantine.
+            CheckpointCorrupt: a file of the quarantine can't be read.
+        """
+        path = Path(path)
+        if path.suffix.lower() not in EXPORT_SUFFIXES:
+            raise UsageError(f"can't tell what to export to from the name {path.name}", hint="Use .csv or .parquet.")
+        if path.exists() and not overwrite:
+            raise UsageError(f"{path} exists already", hint="Choose another name, or say that it may be overwritten.")
+        if not path.parent.is_dir():
+            raise UsageError(f"the folder {path.parent} does not exist", hint="Make it first, or choose another.")
+        with self._opened() as store:
+            frames = [_for_export(batch_id, file) for batch_id, _, file in _files(store)] if store else []
+        if not frames:
+            raise UsageError("there is nothing in quarantine")
+        whole = pl.concat(frames)
+        _write(whole, path)
+        return whole.height
 
 
-def export(store: CheckpointStore, path: Path, *, overwrite: bool = False) -> int:
-    """Write the rows to a `.csv` or `.parquet` file, their columns as one JSON text each; return how many there are.
-
-    Raises:
-        UsageError: another suffix, a file that is there already, or nothing in quarantine.
-    """
-    if path.suffix.lower() not in EXPORT_SUFFIXES:
-        raise UsageError(f"can't tell what to export to from the name {path.name}", hint="Use .csv or .parquet.")
-    if path.exists() and not overwrite:
-        raise UsageError(f"{path} exists already", hint="Choose another name, or say that it may be overwritten.")
-    if not path.parent.is_dir():
-        raise UsageError(f"the folder {path.parent} does not exist", hint="Make it first, or choose another.")
-    frames = [
-        _read(file, pl.scan_parquet(file, glob=False)).select(
-            pl.lit(batch_id, dtype=pl.Int64).alias("batch_id"),
-            "source_row",
-            "step",
-            "error_type",
-            "error",
-            pl.col("row").map_elements(_as_json, return_dtype=pl.String),
-        )
-        for batch_id, _, file in _files(store)
-    ]
-    if not frames:
-        raise UsageError("there is nothing in quarantine")
-    whole = pl.concat(frames)
-    _write(whole, path)
-    return whole.height
-
-
-def _write(frame: pl.DataFrame, path: Path) -> None:
-    """Write the file, which appears whole or not at all."""
-    try:
-        with whole_file(path) as temporary:
-            if path.suffix.lower() == ".csv":
-                frame.write_csv(temporary)
-            else:
-                frame.write_parquet(temporary)
-    except OSError as error:
-        raise UsageError(f"the quarantine can't be written to {path}: {describe(error)}") from error
+def _rows(store: CheckpointStore, limit: int | None = None) -> Iterator[QuarantinedRow]:
+    """Yield the rows in source order. No file is read beyond `limit` rows."""
+    names = ("source_row", "step", "error_type", "error", "input")
+    for batch_id, obstacle, path in _files(store):
+        plan = pl.scan_parquet(path, glob=False).select(names)
+        for source_row, step, error_type, error, seen in _read(path, plan.head(limit) if limit else plan).iter_rows():
+            yield QuarantinedRow(batch_id, source_row, step, error_type, error, seen, obstacle)
 
 
 def _files(store: CheckpointStore) -> Iterator[tuple[int, str, StoredPath]]:
+    """Yield the batch id, the obstacle to a replay, and the path of each file."""
     for manifest in list(store.quarantined_batches()):
         for number, about in enumerate(manifest.quarantine):
-            yield (
-                manifest.batch_id,
-                about.obstacle,
-                store.layout.quarantine_file(manifest.batch_id, manifest.attempt_id, number),
-            )
+            path = store.layout.quarantine_file(manifest.batch_id, manifest.attempt_id, number)
+            yield manifest.batch_id, about.obstacle, path
 
 
 def _read(path: StoredPath, plan: pl.LazyFrame) -> pl.DataFrame:
@@ -145,5 +152,50 @@ def _read(path: StoredPath, plan: pl.LazyFrame) -> pl.DataFrame:
         ) from error
 
 
+def _for_export(batch_id: int, path: StoredPath) -> pl.DataFrame:
+    return _read(path, pl.scan_parquet(path, glob=False)).select(
+        pl.lit(batch_id, dtype=pl.Int64).alias("batch_id"),
+        "source_row",
+        "step",
+        "error_type",
+        "error",
+        pl.col("row").map_elements(_as_json, return_dtype=pl.String),
+    )
+
+
 def _as_json(row: dict[str, Any]) -> str:
     return json.dumps(row, default=str, ensure_ascii=False)
+
+
+def _write(frame: pl.DataFrame, path: Path) -> None:
+    """Write the file, which appears whole or not at all."""
+    try:
+        with whole_file(path) as temporary:
+            if path.suffix.lower() == ".csv":
+                frame.write_csv(temporary)
+            else:
+                frame.write_parquet(temporary)
+    except OSError as error:
+        raise UsageError(f"the quarantine can't be written to {path}: {describe(error)}") from error
+
+
+# --- old names, only until the command line has moved to `QuarantineView` -------------------------------
+
+
+def _view(store: CheckpointStore) -> QuarantineView:
+    return QuarantineView(lambda: nullcontext(store))
+
+
+def rows(store: CheckpointStore, limit: int | None = None) -> Iterator[QuarantinedRow]:
+    """As `QuarantineView.rows`."""
+    return iter(_view(store).rows(limit))
+
+
+def reasons(store: CheckpointStore) -> list[Reason]:
+    """As `QuarantineView.reasons`."""
+    return _view(store).reasons()
+
+
+def export(store: CheckpointStore, path: Path, *, overwrite: bool = False) -> int:
+    """As `QuarantineView.export`."""
+    return _view(store).export(path, overwrite=overwrite)

@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
     from engine.storage.files import StoredPath
 
-_DAMAGED = "`batch-pipeline verify` looks at all parts; with --repair it goes back to the batch before a damaged one."
+DAMAGED = "`batch-pipeline verify` looks at all parts; with --repair it goes back to the batch before a damaged one."
 EXPORT_SUFFIXES = (".parquet", ".csv", ".duckdb", ".db")
 
 
-def collect(parts: Sequence[StoredPath]) -> pl.DataFrame:
-    """Return the rows of all parts, in order; a frame without columns when there are none.
+def collect(parts: Sequence[StoredPath], first_row: int = 0, row_count: int | None = None) -> pl.DataFrame:
+    """Return rows of the parts, in order, all of them by default; a frame without columns when there are no parts.
 
     Raises:
         CheckpointCorrupt: a part can't be read.
     """
     try:
-        return scan(parts).collect()
+        return scan(parts).slice(first_row, row_count).collect()
     except (pl.exceptions.PolarsError, OSError) as error:
         for part in parts:
             _read(part, columns=[])  # raises, naming the part
@@ -62,7 +62,7 @@ def _read(part: StoredPath, columns: list[str] | None = None) -> pl.DataFrame:
         with files.local(part) as file:
             return pl.read_parquet(file, columns=columns, glob=False)
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise CheckpointCorrupt(part, f"{part.name} can't be read: {describe(error)}", hint=_DAMAGED) from error
+        raise CheckpointCorrupt(part, f"{part.name} can't be read: {describe(error)}", hint=DAMAGED) from error
 
 
 def query(parts: Sequence[StoredPath], sql: str) -> pl.DataFrame:

@@ -106,8 +106,8 @@ def test_bad_rows_go_into_quarantine_and_are_replayed(tmp_path, executor):
     run = made({7, 8, 199, 1_999})
     run.run()
     assert run.view().state is RunState.INCOMPLETE
-    assert [row.source_row for row in run.quarantined()] == [7, 8, 199, 1_999]
-    assert made(set()).replay_quarantine().rows == 4
+    assert [row.source_row for row in run.quarantine.rows()] == [7, 8, 199, 1_999]
+    assert made(set()).quarantine.replay().rows == 4
     assert run.collect_results()["id"].to_list() == list(range(2_000))
 
 

@@ -120,7 +120,7 @@ def test_bad_rows_of_a_step_on_a_worker_are_set_aside_with_their_error(tmp_path,
     run = numbers(tmp_path, executor, [Odd("odd", bad), Looks("looks"), Keeps("keeps")], on_error=Quarantine(10))
     run.run()
     assert run.view().state is RunState.INCOMPLETE
-    told = [(row.source_row, row.step, row.error_type, row.error, bool(row.obstacle)) for row in run.quarantined()]
+    told = [(row.source_row, row.step, row.error_type, row.error, bool(row.obstacle)) for row in run.quarantine.rows()]
     assert told == [(number, "odd", "OddError", f"OddError: bad {number}", whole) for number in sorted(bad)]
     assert run.collect_results()["id"].to_list() == [number for number in range(2_000) if number not in bad]
 

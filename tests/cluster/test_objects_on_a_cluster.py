@@ -43,7 +43,7 @@ def test_rows_taken_out_are_there_as_well(tmp_path, executor, url):
         steps, source, 50, tmp_path / "ck", results_url=url, executor=executor, on_error=Quarantine(10, None)
     )
     run.run()
-    assert [row.source_row for row in run.quarantined()] == [3, 77]
+    assert [row.source_row for row in run.quarantine.rows()] == [3, 77]
     assert len(list(files.names_in(url / "quarantine"))) == 2
     assert run.collect_results()["id"].to_list() == [number for number in range(2_000) if number not in {3, 77}]
 

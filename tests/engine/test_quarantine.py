@@ -54,7 +54,7 @@ class WholeBatches(BatchStep):
 
 def where(one):
     """Source row, batch and step of each row in quarantine."""
-    return [(row.source_row, row.batch_id, row.step) for row in one.quarantined()]
+    return [(row.source_row, row.batch_id, row.step) for row in one.quarantine.rows()]
 
 
 def ids(one):
@@ -73,7 +73,7 @@ def test_good_rows_come_through_and_bad_ones_are_kept_with_their_error(pipeline)
     run.run()
     assert ids(run) == without(50, 3, 27, 28)
     assert where(run) == [(3, 0, "a"), (27, 2, "a"), (28, 2, "a")]
-    (first, *_) = run.quarantined()
+    (first, *_) = run.quarantine.rows()
     assert (first.error_type, first.error, first.input, first.obstacle) == (
         "ValueError",
         "ValueError: 3 is bad",
@@ -101,7 +101,7 @@ def test_without_it_the_run_stops_as_ever(pipeline):
     run = pipeline(PickyStep("a", {3}), on_error="stop")
     with pytest.raises(StepFailed):
         run.run()
-    assert run.quarantined() == []
+    assert run.quarantine.rows() == []
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -158,7 +158,7 @@ def test_fused_plans_are_taken_apart(pipeline):
     run = pipeline(*steps)
     run.run()
     assert where(run) == [(13, 1, "number")]
-    assert '"text": "x"' in run.quarantined()[0].input
+    assert '"text": "x"' in run.quarantine.rows()[0].input
     assert run.collect_results()["more"].unique().to_list() == [8]
 
 
@@ -205,7 +205,7 @@ def test_a_step_that_needs_whole_batches_has_them_taken_out_whole(pipeline):
     run = pipeline(WholeBatches("w", {15}))
     run.run()
     assert where(run) == [(n, 1, "w") for n in range(10, 20)]
-    assert {row.error for row in run.quarantined()} == {"ValueError: a bad batch"}
+    assert {row.error for row in run.quarantine.rows()} == {"ValueError: a bad batch"}
     assert ids(run) == without(50, *range(10, 20))
 
 
@@ -213,7 +213,7 @@ def test_rows_before_a_step_of_whole_batches_are_taken_out_and_cannot_be_replaye
     run = pipeline(PickyStep("a", {15}), WholeBatches("w"))
     run.run()
     assert ids(run) == without(50, 15)
-    assert [row.obstacle for row in run.quarantined()] == ["step 'w' behind it works on whole batches"]
+    assert [row.obstacle for row in run.quarantine.rows()] == ["step 'w' behind it works on whole batches"]
 
 
 def test_behind_a_step_of_whole_batches_rows_have_no_number_in_the_source(pipeline):
@@ -228,7 +228,7 @@ def test_a_step_with_a_memory_sees_the_good_rows_only(pipeline):
     run.run()
     good = without(50, 3, 15)
     assert run.collect_results()["total"].to_list() == pl.Series(good).cum_sum().to_list()
-    assert {row.obstacle for row in run.quarantined()} == {"step 'sum' behind it works on whole batches"}
+    assert {row.obstacle for row in run.quarantine.rows()} == {"step 'sum' behind it works on whole batches"}
 
 
 def test_a_step_with_a_memory_forgets_the_batch_that_it_fails_on(pipeline):
@@ -243,7 +243,7 @@ def test_a_step_with_a_memory_forgets_the_batch_that_it_fails_on(pipeline):
     run.run()
     good = without(50, *range(10, 20))
     assert run.collect_results()["total"].to_list() == pl.Series(good).cum_sum().to_list()
-    assert {row.obstacle for row in run.quarantined()} == {"step 'sum' has a memory of the batches before"}
+    assert {row.obstacle for row in run.quarantine.rows()} == {"step 'sum' has a memory of the batches before"}
 
 
 def test_a_batch_taken_out_whole_leaves_nothing_even_if_steps_behind_make_rows_of_none(pipeline):
@@ -352,7 +352,7 @@ def test_errors_of_the_machine_stop_the_run(pipeline, error):
     run = pipeline(Raising(error), retry=RetryPolicy(transient=(TransientError,), max_attempts=2, base_seconds=0))
     with pytest.raises(StepFailed):
         run.run()
-    assert run.quarantined() == []
+    assert run.quarantine.rows() == []
     assert ids(run) == list(range(10))
 
 
@@ -366,7 +366,7 @@ def test_a_transient_error_in_the_middle_of_the_search_stops_the_run(pipeline):
     run = pipeline(Fickle("a", {15}), retry=RetryPolicy(transient=(TransientError,), max_attempts=2, base_seconds=0))
     with pytest.raises(StepFailed, match="TransientError: gone"):
         run.run()
-    assert run.quarantined() == []
+    assert run.quarantine.rows() == []
 
 
 def test_a_row_on_which_polars_panics_is_taken_out(pipeline):
@@ -387,7 +387,7 @@ def test_a_row_that_takes_too_long_is_taken_out(pipeline):
     run = pipeline(Slow("a"), rows=30, batch_size=10)
     run.run()
     assert where(run) == [(15, 1, "a")]
-    assert run.quarantined()[0].error_type == "StepTimedOut"
+    assert run.quarantine.rows()[0].error_type == "StepTimedOut"
 
 
 def test_columns_that_differ_stop_the_run_although_rows_are_taken_out(pipeline):

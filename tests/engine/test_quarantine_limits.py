@@ -29,7 +29,7 @@ def test_over_the_count_the_run_stops_before_the_batch_and_keeps_those_before(pi
     assert (caught.value.step, caught.value.batch_id) == ("a", 2)
     assert "raise the limit" in caught.value.hint
     assert frontier(run) == 1
-    assert [row.source_row for row in run.quarantined()] == [3, 14]
+    assert [row.source_row for row in run.quarantine.rows()] == [3, 14]
     assert run.failures()[0].error_type == "QuarantineFull"
     assert len(list((run.checkpoint_dir / "quarantine").iterdir())) == 2
 
@@ -85,7 +85,7 @@ def test_no_limit_is_no_limit(pipeline):
     run = pipeline(PickyStep("a", range(100)), on_error=Quarantine(max_rows=None, max_fraction=None))
     run.run()
     assert run.collect_results().height == 0
-    assert len(run.quarantined()) == 100
+    assert len(run.quarantine.rows()) == 100
 
 
 def test_a_step_that_takes_rows_out_by_itself_has_the_usual_limits(pipeline):

@@ -21,8 +21,8 @@ from engine.checkpoint import frontier_file, location, lock, store
 from engine.checkpoint.catalog import catalog, compaction, history, ledger
 from engine.checkpoint.parts import parts, quarantine
 from engine.checkpoint.recovery import plan
-from engine.results import quarantine as quarantine_results
 from engine.results import read
+from engine.results.quarantine import QuarantineView
 from engine.runs.delivery import Deliveries
 from engine.storage import durable, files, objects
 
@@ -396,12 +396,12 @@ EXPORT = {
 EXPORT_TABLE = {"while a table is written into a database": _while_a_table_is_written}
 
 EXPORT_QUARANTINE = {
-    "before an export of the quarantine": before(quarantine_results, "export"),
+    "before an export of the quarantine": before(QuarantineView, "export"),
     "quarantine half exported": _export_half_written(pl.DataFrame, "write_parquet", "write_csv"),
     "quarantine exported, not fsynced": before(durable, "fsync_path", _out),
     "quarantine exported, not in place": before(Path, "replace", _out),
     "quarantine exported, folder not fsynced": after(Path, "replace", _out),
-    "quarantine exported": after(quarantine_results, "export"),
+    "quarantine exported": after(QuarantineView, "export"),
 }
 """Reached by an export of the quarantine into a file called `out`."""
 

@@ -27,7 +27,7 @@ def main() -> None:
         case ["run", "fresh"]:
             run.run(resume=False)
         case ["replay"]:
-            run.replay_quarantine()
+            run.quarantine.replay()
         case ["rewind", batch_id]:
             run.rewind(int(batch_id))
         case ["results" | "quarantine", "export", _]:

@@ -19,7 +19,7 @@ def main() -> None:
         if call == "run":
             run.run(resume="fresh" not in options, accept_changes="accept" in options)
         elif call == "replay":
-            run.replay_quarantine(accept_changes="accept" in options)
+            run.quarantine.replay(accept_changes="accept" in options)
         else:
             run.rewind(int(options[0]))
     except PipelineError as error:

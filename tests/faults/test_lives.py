@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,8 +30,9 @@ from life_pipeline import CALM, STEPS, Life, Mishap, pipeline
 
 from engine import Frontier, PipelineError
 from engine.checkpoint.catalog import compaction
-from engine.checkpoint.view import CheckpointView
-from engine.results import quarantine
+from engine.checkpoint.store import CheckpointStore
+from engine.results.quarantine import QuarantineView
+from engine.results.view import CheckpointView
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -158,7 +160,7 @@ class Lives(RuleBasedStateMachine):
         before = self.quarantined
         replayed = self.call(
             self.life,
-            lambda run: run.replay_quarantine(accept_changes=accept),
+            lambda run: run.quarantine.replay(accept_changes=accept),
             ["replay", *["accept"][:accept]],
             states,
             fails=fails,
@@ -241,19 +243,19 @@ class Lives(RuleBasedStateMachine):
         run = pipeline(replace(life, mishap=CALM, workers=1), self.folder)
         mirror = self.folder / "frontier.json"
         told = Frontier.load(mirror).next_batch_id if mirror.exists() else 0
-        with CheckpointView(self.folder).open() as store:
-            if store is None:
-                assert () in states
-                assert told == 0
-                self.state = ()
-                return
+        if not CheckpointView(self.folder).exists():
+            assert () in states
+            assert told == 0
+            self.state = ()
+            return
+        with CheckpointStore(self.folder) as store:
             assert told <= store.next_batch_id, "frontier.json was ahead of the catalog"
             manifests = store.batches(0, 1_000)
             frontier = store.frontier(["flaky", *life.order])
             result_rows, rows_quarantined = store.result_row_count(), store.rows_quarantined()
             listed = [
                 (row.batch_id, row.source_row, row.step, row.input and json.loads(row.input)["id"], bool(row.obstacle))
-                for row in quarantine.rows(store)
+                for row in QuarantineView(lambda: nullcontext(store)).rows(None)
             ]
             recorded = store.history.pipeline()
         assert [manifest.batch_id for manifest in manifests] == list(range(frontier.next_batch_id))

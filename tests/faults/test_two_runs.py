@@ -15,9 +15,9 @@ import fault_target
 import mishaps
 import pytest
 
-from engine.checkpoint.view import CheckpointView
 from engine.cli.boundary import run_app
 from engine.errors import CheckpointLocked
+from engine.results.view import CheckpointView
 
 ROUNDS = 5
 LONG_ROUNDS = int(os.environ.get("FAULT_ROUNDS", "100"))
@@ -40,7 +40,7 @@ def race(folder, *, runners=2):
     while sum(child.poll() is None for child in children) > 1 and time.monotonic() < deadline:
         time.sleep(0.005)
     (winner,) = (child for child in children if child.poll() is None)
-    assert CheckpointView(folder).frontier().next_batch_id <= mishaps.AT_BATCH
+    assert CheckpointView(folder).get_frontier().next_batch_id <= mishaps.AT_BATCH
     refusals = [fault_run.ended(child) for child in children if child is not winner]
     mishaps.released(folder).touch()
     end = fault_run.ended(winner)
@@ -113,7 +113,7 @@ def look(pipeline, folder, scratch):
     assert pipeline.collect_results().equals(rows)
     assert pipeline.query_results("SELECT count(*) AS n FROM results")["n"][0] == rows.height
     pipeline.export(scratch / "copy.parquet")
-    CheckpointView(folder).standing()
+    CheckpointView(folder).status()
     for refused in (pipeline.history, pipeline.failures, fault_target.pipeline(folder).run, pipeline.reset_frontier):
         with pytest.raises(CheckpointLocked):
             refused()

@@ -21,14 +21,12 @@ from engine import (
     RunState,
 )
 from engine.checkpoint.location import located
-from engine.checkpoint.view import CheckpointView
 from engine.cli import main as batch_pipeline
 from engine.errors import CheckpointCorrupt, ResultsTaken, StepFailed, StorageUnavailable, UsageError
 from engine.events import BatchCommitted, RowsReplayed
 from engine.results import read
 from engine.storage import files, objects
 from engine.storage.objects import ObjectPath
-from tui.backend.results_page import ResultsReader
 
 ROWS, BATCH_SIZE, BATCHES = 1_000, 100, 10
 
@@ -92,10 +90,10 @@ def test_everything_that_reads_results_reads_them(make, url, tmp_path):
     assert_frame_equal(pl.read_csv(tmp_path / "out.csv"), expected())
     with duckdb.connect(tmp_path / "out.duckdb", read_only=True) as database:
         assert database.sql("SELECT count(*) FROM results").fetchall() == [(expected().height,)]
-    page = ResultsReader().page(run, 0, 500, 2)
+    page = run.results_page(500, 2)
     assert page.total_rows == expected().height
-    assert page.rows[0][0] == str(expected()["id"][500])
-    assert CheckpointView(tmp_path / "checkpoint").parts_size()[0] == BATCHES
+    assert_frame_equal(page.frame, expected()[500:502])
+    assert run.status().parts == BATCHES
     with pytest.raises(UsageError, match="belongs to the checkpoint"):
         run.export(tmp_path / "checkpoint" / "checkpoint.duckdb", overwrite=True)
 
@@ -158,11 +156,11 @@ def test_rows_go_into_quarantine_and_come_out_of_it(make, url, tmp_path):
     assert run.view().state is RunState.INCOMPLETE
     assert len(names(url, "quarantine")) > 0
     assert not (tmp_path / "checkpoint" / "quarantine").exists()
-    assert {row.source_row for row in run.quarantined()} == {n for n in range(ROWS) if n % 150 == 1 and n % 7}
-    assert run.export_quarantine(tmp_path / "bad.csv") == expected().height - kept.height
+    assert {row.source_row for row in run.quarantine.rows()} == {n for n in range(ROWS) if n % 150 == 1 and n % 7}
+    assert run.quarantine.export(tmp_path / "bad.csv") == expected().height - kept.height
     replayed = []
     mended = make([FunctionBatchStep("parse", lambda frame: frame, row_wise=True)], listeners=[replayed.append])
-    mended.replay_quarantine(accept_changes=True)
+    mended.quarantine.replay(accept_changes=True)
     assert any(isinstance(event, RowsReplayed) for event in replayed)
     assert_frame_equal(mended.collect_results(), expected())
     assert names(url, "quarantine") == []
@@ -371,14 +369,14 @@ def test_reading_while_the_storage_is_away_is_told_as_that(make, line, monkeypat
     monkeypatch.setattr(objects, "RETRIES", 1)
     run = make([FunctionBatchStep("parse", _bad, row_wise=True)], on_error="quarantine")
     run.run()
-    parts = CheckpointView(tmp_path / "checkpoint").committed_parts()
-    reader = ResultsReader()
-    reader.page(run, 0, 0, 2)
+    layout = located(tmp_path / "checkpoint")
+    parts = [layout.part(batch_id) for batch_id in range(BATCHES)]
+    run.results_page(0, 2)
     line.cut()
     for attempt in (
         lambda: read.query(parts, "SELECT * FROM results"),
         lambda: read.export(parts, tmp_path / "o.parquet", folder=tmp_path / "checkpoint"),
-        lambda: reader.page(run, 0, 500, 2),
+        lambda: run.results_page(500, 2),
     ):
         with pytest.raises(StorageUnavailable):
             attempt()

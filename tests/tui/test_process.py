@@ -7,7 +7,7 @@ import sys
 import pytest
 from terminal_process import TerminalProcess
 
-from engine.checkpoint.view import CheckpointView
+from engine.results.view import CheckpointView
 from engine.state import RunState
 
 pytestmark = pytest.mark.integration
@@ -42,7 +42,7 @@ def sleepy(tmp_path):
 
 
 def standing(tmp_path):
-    return CheckpointView(tmp_path / "sleepy").standing()
+    return CheckpointView(tmp_path / "sleepy").status()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])

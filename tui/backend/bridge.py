@@ -301,18 +301,13 @@ class Bridge:
         return dropped
 
     def _loss(self, batch_id: int) -> Dropped:
-        from engine.checkpoint.recovery.loss import Loss, loss_of_rewind
-        from engine.checkpoint.view import CheckpointView
+        from engine.checkpoint.loss import Loss
 
         if self.pipeline is None:
             return Dropped(Loss())
-        with self._at_the_door(), CheckpointView(self.pipeline.checkpoint_dir).open() as store:
-            if store is None:
-                return Dropped(Loss())
-            quarantined = sum(
-                manifest.rows_quarantined for manifest in store.quarantined_batches() if manifest.batch_id > batch_id
-            )
-            return Dropped(loss_of_rewind(store, batch_id), quarantined)
+        with self._at_the_door():
+            loss = self.pipeline.loss_of_rewind(batch_id)
+        return Dropped(loss, loss.quarantined_rows)
 
     def _quarantined(self, pipeline: BatchPipeline, most: int) -> list[QuarantinedRow]:
         with self._door:

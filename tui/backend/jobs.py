@@ -16,7 +16,7 @@ from engine.text.exit_codes import ExitCode
 from engine.text.masking import mask_secrets
 
 if TYPE_CHECKING:
-    from engine.checkpoint.recovery.loss import Loss
+    from engine.checkpoint.loss import Loss
 
 
 class Job(StrEnum):

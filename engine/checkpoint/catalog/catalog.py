@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 FORMAT = 1
 """The format of the catalogs that this version writes; it reads this one and older ones."""
 
+PAGE = 1_000
+"""How many manifests are held at a time where all of them are read: memory must not grow with their number."""
+
 SOFTWARE = "batchpipe-tui"
 """Who made a catalog, as it says itself."""
 

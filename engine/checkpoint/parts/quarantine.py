@@ -18,7 +18,6 @@ from engine.storage import files
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from engine.checkpoint.catalog.catalog import Catalog
     from engine.checkpoint.layout import Layout
     from engine.checkpoint.parts.manifest import Manifest, QuarantineFile
 
@@ -86,13 +85,11 @@ def fault_of(layout: Layout, manifest: Manifest, number: int) -> str:
     return ""
 
 
-def leftovers(layout: Layout, catalog: Catalog, besides: Iterable[tuple[int, str]] = ()) -> list[str]:
-    """Return the names of files in the quarantine that no committed batch names, nor an attempt of `besides`."""
+def leftovers(layout: Layout, committed: Iterable[tuple[int, str]]) -> list[str]:
+    """Return the names of files in the quarantine of other attempts than those committed: (batch id, attempt id)."""
+    owners = set(committed)
     found = {name: layout.parse_quarantine_file(name) for name in files.names_in(layout.quarantine)}
-    if not found:
-        return []
-    counted = {*catalog.quarantined(), *besides}
-    return sorted(name for name, owner in found.items() if owner is not None and owner not in counted)
+    return sorted(name for name, owner in found.items() if owner is not None and owner not in owners)
 
 
 def drop(layout: Layout, manifest: Manifest) -> None:
@@ -103,6 +100,6 @@ def drop(layout: Layout, manifest: Manifest) -> None:
     )
 
 
-def sweep(layout: Layout, catalog: Catalog) -> None:
-    """Delete the files that no committed batch names: of attempts that died, and of batches rewound or replayed."""
-    files.delete(layout.quarantine / name for name in leftovers(layout, catalog))
+def sweep(layout: Layout, committed: Iterable[tuple[int, str]]) -> None:
+    """Delete the files of other attempts than those committed: they died, or their batches were rewound or replayed."""
+    files.delete(layout.quarantine / name for name in leftovers(layout, committed))

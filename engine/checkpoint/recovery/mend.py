@@ -102,7 +102,7 @@ def _mend_parts(ledger: Ledger) -> list[str]:
             f"the catalog's log had lost {len(to_do.take_back)} committed batches; they were taken back in from "
             "their parts"
         )
-    quarantine.sweep(layout, ledger.catalog)
+    quarantine.sweep(layout, ledger.catalog.quarantined())
     return notices
 
 

@@ -19,7 +19,7 @@ _KEY_CHARACTERS = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Salvaged:
+class RebuiltBatch:
     """One batch as its part tells it: the manifest, the checkpoint's key, the pipeline's description."""
 
     manifest: Manifest
@@ -27,7 +27,7 @@ class Salvaged:
     pipeline: str
 
 
-def salvage(layout: Layout, batch_id: int, previous: Salvaged | None) -> Salvaged:
+def rebuilt(layout: Layout, batch_id: int, previous: RebuiltBatch | None) -> RebuiltBatch:
     """Return what the part of `batch_id` says, given what the one before it said (None for batch 0).
 
     A batch follows another of the same checkpoint, at the next source row, and never of an older epoch:
@@ -51,7 +51,7 @@ def salvage(layout: Layout, batch_id: int, previous: Salvaged | None) -> Salvage
         raise ValueError(f"{path.name} belongs to another checkpoint")
     if previous is not None and manifest.epoch < previous.manifest.epoch:
         raise ValueError(f"{path.name} was left behind by a rewind")
-    return Salvaged(manifest, key, pipeline)
+    return RebuiltBatch(manifest, key, pipeline)
 
 
 def read_whole(path: StoredPath, manifest: Manifest) -> pl.Schema:

@@ -13,20 +13,18 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import duckdb
 
 from engine.checkpoint.catalog import compaction
-from engine.checkpoint.catalog.catalog import SOFTWARE, Catalog
+from engine.checkpoint.catalog.catalog import PAGE, SOFTWARE, Catalog
 from engine.checkpoint.catalog.head import Head
 from engine.checkpoint.catalog.ledger import row_after
 from engine.checkpoint.layout import Layout
-from engine.checkpoint.recovery.loss import PAGE, Loss
-from engine.checkpoint.recovery.rebuild import Salvaged, salvage
+from engine.checkpoint.recovery.rebuild import RebuiltBatch, rebuilt
+from engine.checkpoint.recovery.report import Means
 from engine.checkpoint.translate_errors import translate
 from engine.errors import CheckpointCorrupt
 from engine.storage import durable, files
@@ -34,39 +32,7 @@ from engine.storage import durable, files
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from engine.checkpoint.recovery.verify import Report
-
-
-class Means(StrEnum):
-    """What a repair comes to."""
-
-    NOTHING = "nothing"
-    OPENING = "opening"
-    REWIND = "rewind"
-    REBUILD = "rebuild"
-
-
-@dataclass(frozen=True, slots=True)
-class Repair:
-    """How to mend: by which means, how many batches are kept, and what goes."""
-
-    means: Means
-    batches: int = 0
-    loss: Loss = field(default_factory=Loss)
-
-
-def decide(report: Report) -> Repair:
-    """Return what mends what the report found.
-
-    Raises:
-        CheckpointCorrupt: nothing is left to mend it from.
-    """
-    if report.catalog.faults:
-        return Repair(Means.REBUILD, report.usable_batches, report.loss)
-    if report.loss:
-        return Repair(Means.REWIND, report.usable_batches, report.loss)
-    tidy = report.sound and not any(check.notes for check in report.checks)
-    return Repair(Means.NOTHING if tidy else Means.OPENING, report.usable_batches)
+    from engine.checkpoint.recovery.report import Repair
 
 
 def carry_out(layout: Layout, repair: Repair) -> list[str]:
@@ -122,7 +88,7 @@ def _rebuild(layout: Layout, batches: int) -> list[str]:
 
 def _make_catalog(layout: Layout, workshop: Layout, batches: int) -> None:
     """Make a catalog of the first `batches` parts in the workshop, folded into one durable file."""
-    last = _salvage(layout, 0, None)
+    last = _rebuilt(layout, 0, None)
     compaction.create(workshop, key=last.key, software=SOFTWARE)
     catalog = Catalog(workshop.catalog)
     newest_run = batch_size = 1
@@ -130,7 +96,7 @@ def _make_catalog(layout: Layout, workshop: Layout, batches: int) -> None:
         for first in range(0, batches, PAGE):
             page = []
             for batch_id in range(first, min(first + PAGE, batches)):
-                last = _salvage(layout, batch_id, last if batch_id else None)
+                last = _rebuilt(layout, batch_id, last if batch_id else None)
                 newest_run = max(newest_run, last.manifest.run_id)
                 batch_size = max(batch_size, last.manifest.rows_in)
                 page.append(last.manifest)
@@ -150,9 +116,9 @@ def _make_catalog(layout: Layout, workshop: Layout, batches: int) -> None:
     compaction.compact(workshop)
 
 
-def _salvage(layout: Layout, batch_id: int, previous: Salvaged | None) -> Salvaged:
+def _rebuilt(layout: Layout, batch_id: int, previous: RebuiltBatch | None) -> RebuiltBatch:
     try:
-        return salvage(layout, batch_id, previous)
+        return rebuilt(layout, batch_id, previous)
     except ValueError as error:
         raise CheckpointCorrupt(layout.part(batch_id), f"a part changed while it was read: {error}") from error
 

@@ -8,21 +8,21 @@ is what every opening does first: a copy of the catalog that a killed compaction
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import duckdb
 
 from engine.checkpoint.catalog import compaction, opening
-from engine.checkpoint.catalog.catalog import Catalog
+from engine.checkpoint.catalog.catalog import PAGE, Catalog
 from engine.checkpoint.location import check, claim, located
 from engine.checkpoint.lock import CheckpointLock
+from engine.checkpoint.loss import Loss
 from engine.checkpoint.parts import parts, quarantine
 from engine.checkpoint.recovery import mend, plan
-from engine.checkpoint.recovery.loss import PAGE, Loss
-from engine.checkpoint.recovery.part_record import PartsAgainstRecord
-from engine.checkpoint.recovery.quarantine_record import QuarantineAgainstRecord, faults_of
-from engine.checkpoint.recovery.rebuild import Salvaged, read_whole, salvage
+from engine.checkpoint.recovery.against_catalog import PartsAgainstCatalog, QuarantineAgainstCatalog, quarantine_faults
+from engine.checkpoint.recovery.rebuild import RebuiltBatch, read_whole, rebuilt
+from engine.checkpoint.recovery.report import Check, Report
 from engine.checkpoint.translate_errors import translate
 from engine.errors import CheckpointCorrupt, CheckpointForeign, FrontierUnreadable
 from engine.frontier import Frontier
@@ -34,44 +34,6 @@ if TYPE_CHECKING:
     from engine.checkpoint.catalog.head import Head
     from engine.checkpoint.layout import Layout
     from engine.checkpoint.parts.manifest import Manifest
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at: what was found, what is wrong with it, what the next run will tidy up."""
-
-    what: str
-    found: str
-    faults: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What there is and what is wrong with it.
-
-    `usable_batches` is the number of batches before the first one that can't be used; `loss` is what lies
-    behind them, and goes when the frontier is put there.
-    """
-
-    catalog: Check
-    parts: Check
-    mirror: Check
-    usable_batches: int
-    loss: Loss
-    quarantine: Check | None = None
-    """None when there is no quarantine."""
-
-    @property
-    def checks(self) -> tuple[Check, ...]:
-        """In the order in which they are told."""
-        quarantine = () if self.quarantine is None else (self.quarantine,)
-        return self.catalog, self.parts, *quarantine, self.mirror
-
-    @property
-    def sound(self) -> bool:
-        """Whether nothing is wrong."""
-        return not any(check.faults for check in self.checks)
 
 
 @contextmanager
@@ -140,7 +102,7 @@ def _against_catalog(layout: Layout, catalog: Catalog, notes: tuple[str, ...]) -
     catalog.read_history()
     to_do = mend.recovery_plan(layout, catalog, head, key)
     replayed = {own.batch_id: own for own, _ in mend.lost_replays(layout, catalog, to_do, key)}
-    record, rows_out_of = PartsAgainstRecord(layout, key), QuarantineAgainstRecord(layout)
+    record, rows_out_of = PartsAgainstCatalog(layout, key), QuarantineAgainstCatalog(layout)
     first_bad: int | None = None
     loss = Loss()
     expected_row = 0
@@ -151,7 +113,7 @@ def _against_catalog(layout: Layout, catalog: Catalog, notes: tuple[str, ...]) -
                 raise CheckpointCorrupt(layout.catalog, f"the catalog's record breaks off before batch {batch_id}")
             expected_row = manifest.end_row + 1
             counts = replayed.get(batch_id, manifest)  # what the next opening takes back in
-            if not (record.look_at(counts) & rows_out_of.look_at(counts)) and first_bad is None:
+            if not (record.compare(counts) & rows_out_of.compare(counts)) and first_bad is None:
                 first_bad = batch_id
             if first_bad is not None:
                 loss = loss.plus([manifest])
@@ -166,7 +128,7 @@ def _against_catalog(layout: Layout, catalog: Catalog, notes: tuple[str, ...]) -
     return Report(
         catalog=Check("catalog", found, notes=notes),
         parts=_parts_check(layout, record, to_do, len(replayed)),
-        mirror=_mirror(layout, head, to_do),
+        frontier_file=_frontier_file(layout, head, to_do),
         usable_batches=head.next_batch_id if first_bad is None else first_bad,
         loss=loss,
         quarantine=_quarantine_check(layout, catalog, rows_out_of, to_do, replayed.values()),
@@ -176,12 +138,12 @@ def _against_catalog(layout: Layout, catalog: Catalog, notes: tuple[str, ...]) -
 def _quarantine_check(
     layout: Layout,
     catalog: Catalog,
-    record: QuarantineAgainstRecord,
+    record: QuarantineAgainstCatalog,
     to_do: plan.Plan,
     replayed: Iterable[Manifest],
 ) -> Check | None:
     taken_back = [(one.batch_id, one.attempt_id) for one in (*to_do.take_back, *replayed)]
-    leftovers = quarantine.leftovers(layout, catalog, besides=taken_back)
+    leftovers = quarantine.leftovers(layout, [*catalog.quarantined(), *taken_back])
     if not record.files and not leftovers:
         return None
     found = (
@@ -193,7 +155,7 @@ def _quarantine_check(
     return Check("quarantine", found, record.faults(), notes)
 
 
-def _parts_check(layout: Layout, record: PartsAgainstRecord, to_do: plan.Plan, replayed: int) -> Check:
+def _parts_check(layout: Layout, record: PartsAgainstCatalog, to_do: plan.Plan, replayed: int) -> Check:
     notes = [
         f"{len(those):,} {what}"
         for those, what in (
@@ -217,13 +179,13 @@ def _parts_check(layout: Layout, record: PartsAgainstRecord, to_do: plan.Plan, r
 # --- the mirror -----------------------------------------------------------------------------------------
 
 
-def _mirror(layout: Layout, head: Head, to_do: plan.Plan) -> Check:
-    name = layout.mirror.name
+def _frontier_file(layout: Layout, head: Head, to_do: plan.Plan) -> Check:
+    name = layout.frontier_file.name
     next_batch_id, next_row = head.next_batch_id, head.next_row
     if to_do.take_back:
         next_batch_id, next_row = to_do.take_back[-1].batch_id + 1, to_do.take_back[-1].end_row + 1
     try:
-        mirror = Frontier.load(layout.mirror)
+        mirror = Frontier.load(layout.frontier_file)
     except FrontierUnreadable as error:
         if isinstance(error.__cause__, FileNotFoundError):
             return Check(name, "is missing", notes=("the next run writes it anew",))
@@ -242,12 +204,12 @@ def _mirror(layout: Layout, head: Head, to_do: plan.Plan) -> Check:
 def _without_catalog(layout: Layout, error: CheckpointCorrupt | CheckpointForeign, notes: tuple[str, ...]) -> Report:
     check(layout)
     batch_ids = plan.survey(parts.names(layout), 0).beyond
-    previous: Salvaged | None = None
+    previous: RebuiltBatch | None = None
     usable = 0
     faults: tuple[str, ...] = ()
     while usable < len(batch_ids):
         try:
-            following = _salvaged_whole(layout, usable, previous)
+            following = _rebuilt_whole(layout, usable, previous)
         except ValueError as broken:
             faults = (f"batch {usable}: {broken}",)
             break
@@ -258,17 +220,17 @@ def _without_catalog(layout: Layout, error: CheckpointCorrupt | CheckpointForeig
     return Report(
         catalog=Check("catalog", "can't be used", (str(error),), notes),
         parts=Check("parts", f"{usable:,} of {len(batch_ids):,} follow each other, with {rows:,} source rows", faults),
-        mirror=Check(layout.mirror.name, "can't be compared without a catalog"),
+        frontier_file=Check(layout.frontier_file.name, "can't be compared without a catalog"),
         usable_batches=usable,
         loss=_loss_beyond(layout, [batch_id for batch_id in batch_ids if batch_id >= usable]),
     )
 
 
-def _salvaged_whole(layout: Layout, batch_id: int, previous: Salvaged | None) -> Salvaged:
+def _rebuilt_whole(layout: Layout, batch_id: int, previous: RebuiltBatch | None) -> RebuiltBatch:
     """Return what the part says, after reading all of it and of its quarantine. Raises ValueError."""
-    following = salvage(layout, batch_id, previous)
+    following = rebuilt(layout, batch_id, previous)
     read_whole(layout.part(batch_id), following.manifest)
-    if faults := faults_of(layout, following.manifest):
+    if faults := quarantine_faults(layout, following.manifest):
         raise ValueError(faults[0])
     return following
 

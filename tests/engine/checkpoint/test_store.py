@@ -31,7 +31,7 @@ def rows(store):
 
 
 def mirrored(store):
-    return Frontier.load(store.layout.mirror)
+    return Frontier.load(store.layout.frontier_file)
 
 
 def names(folder):

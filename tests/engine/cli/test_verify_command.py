@@ -52,7 +52,7 @@ def test_a_missing_catalog_is_made_anew_without_a_question(command, layout):
 
 
 def test_a_mirror_of_garbage_is_repaired(command, layout):
-    layout.mirror.write_text("garbage", encoding="utf-8")
+    layout.frontier_file.write_text("garbage", encoding="utf-8")
     assert command("verify", "tens.py").code == 3
     assert command("verify", "tens.py", "--repair").code == 0
     assert command("verify", "tens.py").code == 0

@@ -334,7 +334,7 @@ def test_bad_rows_are_set_aside_and_the_others_stay_in_their_order(tmp_path, exe
     run = BatchPipeline([step], NumberSource(100), 10, tmp_path / "ck", executor=executor, on_error=Quarantine(4, None))
     assert run.run().total_rows_processed == 100
     assert run.view().state is RunState.INCOMPLETE
-    assert [(row.batch_id, row.source_row) for row in run.quarantined()] == [(0, 3), (0, 4), (5, 57), (9, 99)]
+    assert [(row.batch_id, row.source_row) for row in run.quarantine.rows()] == [(0, 3), (0, 4), (5, 57), (9, 99)]
     assert ids(run) == [row for row in range(100) if row not in {3, 4, 57, 99}]
 
 
@@ -344,5 +344,5 @@ def test_more_bad_rows_than_are_allowed_end_the_run_before_their_batch(tmp_path,
     with pytest.raises(QuarantineFull, match="batch 5"):
         run.run()
     assert run.get_frontier().last_completed_batch_id == 4
-    assert [row.source_row for row in run.quarantined()] == [3, 4]
+    assert [row.source_row for row in run.quarantine.rows()] == [3, 4]
     assert leftovers(tmp_path / "ck") == []

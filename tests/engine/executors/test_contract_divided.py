@@ -244,7 +244,7 @@ def quarantined(run):
         (number, rows, [(one.rows, one.step, one.error, one.from_step, one.whole, one.obstacle) for one in files])
         for number, rows, files in about
     ]
-    return list(run.quarantined()), told
+    return list(run.quarantine.rows()), told
 
 
 @pytest.mark.parametrize("name", PIPELINES)
@@ -260,7 +260,7 @@ def test_rows_are_set_aside_and_replayed_as_in_one_piece(tmp_path, side_by_side,
     assert run.view().state is RunState.INCOMPLETE
     whole = ((), (), ())
     again, reference = made(tmp_path / "ck", side_by_side, whole), made(tmp_path / "inline", InlineExecutor(), whole)
-    assert again.replay_quarantine() == reference.replay_quarantine()
+    assert again.quarantine.replay() == reference.quarantine.replay()
     assert_frame_equal(again.collect_results(), reference.collect_results())
 
 
@@ -273,5 +273,5 @@ def test_more_bad_rows_than_are_allowed_end_the_run_before_their_batch(tmp_path,
     with pytest.raises(QuarantineFull, match="batch 5"):
         run.run()
     assert run.get_frontier().last_completed_batch_id == 4
-    assert [row.source_row for row in run.quarantined()] == ([3, 4] if concurrent else [None, None])
+    assert [row.source_row for row in run.quarantine.rows()] == ([3, 4] if concurrent else [None, None])
     assert leftovers(tmp_path / "ck") == []

@@ -10,9 +10,7 @@ import polars as pl
 import pytest
 
 from engine import BatchPipeline, FrameFetcher, Quarantine
-from engine.checkpoint.store import CheckpointStore
 from engine.errors import CheckpointCorrupt, UsageError
-from engine.results.quarantine import reasons
 from engine.testing import NumberSource, PickyStep
 
 UNLIMITED = Quarantine(max_rows=None, max_fraction=None)
@@ -28,15 +26,15 @@ def run(tmp_path):
 
 
 def test_rows_come_in_the_order_of_the_source_and_as_many_as_asked_for(run):
-    assert [row.source_row for row in run.quarantined()] == [3, 15, 27]
-    assert [row.source_row for row in run.quarantined(2)] == [3, 15]
-    assert len(run.quarantined(None)) == 3
+    assert [row.source_row for row in run.quarantine.rows()] == [3, 15, 27]
+    assert [row.source_row for row in run.quarantine.rows(2)] == [3, 15]
+    assert len(run.quarantine.rows(None)) == 3
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_they_are_written_into_one_file(run, tmp_path, suffix):
     path = tmp_path / f"bad{suffix}"
-    assert run.export_quarantine(path) == 3
+    assert run.quarantine.export(path) == 3
     frame = pl.read_csv(path) if suffix == ".csv" else pl.read_parquet(path)
     assert frame.columns == ["batch_id", "source_row", "step", "error_type", "error", "row"]
     assert frame["source_row"].to_list() == [3, 15, 27]
@@ -49,40 +47,40 @@ def test_a_file_that_is_there_is_kept_unless_it_may_go(run, tmp_path):
     path = tmp_path / "bad.csv"
     path.write_text("mine")
     with pytest.raises(UsageError, match="exists already"):
-        run.export_quarantine(path)
+        run.quarantine.export(path)
     assert path.read_text() == "mine"
-    assert run.export_quarantine(path, overwrite=True) == 3
+    assert run.quarantine.export(path, overwrite=True) == 3
 
 
 @pytest.mark.parametrize("name", ["bad.txt", "no/such/folder.csv"])
 def test_a_place_that_cannot_be_is_a_usage_error(run, tmp_path, name):
     with pytest.raises(UsageError):
-        run.export_quarantine(tmp_path / name)
+        run.quarantine.export(tmp_path / name)
 
 
 def test_nothing_in_quarantine_is_a_usage_error(tmp_path):
     pipeline = BatchPipeline([PickyStep("a")], NumberSource(30), 10, tmp_path / "ck")
     with pytest.raises(UsageError, match="nothing in quarantine"):
-        pipeline.export_quarantine(tmp_path / "bad.csv")
+        pipeline.quarantine.export(tmp_path / "bad.csv")
     pipeline.run()
-    assert pipeline.quarantined() == []
+    assert pipeline.quarantine.rows() == []
     with pytest.raises(UsageError, match="nothing in quarantine"):
-        pipeline.export_quarantine(tmp_path / "bad.csv")
+        pipeline.quarantine.export(tmp_path / "bad.csv")
 
 
 def test_reasons_are_counted_by_step_and_type(run):
-    with CheckpointStore(run.checkpoint_dir) as store:
-        assert [(one.rows, one.step, one.error) for one in reasons(store)] == [
-            (2, "a", "ValueError: 3 is bad"),
-            (1, "b", "ValueError: 15 is bad"),
-        ]
+    assert run.quarantine.row_count() == 3
+    assert [(one.rows, one.step, one.error) for one in run.quarantine.reasons()] == [
+        (2, "a", "ValueError: 3 is bad"),
+        (1, "b", "ValueError: 15 is bad"),
+    ]
 
 
 def test_a_damaged_file_is_named(run):
     file = min((run.checkpoint_dir / "quarantine").iterdir())
     file.write_bytes(b"x")
     with pytest.raises(CheckpointCorrupt, match=file.name):
-        run.quarantined()
+        run.quarantine.rows()
 
 
 FRAME = pl.DataFrame(
@@ -113,9 +111,9 @@ def test_values_of_any_type_go_into_quarantine_and_come_back_as_they_were(tmp_pa
     step = PickyStep("a", bad)
     run = BatchPipeline([step], FrameFetcher(FRAME), 2, tmp_path / "ck", on_error=UNLIMITED)
     run.run()
-    assert run.export_quarantine(tmp_path / "bad.csv") == len(bad)
-    assert len(run.quarantined()) == len(bad)
+    assert run.quarantine.export(tmp_path / "bad.csv") == len(bad)
+    assert len(run.quarantine.rows()) == len(bad)
     step.bad = set()
-    run.replay_quarantine()
+    run.quarantine.replay()
     assert run.collect_results().drop("next").equals(FRAME)
     assert run.collect_results().schema == {**FRAME.schema, "next": pl.Int64}

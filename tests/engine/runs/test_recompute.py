@@ -75,7 +75,7 @@ def test_rows_in_quarantine_go_there_again(tmp_path):
     pipeline.run()
     damage(pipeline, 1)
     pipeline.recompute(1)
-    assert [row.source_row for row in pipeline.quarantined()] == [13, 57]
+    assert [row.source_row for row in pipeline.quarantine.rows()] == [13, 57]
     assert pipeline.collect_results()["id"].to_list() == [n for n in range(95) if n not in {13, 57}]
 
 

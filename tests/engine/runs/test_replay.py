@@ -67,7 +67,7 @@ def ids(one):
 
 
 def left(one):
-    return [row.source_row for row in one.quarantined()]
+    return [row.source_row for row in one.quarantine.rows()]
 
 
 def files(one):
@@ -87,7 +87,7 @@ def test_rows_go_to_their_places_and_leave_the_quarantine(pipeline, log):
     run = pipeline(step)
     run.run()
     step.bad = set()
-    assert run.replay_quarantine() == Replayed(rows=6, still=0)
+    assert run.quarantine.replay() == Replayed(rows=6, still=0)
     assert ids(run) == list(range(30))
     assert (left(run), files(run), temporary(run)) == ([], [], [])
     assert log.of(RowsReplayed) == [RowsReplayed(0, 4, 0), RowsReplayed(1, 1, 0), RowsReplayed(2, 1, 0)]
@@ -98,10 +98,10 @@ def test_a_full_replay_makes_an_incomplete_run_a_finished_one(pipeline):
     run = pipeline(step)
     run.run()
     assert run.view().state is RunState.INCOMPLETE
-    run.replay_quarantine()
+    run.quarantine.replay()
     assert run.view().state is RunState.INCOMPLETE
     step.bad = set()
-    run.replay_quarantine()
+    run.quarantine.replay()
     assert (run.view().state, run.view().rows_quarantined) == (RunState.FINISHED, 0)
     assert run.refresh().state is RunState.FINISHED
 
@@ -111,7 +111,7 @@ def test_the_frontier_stays_and_the_replay_is_in_the_history(pipeline):
     run = pipeline(step)
     before = run.run()
     step.bad = {4}
-    run.replay_quarantine()
+    run.quarantine.replay()
     assert run.get_frontier() == before
     newest, first = run.history()
     assert (newest.state, newest.message) == ("incomplete", "replayed 1 rows, 1 still in quarantine")
@@ -124,7 +124,7 @@ def test_rows_that_fail_again_keep_their_places_and_are_replayed_later(pipeline)
     run.run()
     for bad, remaining in [({2, 5}, [2, 5]), ({5}, [5]), (set(), [])]:
         step.bad = bad
-        run.replay_quarantine()
+        run.quarantine.replay()
         assert left(run) == remaining
         assert ids(run) == [number for number in range(30) if number not in bad]
 
@@ -134,8 +134,8 @@ def test_a_row_that_fails_again_has_its_new_error(pipeline):
     run = pipeline(step)
     run.run()
     step.process = lambda batch: {}["other"]
-    run.replay_quarantine()
-    (row,) = run.quarantined()
+    run.quarantine.replay()
+    (row,) = run.quarantine.rows()
     assert (row.error_type, row.error, row.input) == ("KeyError", "KeyError: 'other'", '{"id": 3}')
 
 
@@ -143,7 +143,7 @@ def test_when_no_row_gets_through_nothing_is_written(pipeline):
     run = pipeline(PickyStep("a", {3, 15}))
     run.run()
     before = files(run), run.batch(0), run.batch(1)
-    assert run.replay_quarantine() == Replayed(rows=0, still=2)
+    assert run.quarantine.replay() == Replayed(rows=0, still=2)
     assert (files(run), run.batch(0), run.batch(1)) == before
 
 
@@ -161,7 +161,7 @@ def test_however_often_it_is_tried_each_row_ends_where_it_belongs(tmp_path_facto
     waiting = set(bad_at_each_try[0])
     for bad in [*bad_at_each_try[1:], set()]:
         step.bad = bad
-        run.replay_quarantine()
+        run.quarantine.replay()
         waiting &= bad
         assert ids(run) == [n for n in range(20) if n not in waiting for _ in range(copies.get(n, 1))]
         assert left(run) == sorted(waiting)
@@ -174,7 +174,7 @@ def test_steps_behind_and_filters_are_gone_through_as_well(pipeline):
     run.run()
     assert left(run) == [4, 6]
     step.bad = set()
-    assert run.replay_quarantine().rows == 2
+    assert run.quarantine.replay().rows == 2
     assert ids(run) == [n for n in range(0, 30, 2) if n != 6]
 
 
@@ -182,9 +182,9 @@ def test_a_batch_that_was_taken_out_whole_is_replayed_whole(pipeline):
     step = WholeBatches("w", {15})
     run = pipeline(step, PickyStep("a"))
     run.run()
-    assert run.replay_quarantine() == Replayed(rows=0, still=10)
+    assert run.quarantine.replay() == Replayed(rows=0, still=10)
     step.bad = set()
-    assert run.replay_quarantine() == Replayed(rows=10, still=0)
+    assert run.quarantine.replay() == Replayed(rows=10, still=0)
     assert ids(run) == list(range(30))
 
 
@@ -207,15 +207,15 @@ def test_rows_before_the_first_result_with_columns_are_replayed(pipeline):
     run = pipeline(step)
     run.run()
     step.bad = set()
-    run.replay_quarantine()
+    run.quarantine.replay()
     assert ids(run) == list(range(30))
 
 
 def test_nothing_in_quarantine_is_nothing_to_do(pipeline):
     run = pipeline(PickyStep("a"))
-    assert run.replay_quarantine() == Replayed()
+    assert run.quarantine.replay() == Replayed()
     run.run()
-    assert run.replay_quarantine() == Replayed()
+    assert run.quarantine.replay() == Replayed()
     assert len(run.history()) == 1
 
 
@@ -224,7 +224,7 @@ def test_a_run_after_a_replay_goes_on_at_the_frontier(pipeline):
     run = pipeline(step, rows=30)
     run.run()
     step.bad = set()
-    run.replay_quarantine()
+    run.quarantine.replay()
     run.batch_fetcher.rows = 50
     run.run()
     assert ids(run) == list(range(50))
@@ -239,22 +239,22 @@ def test_rows_with_an_obstacle_stay_and_it_is_told(pipeline):
     run = pipeline(step, RunningTotal("sum"))
     run.run()
     step.bad = set()
-    assert run.replay_quarantine() == Replayed(0, 1, ("step 'sum' behind it works on whole batches",))
+    assert run.quarantine.replay() == Replayed(0, 1, ("step 'sum' behind it works on whole batches",))
     assert left(run) == [3]
 
 
 def test_a_step_that_came_since_may_be_an_obstacle(pipeline):
     pipeline(PickyStep("a", {3})).run()
     mended = pipeline(PickyStep("a"), RunningTotal("sum"))
-    done = mended.replay_quarantine(accept_changes=True)
+    done = mended.quarantine.replay(accept_changes=True)
     assert done == Replayed(0, 1, ("step 'sum' has a memory of the batches before",))
     mended = pipeline(PickyStep("a"), WholeBatches("w"))
-    assert mended.replay_quarantine(accept_changes=True).obstacles == ("step 'w' works on whole batches",)
+    assert mended.quarantine.replay(accept_changes=True).obstacles == ("step 'w' works on whole batches",)
 
 
 def test_a_step_that_was_renamed_is_told_and_its_rows_stay(pipeline):
     pipeline(PickyStep("a", {3})).run()
-    done = pipeline(PickyStep("b")).replay_quarantine(accept_changes=True)
+    done = pipeline(PickyStep("b")).quarantine.replay(accept_changes=True)
     assert done == Replayed(0, 1, ("they go on at step 'a', which isn't in the pipeline any more",))
 
 
@@ -264,10 +264,10 @@ def test_a_changed_pipeline_is_refused_until_it_is_accepted(pipeline):
     mended.version = "2"
     run = pipeline(mended)
     with pytest.raises(PipelineChanged):
-        run.replay_quarantine()
+        run.quarantine.replay()
     assert left(run) == [3]
     assert len(run.history()) == 1
-    assert run.replay_quarantine(accept_changes=True).rows == 1
+    assert run.quarantine.replay(accept_changes=True).rows == 1
     assert ids(run) == list(range(30))
     run.run()
 
@@ -280,7 +280,7 @@ def test_results_with_other_columns_break_it_off_and_change_nothing(pipeline):
     other = FunctionBatchStep("a", lambda frame: frame.with_columns(other=1))
     run = pipeline(other)
     with pytest.raises(SchemaDrift):
-        run.replay_quarantine(accept_changes=True)
+        run.quarantine.replay(accept_changes=True)
     assert (left(run), len(files(run)), temporary(run)) == ([3], 1, [])
     assert run.history()[0].message == "broken off"
 
@@ -291,7 +291,7 @@ def test_a_missing_file_is_named(pipeline):
     run.run()
     (run.checkpoint_dir / "quarantine" / files(run)[0]).unlink()
     with pytest.raises(CheckpointCorrupt, match=r"quarantine of batch 0 can't be read: .* is missing"):
-        run.replay_quarantine()
+        run.quarantine.replay()
 
 
 def test_steps_are_set_up_and_torn_down(pipeline):
@@ -306,11 +306,11 @@ def test_steps_are_set_up_and_torn_down(pipeline):
 
     run = pipeline(Told("a", {3}))
     run.run()
-    run.replay_quarantine()
+    run.quarantine.replay()
     assert calls == ["setup", "teardown"] * 2
     run.steps[0].setup = lambda: {}["x"]
     with pytest.raises(StepSetupFailed):
-        run.replay_quarantine()
+        run.quarantine.replay()
 
 
 def test_a_stop_ends_it_between_two_batches(pipeline):
@@ -319,7 +319,7 @@ def test_a_stop_ends_it_between_two_batches(pipeline):
     run.run()
     step.bad = set()
     run.add_listener(lambda event: run.request_stop() if isinstance(event, RowsReplayed) else None)
-    assert run.replay_quarantine() == Replayed(rows=1, still=2)
+    assert run.quarantine.replay() == Replayed(rows=1, still=2)
     assert left(run) == [15, 25]
     assert ids(run) == [n for n in range(30) if n not in {15, 25}]
 
@@ -334,7 +334,7 @@ def test_a_stop_while_it_waits_for_another_try_leaves_the_batch_as_it_was(pipeli
         raise TransientError("gone")
 
     step.process = process
-    assert run.replay_quarantine() == Replayed(rows=0, still=1)
+    assert run.quarantine.replay() == Replayed(rows=0, still=1)
 
 
 def test_ctrl_c_is_no_failure_of_a_row(pipeline):
@@ -347,8 +347,8 @@ def test_ctrl_c_is_no_failure_of_a_row(pipeline):
 
     step.process = interrupted
     with pytest.raises(KeyboardInterrupt):
-        run.replay_quarantine()
-    assert run.quarantined()[0].error == "ValueError: 3 is bad"
+        run.quarantine.replay()
+    assert run.quarantine.rows()[0].error == "ValueError: 3 is bad"
 
 
 def test_what_had_to_be_mended_is_told(pipeline, log):
@@ -357,5 +357,5 @@ def test_what_had_to_be_mended_is_told(pipeline, log):
     run.run()
     step.bad = set()
     (run.checkpoint_dir / "results" / "part-000000000003.parquet").write_bytes(b"nothing of ours")
-    run.replay_quarantine()
+    run.quarantine.replay()
     assert any("beyond the frontier" in event.message for event in log.of(Warned))

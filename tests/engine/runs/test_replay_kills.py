@@ -72,14 +72,14 @@ def test_killed_anywhere_in_a_run_that_takes_rows_out(tmp_path, killed_anywhere)
 
 def test_killed_anywhere_in_a_replay(tmp_path, killed_anywhere):
     pipeline(tmp_path / "ck", BAD).run()
-    for photograph in killed_anywhere(lambda: pipeline(tmp_path / "ck", {2}).replay_quarantine()):
+    for photograph in killed_anywhere(pipeline(tmp_path / "ck", {2}).quarantine.replay):
         with held(photograph) as layout:
             assert verify(layout).sound
         results, waiting = rows_of(photograph)
         assert sorted(results + waiting) == list(range(ROWS))
         assert results == sorted(results)
         run = pipeline(photograph)
-        run.replay_quarantine()
+        run.quarantine.replay()
         assert rows_of(photograph) == (list(range(ROWS)), [])
         run.run()
         assert run.refresh().state is RunState.FINISHED
@@ -96,7 +96,7 @@ def test_a_replay_that_the_catalogs_log_has_lost_is_taken_back_in(tmp_path):
     before.mkdir()
     for file in catalog_files(folder):
         shutil.copy(file, before / file.name)
-    pipeline(folder, {2}).replay_quarantine()
+    pipeline(folder, {2}).quarantine.replay()
     for file in catalog_files(folder):
         shutil.copy(before / file.name, file)
 
@@ -112,7 +112,7 @@ def test_a_replay_that_the_catalogs_log_has_lost_is_taken_back_in(tmp_path):
     with held(folder) as layout:
         assert verify(layout).sound
     run = pipeline(folder)
-    run.replay_quarantine()
+    run.quarantine.replay()
     assert rows_of(folder) == (list(range(ROWS)), [])
 
 
@@ -122,7 +122,7 @@ def test_a_lost_replay_brings_the_pipeline_that_made_it(tmp_path):
     saved = {file: file.read_bytes() for file in catalog_files(folder)}
     mended = pipeline(folder)
     mended.steps[0].version = "2"
-    mended.replay_quarantine(accept_changes=True)
+    mended.quarantine.replay(accept_changes=True)
     for file, content in saved.items():
         file.write_bytes(content)
     mended.run()  # isn't refused: it is the pipeline on record

@@ -41,11 +41,11 @@ def test_replayed_rows_are_in_the_sink_once(tmp_path, sink_and_rows):
     run.run()
     assert [row[0] for row in rows()] == [n for n in range(30) if n not in {3, 15, 16}]
     step.bad = {16}
-    run.replay_quarantine()
+    run.quarantine.replay()
     assert [row[0] for row in rows()] == [n for n in range(30) if n != 16]
     assert log.of(SinkDelivered)[-1].last_batch_id == 2
     step.bad = set()
-    run.replay_quarantine()
+    run.quarantine.replay()
     assert rows() == [(n, n + 1) for n in range(30)]
     run.run()
     assert rows() == [(n, n + 1) for n in range(30)]

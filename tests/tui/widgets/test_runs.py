@@ -45,7 +45,8 @@ def test_the_record_decides_once_it_tells_the_end(drawn):
 
 def test_a_run_that_left_rows_in_quarantine_is_incomplete(drawn):
     records = (views.runs()[0], replace(views.runs()[1], state=RunState.INCOMPLETE))
-    pane = drawn(RunsPane(), showing(replace(views.idle(), info=RunInfo(source_rows=1_000_000_000)), records), size=(43, 8))
+    view = replace(views.idle(), info=RunInfo(source_rows=1_000_000_000))
+    pane = drawn(RunsPane(), showing(view, records), size=(43, 8))
 
     assert pane.shown_text.splitlines() == [
         "▌ #2 ◐ incomplete  2m50s   9%",

@@ -9,7 +9,8 @@ import pytest
 from engine.checkpoint.catalog import compaction
 from engine.checkpoint.catalog.catalog import Catalog
 from engine.checkpoint.layout import Layout
-from engine.checkpoint.recovery.repair import Means, Repair, carry_out
+from engine.checkpoint.recovery.repair import carry_out
+from engine.checkpoint.recovery.report import Means, Repair
 from engine.checkpoint.store import CheckpointStore
 from engine.errors import CheckpointCorrupt, CheckpointNotWritable
 

@@ -7,10 +7,11 @@ import pytest
 
 from engine.checkpoint.catalog.catalog import Catalog
 from engine.checkpoint.layout import Layout, new_attempt_id
+from engine.checkpoint.loss import Loss
 from engine.checkpoint.parts import quarantine
 from engine.checkpoint.parts.manifest import QuarantineFile
-from engine.checkpoint.recovery.loss import Loss
-from engine.checkpoint.recovery.repair import Means, carry_out, decide
+from engine.checkpoint.recovery.repair import carry_out
+from engine.checkpoint.recovery.report import Means
 from engine.checkpoint.recovery.verify import held, verify
 from engine.checkpoint.store import CheckpointStore
 
@@ -61,7 +62,7 @@ def report_on(folder):
 
 def repair(folder):
     with held(folder) as layout:
-        plan = decide(verify(layout))
+        plan = verify(layout).repair
         carry_out(layout, plan)
     CheckpointStore(folder).close()
     assert report_on(folder).sound

@@ -3,9 +3,10 @@ from __future__ import annotations
 import pytest
 
 from engine.checkpoint.layout import Layout
-from engine.checkpoint.recovery.loss import Loss
-from engine.checkpoint.recovery.repair import Means, Repair, carry_out, decide
-from engine.checkpoint.recovery.verify import Check, Report, held, verify
+from engine.checkpoint.loss import Loss
+from engine.checkpoint.recovery.repair import carry_out
+from engine.checkpoint.recovery.report import Check, Means, Repair, Report
+from engine.checkpoint.recovery.verify import held, verify
 from engine.checkpoint.store import CheckpointStore
 from engine.errors import CheckpointCorrupt
 from engine.frontier import Frontier
@@ -28,12 +29,12 @@ NOTED = Check("x", "fine", notes=("left by a crash",))
 )
 def test_the_means_follow_from_what_is_wrong(catalog, parts, mirror, loss, means):
     report = Report(catalog, parts, mirror, usable_batches=3, loss=loss)
-    assert decide(report) == Repair(means, 3, loss)
+    assert report.repair == Repair(means, 3, loss)
 
 
 def repair(folder):
     with held(folder) as layout:
-        plan = decide(verify(layout))
+        plan = verify(layout).repair
         sentences = carry_out(layout, plan)
     with CheckpointStore(folder):
         pass
@@ -117,7 +118,7 @@ def test_a_rebuild_stops_before_a_damaged_part_and_says_what_goes(committed):
     layout.catalog.unlink()
     layout.part(1).write_bytes(b"damaged")
     with held(committed) as held_layout:
-        plan = decide(verify(held_layout))
+        plan = verify(held_layout).repair
     assert plan == Repair(Means.REBUILD, 1, Loss(2, 10, 10))
     repair(committed)
     assert ids(committed) == list(range(10))
@@ -148,7 +149,7 @@ def test_without_a_catalog_and_without_parts_nothing_can_be_made(committed):
     for batch_id in range(3):
         layout.part(batch_id).unlink()
     with held(committed) as held_layout, pytest.raises(CheckpointCorrupt, match="there is no part"):
-        carry_out(held_layout, decide(verify(held_layout)))
+        carry_out(held_layout, verify(held_layout).repair)
     assert layout.catalog.read_bytes() == b""
 
 
@@ -159,7 +160,7 @@ def test_a_missing_part_puts_the_frontier_before_it(committed):
     assert plan == Repair(Means.REWIND, 1, Loss(2, 20, 20))
     assert sentences == ["the frontier is at batch 0 now"]
     assert ids(committed) == list(range(10))
-    assert Frontier.load(layout.mirror).last_completed_row == 9
+    assert Frontier.load(layout.frontier_file).last_completed_row == 9
     with CheckpointStore(committed) as store:
         assert store.epoch == 1
 
@@ -195,7 +196,7 @@ def test_a_killed_repair_can_be_begun_again(committed, monkeypatch):
         patch.setattr("engine.checkpoint.recovery.repair._move_aside", kill)
         patch.setattr(shutil, "rmtree", lambda *_, **__: None)
         with pytest.raises(Killed), held(committed) as held_layout:
-            carry_out(held_layout, decide(verify(held_layout)))
+            carry_out(held_layout, verify(held_layout).repair)
     repair(committed)
     assert ids(committed) == list(range(30))
     assert not list(committed.glob(".checkpoint-*"))

@@ -9,7 +9,7 @@ import pytest
 
 from engine.checkpoint.catalog.catalog import Catalog
 from engine.checkpoint.layout import Layout
-from engine.checkpoint.recovery.loss import Loss
+from engine.checkpoint.loss import Loss
 from engine.checkpoint.recovery.verify import held, verify
 from engine.checkpoint.store import CheckpointStore
 from engine.errors import CheckpointForeign, CheckpointLocked
@@ -32,7 +32,7 @@ def test_a_committed_checkpoint_is_sound(committed):
     assert [check.what for check in report.checks] == ["catalog", "parts", "frontier.json"]
     assert report.catalog.found == "opens; 3 batches without a gap, 30 source rows, 30 result rows"
     assert report.parts.found.startswith("3 of 3 present, with recorded size and CRC-32, readable; ")
-    assert report.mirror.found == "agrees: batch 2"
+    assert report.frontier_file.found == "agrees: batch 2"
     assert not any(check.notes for check in report.checks)
 
 
@@ -120,7 +120,7 @@ def test_a_catalog_overwritten_by_something_else_is_a_fault_when_the_parts_are_o
 def test_a_mirror_of_garbage_is_a_fault(committed):
     (committed / "frontier.json").write_text("{", encoding="utf-8")
     report = report_on(committed)
-    assert report.mirror.found == "is no frontier"
+    assert report.frontier_file.found == "is no frontier"
     assert not report.sound
 
 
@@ -131,7 +131,7 @@ def test_a_mirror_that_is_ahead_is_a_fault(committed):
         json.dumps(content | {"last_completed_batch_id": 7, "last_completed_row": 79, "total_rows_processed": 80}),
         encoding="utf-8",
     )
-    assert report_on(committed).mirror.faults == ("frontier.json doesn't agree with the catalog, which decides",)
+    assert report_on(committed).frontier_file.faults == ("frontier.json doesn't agree with the catalog, which decides",)
 
 
 @pytest.mark.parametrize("left", ["behind", "missing"])
@@ -147,7 +147,7 @@ def test_a_mirror_that_a_crash_left_behind_is_only_a_note(committed, left):
         )
     report = report_on(committed)
     assert report.sound
-    assert report.mirror.notes
+    assert report.frontier_file.notes
 
 
 def test_a_committed_part_that_waits_for_its_name_is_only_a_note(committed):

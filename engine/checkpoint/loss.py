@@ -1,4 +1,4 @@
-"""What goes when the frontier is moved back: said before anybody agrees to it."""
+"""What is lost when the frontier is moved back: people are told before they agree to it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from engine.checkpoint.parts.manifest import Manifest
-    from engine.checkpoint.store import CheckpointStore
-
-PAGE = 1_000
-"""How many manifests are held at a time while a history of any length is gone through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +34,3 @@ class Loss:
                 loss.quarantined_rows + manifest.rows_quarantined,
             )
         return loss
-
-
-def loss_of_rewind(store: CheckpointStore, batch_id: int) -> Loss:
-    """Return what a rewind to `batch_id` (-1 for the very start) drops; nothing if it isn't behind the frontier."""
-    loss = Loss()
-    for first in range(max(batch_id + 1, 0), store.next_batch_id, PAGE):
-        loss = loss.plus(store.batches(first, first + PAGE - 1))
-    return loss

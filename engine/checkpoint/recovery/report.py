@@ -1,0 +1,84 @@
+"""What a look at a checkpoint found, and what would repair it, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from engine.checkpoint.loss import Loss
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at: what was found, what is wrong with it, and what the next run will tidy up."""
+
+    what: str
+    found: str
+    faults: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Means(StrEnum):
+    """How a checkpoint is repaired."""
+
+    NOTHING = "nothing"
+    OPENING = "opening"
+    REWIND = "rewind"
+    REBUILD = "rebuild"
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """What repairs a checkpoint: how many batches are kept, and what is lost. False when nothing is to be done."""
+
+    means: Means
+    batches: int = 0
+    loss: Loss = field(default_factory=Loss)
+
+    def __bool__(self) -> bool:
+        return self.means is not Means.NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What is in a checkpoint and what is wrong with it.
+
+    `usable_batches` is the number of batches before the first one that can't be used; `loss` are the batches from
+    there on, which are lost when the frontier is put there. `quarantine` is None when there is no quarantine.
+    """
+
+    catalog: Check
+    parts: Check
+    frontier_file: Check
+    usable_batches: int
+    loss: Loss
+    quarantine: Check | None = None
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """All checks, in the order in which they are shown."""
+        quarantine = () if self.quarantine is None else (self.quarantine,)
+        return self.catalog, self.parts, *quarantine, self.frontier_file
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing is wrong."""
+        return not any(check.faults for check in self.checks)
+
+    @property
+    def repair(self) -> Repair:
+        """What repairs what was found."""
+        if self.catalog.faults:
+            return Repair(Means.REBUILD, self.usable_batches, self.loss)
+        if self.loss:
+            return Repair(Means.REWIND, self.usable_batches, self.loss)
+        tidy = self.sound and not any(check.notes for check in self.checks)
+        return Repair(Means.NOTHING if tidy else Means.OPENING, self.usable_batches)
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """What a repair has done, one sentence for each thing, and what the checkpoint looks like now."""
+
+    done: tuple[str, ...]
+    report: Report

@@ -1,0 +1,300 @@
+"""A checkpoint as people see it who don't run the pipeline: frontier, history, results, quarantine, its health.
+
+Invariant: looking makes nothing. A folder without a checkpoint stays as it is. While another process holds the
+checkpoint, only its frontier file and its published parts are read, never the catalog.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.checkpoint.location import checked_url, located
+from engine.checkpoint.lock import holder
+from engine.checkpoint.loss import Loss
+from engine.checkpoint.parts import parts
+from engine.checkpoint.recovery import repair, verify
+from engine.checkpoint.recovery.report import Repaired
+from engine.checkpoint.store import CheckpointStore
+from engine.errors import CheckpointLocked, FrontierUnreadable, UsageError
+from engine.frontier import Frontier
+from engine.results import read
+from engine.results.page import PageReader
+from engine.results.quarantine import QuarantineView
+from engine.state import RunState
+from engine.storage import files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import polars as pl
+
+    from engine.checkpoint.catalog.records import RunRecord
+    from engine.checkpoint.layout import Layout
+    from engine.checkpoint.parts.manifest import Manifest
+    from engine.checkpoint.recovery.report import Report
+    from engine.events import FailureRecord
+    from engine.results.page import ResultsPage
+    from engine.storage.files import StoredPath
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointStatus:
+    """How far a checkpoint is, and what is in it.
+
+    `held_by` describes the process that holds the checkpoint, None when none does. While it is held, `runs` and
+    `failures` are empty, and `rows_quarantined` and `result_rows` are None; otherwise they are the latest run and the
+    latest failure. `parts` result files have `part_bytes` bytes; they are in `results_url`, None for the folder itself.
+    """
+
+    state: RunState
+    frontier: Frontier
+    held_by: str | None = None
+    runs: tuple[RunRecord, ...] = ()
+    failures: tuple[FailureRecord, ...] = ()
+    rows_quarantined: int | None = None
+    result_rows: int | None = None
+    parts: int = 0
+    part_bytes: int = 0
+    results_url: str | None = None
+
+
+class CheckpointView:
+    """Looks at the checkpoint in `checkpoint_dir`. Holds nothing open between calls.
+
+    `results_url` is where its results are in object storage; None when the folder says it, or has them.
+
+    Raises:
+        UsageError: `results_url` isn't one.
+    """
+
+    def __init__(self, checkpoint_dir: str | Path = "checkpoints", results_url: str | None = None) -> None:
+        self.checkpoint_dir = Path(checkpoint_dir)
+        self.results_url = checked_url(results_url)
+        self._pages = PageReader()
+
+    def exists(self) -> bool:
+        """Return whether there is a checkpoint, whole or damaged."""
+        layout = self._layout()
+        return layout.catalog.exists() or layout.guard.exists() or parts.any_published(layout)
+
+    def require(self) -> None:
+        """Raise `UsageError` unless there is a checkpoint."""
+        if not self.exists():
+            raise UsageError(
+                f"there is no checkpoint in {self.checkpoint_dir}",
+                hint="Name the folder that holds checkpoint.duckdb, or run the pipeline first.",
+            )
+
+    def _layout(self) -> Layout:
+        return located(self.checkpoint_dir)
+
+    @contextmanager
+    def _opened(self) -> Iterator[CheckpointStore | None]:
+        """Open the checkpoint for the time of the block; give None when there is none. Raises `CheckpointError`."""
+        if not self.exists():
+            yield None
+            return
+        with CheckpointStore(self.checkpoint_dir, self.results_url) as store:
+            yield store
+
+    # --- frontier and history -------------------------------------------------------------------------
+
+    def _steps(self) -> Sequence[str] | None:
+        """Return the names of the steps whose frontiers are shown; None for those that were recorded last."""
+        return None
+
+    def _frontier(self, store: CheckpointStore | None) -> Frontier:
+        steps = self._steps()
+        if store is None:
+            return Frontier.at_start(steps or ())
+        return store.frontier(store.history.steps() if steps is None else steps)
+
+    def get_frontier(self) -> Frontier:
+        """Return the committed frontier; while another process holds the checkpoint, the one in its frontier file.
+
+        Raises:
+            FrontierUnreadable: the checkpoint is held, and its frontier file can't be read.
+        """
+        try:
+            with self._opened() as store:
+                return self._frontier(store)
+        except CheckpointLocked:
+            return Frontier.load(self._layout().frontier_file)
+
+    def status(self) -> CheckpointStatus:
+        """Return how far the checkpoint is and what is in it. Raises `CheckpointError` when that can't be read."""
+        layout = self._layout()
+        try:
+            with self._opened() as store:
+                status = self._status(store)
+        except CheckpointLocked:
+            frontier = Frontier.load(layout.frontier_file)
+            status = CheckpointStatus(RunState.RUNNING, frontier, holder(layout.lock))
+        sizes = [size for name, size in files.sizes_in(layout.results) if layout.parse_part(name) is not None]
+        return replace(status, parts=len(sizes), part_bytes=sum(sizes), results_url=layout.remote)
+
+    def _status(self, store: CheckpointStore | None) -> CheckpointStatus:
+        frontier = self._frontier(store)
+        if store is None:
+            return CheckpointStatus(RunState.IDLE, frontier, rows_quarantined=0, result_rows=0)
+        return CheckpointStatus(
+            store.history.state(),
+            frontier,
+            runs=tuple(store.history.runs(1)),
+            failures=tuple(store.history.failures(1)),
+            rows_quarantined=store.rows_quarantined(),
+            result_rows=store.result_row_count(),
+        )
+
+    def history(self, limit: int = 100) -> list[RunRecord]:
+        """Return the runs of this checkpoint, newest first. Raises `CheckpointLocked` during a run."""
+        with self._opened() as store:
+            return store.history.runs(limit) if store else []
+
+    def failures(self, limit: int = 100) -> list[FailureRecord]:
+        """Return the failures of this checkpoint, newest first. Raises `CheckpointLocked` during a run."""
+        with self._opened() as store:
+            return store.history.failures(limit) if store else []
+
+    def batch(self, batch_id: int) -> Manifest:
+        """Return what is known of a committed batch: rows, times, cursor. Works during a run as well.
+
+        Raises:
+            UsageError: no such batch is committed.
+        """
+        try:
+            return parts.read_metadata(self._layout().part(batch_id))[0]
+        except (OSError, ValueError) as error:
+            raise UsageError(f"there is no committed batch {batch_id} that can be read") from error
+
+    # --- moving the frontier back ---------------------------------------------------------------------
+
+    def loss_of_rewind(self, batch_id: int) -> Loss:
+        """Return what a rewind to `batch_id` drops, -1 for the very start. Raises `CheckpointLocked` during a run."""
+        with self._opened() as store:
+            return store.loss_of_rewind(batch_id) if store else Loss()
+
+    def rewind(self, batch_id: int, *, confirm: Callable[[Loss], object] | None = None) -> int:
+        """Make `batch_id` the last committed batch, -1 for none; return how many batches were dropped.
+
+        `confirm` is called with what will be lost, if anything, while the checkpoint is held: nothing else can be
+        lost than what it is told. If it raises, everything stays as it is.
+
+        Raises:
+            NothingToRewind: `batch_id` is after the frontier.
+            CheckpointLocked: a run is going on.
+        """
+        with self._opened() as store:
+            return self._rewind(store, batch_id, confirm) if store else 0
+
+    def _rewind(self, store: CheckpointStore, batch_id: int, confirm: Callable[[Loss], object] | None = None) -> int:
+        if confirm is not None and (loss := store.loss_of_rewind(batch_id)):
+            confirm(loss)
+        self._pages = PageReader()
+        return store.rewind(batch_id)
+
+    def reset_frontier(self, *, confirm: Callable[[Loss], object] | None = None) -> int:
+        """Drop all results; the next run starts over. The history of runs stays. Otherwise as `rewind`."""
+        return self.rewind(-1, confirm=confirm)
+
+    # --- health ---------------------------------------------------------------------------------------
+
+    def verify(self) -> Report:
+        """Read everything, and return what is wrong with it; nothing is changed.
+
+        Raises:
+            UsageError: there is no checkpoint.
+            CheckpointLocked: a run is going on.
+            CheckpointForeign, CheckpointNewer: this version can't judge what is there.
+            CheckpointNotWritable: it can't be read.
+        """
+        self.require()
+        with verify.held(self.checkpoint_dir) as layout:
+            return verify.verify(layout)
+
+    def repair(self, confirm: Callable[[Report], object] | None = None) -> Repaired:
+        """Repair what `verify` finds: from the parts, or by moving the frontier before the first damaged batch.
+
+        `confirm` is called with what was found, while the checkpoint is held; `report.repair` says what is lost. If it
+        raises, everything stays as it is.
+
+        Raises:
+            CheckpointCorrupt: no part is left to repair it from. Otherwise as `verify`.
+        """
+        self.require()
+        with verify.held(self.checkpoint_dir) as layout:
+            report = verify.verify(layout)
+            if confirm is not None:
+                confirm(report)
+            done = repair.carry_out(layout, report.repair)
+        self._pages = PageReader()
+        with self._opened() as store:  # as a run does, which tidies up the rest
+            done += store.notices if store else []
+        return Repaired(tuple(done), self.verify())
+
+    # --- results and quarantine -----------------------------------------------------------------------
+
+    @property
+    def quarantine(self) -> QuarantineView:
+        """The rows that steps couldn't process: `rows`, `reasons`, `export`."""
+        return QuarantineView(self._opened)
+
+    def _committed_parts(self) -> list[StoredPath]:
+        # A part gets its final name before the frontier file names its batch, so all of these exist during a run too.
+        layout = self._layout()
+        return [layout.part(batch_id) for batch_id in range(self.get_frontier().next_batch_id)]
+
+    def collect_results(self) -> pl.DataFrame:
+        """Return the results of all committed batches in one DataFrame, in source order.
+
+        A frame without columns when nothing is committed. It holds all of it: for results larger than
+        memory use `scan_results`, `iter_results` or `export`.
+        """
+        return read.collect(self._committed_parts())
+
+    def scan_results(self) -> pl.LazyFrame:
+        """Return the results of all committed batches as a LazyFrame, in source order."""
+        return read.scan(self._committed_parts())
+
+    def iter_results(self) -> Iterator[pl.DataFrame]:
+        """Yield the results batch by batch, in order, holding one at a time."""
+        return read.iterate(self._committed_parts())
+
+    def results_page(self, first_row: int, row_count: int) -> ResultsPage:
+        """Return at most `row_count` rows of the results from `first_row` on, 0-based.
+
+        Takes no lock, so that it never gets in the way of a run. One thread at a time may call it.
+
+        Raises:
+            CheckpointCorrupt: a part can't be read.
+        """
+        layout = self._layout()
+        try:
+            frontier = Frontier.load(layout.frontier_file)
+        except FrontierUnreadable:
+            frontier = self.get_frontier()  # which writes the file again
+        return self._pages.page(layout, frontier.next_batch_id, first_row, row_count)
+
+    def query_results(self, sql: str) -> pl.DataFrame:
+        """Return the answer of a SQL query (DuckDB's dialect) over the results, which are its table `results`.
+
+        Raises:
+            UsageError: no results yet, or a query that can't be run.
+        """
+        return read.query(self._committed_parts(), sql)
+
+    def export(self, path: str | Path, *, table: str = "results", overwrite: bool = False) -> int:
+        """Write the results into one file: `.parquet`, `.csv`, or a table of a `.duckdb` file; return the batches.
+
+        Holds one batch at a time. A file appears whole or not at all.
+
+        Raises:
+            UsageError: no results yet, an unknown suffix, or a file or table that exists already
+                while `overwrite` is False.
+        """
+        paths = self._committed_parts()
+        read.export(paths, Path(path), folder=self.checkpoint_dir, table=table, overwrite=overwrite)
+        return len(paths)
