@@ -1,8 +1,8 @@
-"""The process that is measured for `bench.dashboard`: `python -m bench.dashboard_child KIND FOLDER ANSWER`.
+"""The process that `bench.dashboard` measures: `python -m bench.dashboard_child KIND FOLDER ANSWER`.
 
-KIND is `headless` or `dashboard`: the same run, and the seconds between its first and its last event; or `lag`:
-the dashboard while events of 2,000 batches a second come in from another thread, over a source of 100,000
-batches, and how late the event loop wakes up. The answer is written to the file ANSWER as JSON.
+With KIND `headless` or `dashboard` it measures the seconds from the first to the last event of the same run. With `lag`
+it measures how late the event loop of the dashboard wakes up while another thread emits the events of 2,000 batches a
+second, of a source of 100,000 batches. It writes the answer to the file ANSWER as JSON.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ TICK_SECONDS = 0.005
 
 
 class _Clock:
-    """Notes when the run began and ended; at its end the process is done."""
+    """Measures the time from the start of the run to its end, and then ends the process."""
 
     def __init__(self, answer: Path) -> None:
         self._answer = answer
@@ -58,7 +58,7 @@ class _Clock:
 
 
 def main() -> None:
-    """Measure what the arguments ask for."""
+    """Measure the kind in the arguments."""
     kind, folder, answer = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
     sys.setswitchinterval(0.001)  # as the script of the dashboard does
     if kind == "lag":
@@ -78,9 +78,9 @@ def main() -> None:
 
 
 class _Lag(BatchPipeApp):
-    """The dashboard over events that nobody but a thread makes up, with a watch on the event loop."""
+    """The dashboard with invented events from a thread, and a measurement of the event loop."""
 
-    # Textual looks for relative paths beside the module of the subclass.
+    # Textual looks up relative paths beside the module of the subclass.
     CSS_PATH: ClassVar[list[str | PurePath]] = [Path(tui.__file__).parent / path for path in BatchPipeApp.CSS_PATH]
 
     def __init__(self, answer: Path) -> None:
@@ -131,7 +131,7 @@ class _Lag(BatchPipeApp):
 
 
 class _EventBridge(Bridge):
-    """A bridge that shows the progress of the events and has no engine."""
+    """A bridge without an engine, which shows the progress of the events."""
 
     loaded = True
 
@@ -145,7 +145,7 @@ class _EventBridge(Bridge):
 
 
 def _finish(answer: Path, figures: dict[str, object]) -> None:
-    # The terminal of this process is a pipe that nobody will look at again: there is nothing to tidy up.
+    # Nobody reads the terminal of this process any more, so it needs no cleaning up.
     answer.write_text(json.dumps(figures), encoding="utf-8")
     os._exit(0)
 

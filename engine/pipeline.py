@@ -26,7 +26,7 @@ from engine.runs import fingerprint
 from engine.runs import run as running
 from engine.runs.emitter import Emitter
 from engine.runs.failure import now
-from engine.runs.plan import Plan, as_tuple, quarantine_limits
+from engine.runs.plan import Plan, as_tuple, listed_steps, quarantine_limits
 from engine.runs.recompute import recompute
 from engine.runs.replay import Replayed, replay
 from engine.sources.base import Position, SeekableFetcher, SourceSize
@@ -94,7 +94,7 @@ class BatchPipeline(CheckpointView):
     ) -> None:
         self._begin_with(
             Plan(
-                steps=as_tuple(steps),
+                steps=listed_steps(steps),
                 batch_fetcher=batch_fetcher,
                 batch_size=batch_size,
                 checkpoint_dir=Path(checkpoint_dir),
@@ -289,7 +289,7 @@ class BatchPipeline(CheckpointView):
                     self._show_standing(store, size)
             return self.view()
 
-    def _steps(self) -> tuple[str, ...]:
+    def _step_names(self) -> tuple[str, ...]:
         return self._plan.step_names
 
     # --- moving the frontier back ---------------------------------------------------------------------

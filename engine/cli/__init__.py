@@ -32,6 +32,6 @@ __all__ = ["main"]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line with `arguments`, those of the process when None; return the exit code."""
-    from engine.cli.boundary import run_app
+    from engine.cli.error_exit import run_app
 
     return run_app(arguments)

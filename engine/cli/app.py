@@ -8,15 +8,7 @@ from typing import Annotated
 
 import typer
 
-from engine.cli import (
-    moving,
-    quarantine_commands,
-    reading,
-    recompute_command,
-    results_commands,
-    run_command,
-    verify_command,
-)
+from engine.cli.commands import quarantine, recompute, results, rewind, run, status, verify
 from engine.cli.streams import out
 from engine.text.exit_codes import ExitCode, in_words
 
@@ -27,16 +19,16 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=f"Exit codes: {in_words()}.",
 )
-app.command("run")(run_command.run)
-app.command("status")(reading.status)
-app.command("history")(reading.history)
-app.command("failures")(reading.failures)
-app.command("reset")(moving.reset)
-app.command("rewind")(moving.rewind)
-app.command("recompute")(recompute_command.recompute)
-app.command("verify")(verify_command.verify)
-app.add_typer(results_commands.app, name="results")
-app.add_typer(quarantine_commands.app, name="quarantine")
+app.command("run")(run.run)
+app.command("status")(status.status)
+app.command("history")(status.history)
+app.command("failures")(status.failures)
+app.command("reset")(rewind.reset)
+app.command("rewind")(rewind.rewind)
+app.command("recompute")(recompute.recompute)
+app.command("verify")(verify.verify)
+app.add_typer(results.app, name="results")
+app.add_typer(quarantine.app, name="quarantine")
 
 
 def _tell_version(wanted: bool) -> None:  # noqa: FBT001 (typer calls it so)
@@ -61,6 +53,6 @@ def start(
     """
     if context.invoked_subcommand is not None:
         return None
-    from engine.cli.demonstration import demonstrate
+    from engine.cli.commands.demonstration import demonstrate
 
     return demonstrate()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.cli.wording import frontier_in_words
+from engine.cli.sentences import frontier_in_words
 from engine.state import RunState
 from engine.text.format import compact, counted, duration, eta, next_attempt, percent
 

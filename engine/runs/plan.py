@@ -114,6 +114,13 @@ class Plan:
         return self.on_error
 
 
+def listed_steps(steps: Iterable[BatchStep]) -> tuple[BatchStep, ...]:
+    """Return the steps as a tuple. Raises `UsageError` for anything that is not a list."""
+    if not isinstance(steps, Iterable):
+        raise UsageError(f"steps must be a list of steps, not {steps!r}")
+    return tuple(steps)
+
+
 def as_tuple(given: Iterable[T] | T) -> tuple[T, ...]:
     """Return what was given as a list; one thing alone is a list of one."""
     return tuple(given) if isinstance(given, Iterable) else (given,)

@@ -40,6 +40,14 @@ HOSTILE_NAMES = (
 )
 
 
+def show_in(pane, view, *, records=(), memory_bytes=None, now=NOW):
+    """Show a view in a pane that needs one thing more than the view, as the dashboard does."""
+    for name, value in (("records", records), ("memory_bytes", memory_bytes), ("now", now)):
+        if hasattr(pane, name):
+            setattr(pane, name, value)
+    pane.show(view)
+
+
 def flight_failure() -> FailureRecord:
     """The real one of the sample data."""
     return FailureRecord(

@@ -23,6 +23,8 @@ from engine.events import BatchFailed, RunEnded, RunStarted, Warned
 from engine.steps.base import BatchStep
 from engine.testing import EventLog, FailingStep, NumberSource, RunningTotal, SeekableNumbers, numbers
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 def log():

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.frame_text import write_frame
-from engine.cli.places import CheckpointDir, OptionalTarget, Place, place
 from engine.cli.streams import out, say
+from engine.cli.tables import write_frame
+from engine.cli.targets import CheckpointDir, OptionalTarget, Place, place
 from engine.errors import CheckpointCorrupt, PipelineError, describe
 from engine.text.format import counted
 from engine.text.terminal_safe import safe

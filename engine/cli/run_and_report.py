@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 from engine.cli import progress_line
 from engine.cli.failure_text import rows_in_words
 from engine.cli.reporter import Reporter, Style
+from engine.cli.sentences import frontier_in_words
 from engine.cli.signals import StopOnSignals
-from engine.cli.wording import frontier_in_words
 from engine.errors import PipelineError, describe
 from engine.state import RunState
 from engine.text.exit_codes import ExitCode

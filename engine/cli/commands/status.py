@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from engine.cli.failure_text import record_in_words
-from engine.cli.places import CheckpointDir, OptionalTarget, Place, place
+from engine.cli.sentences import frontier_in_words, table
 from engine.cli.streams import out, say
-from engine.cli.wording import frontier_in_words, table
+from engine.cli.targets import CheckpointDir, OptionalTarget, Place, place
 from engine.errors import PipelineError
 from engine.text.format import counted, duration, instant, percent, size
 from engine.text.terminal_safe import safe
@@ -95,7 +95,7 @@ def _status(where: Place, standing: "Standing") -> Iterator[str]:
 
 
 def _quarantine_command(where: Place) -> str:
-    from engine.cli.driving import quarantine_command
+    from engine.cli.run_and_report import quarantine_command
 
     return quarantine_command(where.folder)
 

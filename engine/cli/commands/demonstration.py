@@ -10,10 +10,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.cli.driving import drive, ending, quoted
-from engine.cli.frame_text import table_lines
 from engine.cli.reporter import Style
+from engine.cli.run_and_report import drive, ending, quoted
 from engine.cli.streams import flush_out, out
+from engine.cli.tables import table_lines
 from engine.errors import StepFailed
 from engine.text.exit_codes import ExitCode
 from engine.text.format import counted

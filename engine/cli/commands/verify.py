@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.cli.agreement import require_agreement
-from engine.cli.places import CheckpointDir, OptionalTarget, Place, Yes, place
+from engine.cli.confirm import require_agreement
+from engine.cli.sentences import loss_in_words
 from engine.cli.streams import out, say
-from engine.cli.wording import loss_in_words
+from engine.cli.targets import CheckpointDir, OptionalTarget, Place, Yes, place
 from engine.text.exit_codes import ExitCode
 from engine.text.format import counted
 from engine.text.terminal_safe import safe

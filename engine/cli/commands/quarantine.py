@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.cli.places import CheckpointDir, OptionalTarget, Place, place
+from engine.cli.sentences import table
 from engine.cli.streams import out, say
-from engine.cli.wording import table
+from engine.cli.targets import CheckpointDir, OptionalTarget, Place, place
 from engine.text.exit_codes import ExitCode
 from engine.text.format import counted, next_attempt
 from engine.text.terminal_safe import safe
@@ -92,8 +92,8 @@ def replay(
     4 when it was stopped before it had tried them all. The first Ctrl-C lets it finish the batch it is at.
     """
     from engine.checkpoint.view import CheckpointView
-    from engine.cli.driving import call_with_signals
     from engine.cli.json_lines import JsonLines
+    from engine.cli.run_and_report import call_with_signals
     from engine.loading.target import load
 
     stdout = sys.stdout
@@ -133,7 +133,7 @@ def _ending(where: Place, done: "Replayed") -> Iterator[str]:
     yield f"{counted(done.rows, 'row')} replayed into the results, {done.still:,} still in quarantine"
     if not done.still:
         return
-    from engine.cli.driving import quarantine_command
+    from engine.cli.run_and_report import quarantine_command
     from engine.results import quarantine
 
     with where.checkpoint.open() as store:

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.places import CheckpointDir
 from engine.cli.streams import say
+from engine.cli.targets import CheckpointDir
 from engine.text.terminal_safe import safe
 
 

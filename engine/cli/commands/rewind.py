@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.cli.agreement import require_agreement
-from engine.cli.places import CheckpointDir, OptionalTarget, Place, Yes, place
+from engine.cli.confirm import require_agreement
+from engine.cli.sentences import frontier_in_words, loss_in_words
 from engine.cli.streams import say
-from engine.cli.wording import frontier_in_words, loss_in_words
+from engine.cli.targets import CheckpointDir, OptionalTarget, Place, Yes, place
 from engine.text.format import counted
 from engine.text.terminal_safe import safe
 

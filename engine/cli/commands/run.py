@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.cli.agreement import require_agreement
-from engine.cli.places import Yes
+from engine.cli.confirm import require_agreement
+from engine.cli.sentences import loss_in_words
 from engine.cli.streams import say
-from engine.cli.wording import loss_in_words
+from engine.cli.targets import Yes
 from engine.errors import UsageError
 from engine.loading.executor import ExecutorChoice, executor_named
 from engine.text.exit_codes import ExitCode
@@ -66,9 +66,9 @@ def run(
     The first Ctrl-C (or SIGTERM, or a closed terminal) finishes the batches in flight, the second gives them
     up, the third ends at once. Whatever happens, the same command goes on from the frontier.
     """
-    from engine.cli.driving import drive, ending
     from engine.cli.json_lines import JsonLines
     from engine.cli.reporter import Style
+    from engine.cli.run_and_report import drive, ending
     from engine.loading.target import load
 
     stdout = sys.stdout
