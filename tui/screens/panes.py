@@ -61,7 +61,7 @@ class PlacedPane:
     @property
     def name(self) -> str:
         """The name on the screen."""
-        return self.widget.TITLE.lstrip("0123456789 ")
+        return self.widget.TITLE
 
     @property
     def id(self) -> str:
