@@ -60,7 +60,7 @@ def bar(view: RunView, columns: int, style: BarStyle = UNICODE) -> str:
 def counters(view: RunView) -> str:
     """Return the same for a log, as a sentence.
 
-    >>> from engine.progress import RunView
+    >>> from engine import RunView
     >>> counters(RunView(rows_committed=210_000, source_rows=336_776, fraction=0.6236, frontier=20))
     '21 batches, 210,000 of 336,776 rows (62.3%), 0 rows/s'
     """
@@ -91,7 +91,7 @@ def _rows_per_second(view: RunView) -> float:
 def beginning(view: RunView) -> str:
     """Return what a run that has just started will do; empty if nothing is left to do.
 
-    >>> from engine.progress import RunView
+    >>> from engine import RunView
     >>> beginning(RunView(batches_committed_before=21, rows_committed_before=210_000, source_rows=336_776))
     'resuming at batch 21: 210,000 rows done, 126,776 to go'
     >>> beginning(RunView(source_rows=336_776))
@@ -139,7 +139,7 @@ def quarantined(view: RunView) -> str:
 def quarantine_at_end(view: RunView, command: str) -> Iterator[str]:
     """Yield, at the end of a run, that rows are missing in the results, and `command`, which lists them.
 
-    >>> from engine.progress import RunView
+    >>> from engine import RunView
     >>> list(quarantine_at_end(RunView(state=RunState.INCOMPLETE, rows_quarantined=12), "batch-pipeline ..."))
     ['finished, but 12 rows are in quarantine: batch-pipeline ...']
     """
