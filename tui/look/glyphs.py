@@ -2,7 +2,7 @@
 
 `■ ━ ▸` are of ambiguous width in East Asian fonts, hence the second set. Invariant: bars, cells, charts,
 pills and marks are one cell wide each, and within one set no two states of one thing share a glyph, so that
-meaning never hangs on colour.
+the meaning never depends on colour.
 """
 
 from __future__ import annotations

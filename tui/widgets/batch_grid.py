@@ -1,7 +1,7 @@
-"""Every batch of the source at a glance: a cell for each, or for several when there are more batches than cells.
+"""All batches of the source: one cell each, or one cell for several when there are more batches than cells.
 
-A cell shows the worst state that it stands for (`cells.WORST_FIRST`). The chosen batch is remembered by its id, so
-it stays chosen when the pane is resized and cells come to stand for other batches.
+A cell shows the worst state of its batches (`cells.WORST_FIRST`). The pane remembers the chosen batch by its id, so
+the choice survives a resize, after which each cell has other batches.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ STATE_WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class ShownBatches:
-    """One state a batch, and how many batches there will be; unless that `is_known`, so many at least."""
+    """The state of each batch, and the number of batches: of all if it `is_known`, else a lower bound."""
 
     states: bytes
     total: int
@@ -56,7 +56,7 @@ class ShownBatches:
 
 
 class BatchGridPane(Pane[ShownBatches]):
-    """The grid. Arrow keys move the choice, enter or a second click tells it."""
+    """The grid. Arrow keys move the choice; Enter or a second click posts `Selected`."""
 
     TITLE = "Batches"
     EMPTY = "no batches yet"
@@ -83,7 +83,7 @@ class BatchGridPane(Pane[ShownBatches]):
     _rows: tuple[tuple[bytes, Line], ...] = ()
 
     def show(self, view: RunView) -> None:
-        """Show where each batch stands."""
+        """Show the state of each batch."""
         known = view.total_batches is not None
         total = max(view.total_batches or 0, len(view.batch_states))
         self.accept(ShownBatches(view.batch_states, total, known))
@@ -98,7 +98,7 @@ class BatchGridPane(Pane[ShownBatches]):
         return first, min(first + grid.per_cell, grid.total) - 1
 
     def draw(self, shown: ShownBatches, width: int, height: int) -> list[Line]:
-        """Return the lines of cells; those whose batches haven't changed are taken as they were."""
+        """Return the lines of cells; a line is computed again only if one of its batches has changed."""
         if not shown.total:
             return []
         grid = grid_shape(shown.total, width, height, is_exact=shown.is_known)
@@ -121,11 +121,11 @@ class BatchGridPane(Pane[ShownBatches]):
         return lines
 
     def empty_words(self, shown: ShownBatches | None) -> str:
-        """Return that there is no batch, and that it isn't known how many there will be."""
+        """Return that there is no batch yet, and whether the size of the source is unknown."""
         return f"{self.EMPTY}: the size of the source is unknown" if shown and not shown.is_known else self.EMPTY
 
     def heading(self, shown: ShownBatches | None) -> str:
-        """Return the title with what a cell stands for and, when focused, what is chosen."""
+        """Return the title, the number of batches in a cell and, with the focus, the chosen batches."""
         grid = self._shape()
         if grid is None or shown is None:
             return self.title
@@ -152,13 +152,13 @@ class BatchGridPane(Pane[ShownBatches]):
         return ()
 
     def action_move(self, cells: int) -> None:
-        """Choose the cell so many further on."""
+        """Move the choice by this number of cells."""
         grid = self._shape()
         if grid is not None:
             self._choose(grid, self._cell(grid) + cells)
 
     def action_move_row(self, rows: int) -> None:
-        """Choose the cell so many lines below."""
+        """Move the choice by this number of lines."""
         grid = self._shape()
         if grid is not None and 0 <= self._cell(grid) + rows * grid.columns < grid.cells:
             self._choose(grid, self._cell(grid) + rows * grid.columns)
@@ -170,13 +170,13 @@ class BatchGridPane(Pane[ShownBatches]):
             self._choose(grid, grid.cells - 1 if last else 0)
 
     def action_choose(self) -> None:
-        """Tell which batches are chosen."""
+        """Post which batches are chosen."""
         selected = self.selected
         if selected is not None:
             self.post_message(self.Selected(*selected))
 
     def on_click(self, event: events.Click) -> None:
-        """Choose the cell under the mouse; a click on the chosen one tells it."""
+        """Choose the cell under the mouse; a click on the chosen cell posts `Selected`."""
         grid = self._shape()
         offset = event.get_content_offset(self)
         if grid is None or offset is None:
@@ -191,11 +191,11 @@ class BatchGridPane(Pane[ShownBatches]):
             self._choose(grid, cell)
 
     def on_focus(self) -> None:
-        """Show the choice."""
+        """Draw the cursor."""
         self.redraw()
 
     def on_blur(self) -> None:
-        """Hide it."""
+        """Remove the cursor."""
         self.redraw()
 
     def _shape(self) -> GridShape | None:
@@ -212,7 +212,7 @@ class BatchGridPane(Pane[ShownBatches]):
         self.redraw()
 
     def _line(self, cells: bytes, pitch: int) -> Line:
-        """Return one line of cells, without a gap behind the last: it may be one too many for the pane."""
+        """Return one line of cells without a gap after the last, which may not fit into the pane."""
         gap = " " * (pitch - 1)
         parts = [
             ((self.glyphs.cells[state] + gap) * len(list(run)), BATCH_STYLES[BatchState(state)])
@@ -223,7 +223,7 @@ class BatchGridPane(Pane[ShownBatches]):
 
 
 def reverse_cell(line: Line, column: int) -> Line:
-    """Return the line with the glyph in that cell in reverse, as a cursor that needs no colour.
+    """Return the line with the glyph of one cell in reverse video: a cursor that needs no colour.
 
     >>> reverse_cell((("abc", "x"),), 1)
     (('a', 'x'), ('b', 'strong reverse'), ('c', 'x'))

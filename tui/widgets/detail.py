@@ -1,4 +1,4 @@
-"""One thing whole: the failure, the batch or the run that was chosen elsewhere."""
+"""Everything about one thing: the failure, row, batch or run that was chosen in another pane."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ class DetailPane(Pane[tuple[Block, ...]]):
         self.show_blocks(text_blocks(title, text))
 
     def set_keys(self, words: str) -> None:
-        """Say in the lower border what can be done."""
+        """Show these keys in the lower border."""
         self.keys = words
         self.redraw()
 
     @property
     def plain_text(self) -> str:
-        """What is shown, to be copied: unwrapped, uncut, safe for a terminal; empty when nothing is."""
+        """What is shown, as text to copy: not wrapped, not cut, safe for a terminal; empty if nothing is shown."""
         return block_text(self._shown or ())
 
     def draw(self, shown: tuple[Block, ...], width: int, height: int) -> list[Line]:  # noqa: ARG002 - it may scroll

@@ -1,6 +1,6 @@
-"""What went wrong: one row for each kind of failure, that is step and error, newest first; its single failures below.
+"""The failures: one row for each kind (step and error), newest first, and below it its single failures.
 
-At most `MOST_ROWS` rows are drawn. The choice is kept when failures come, and as long as the filter lets it pass.
+At most `MOST_ROWS` rows are drawn. New failures don't move the choice, nor does a filter that the chosen row passes.
 Everything here but the numbers comes from user code and data.
 """
 
@@ -33,7 +33,7 @@ _MESSAGE = 400
 """Characters of a name and of a message that a row looks at; the detail shows all."""
 _ROOM_FOR_TRIES = 50
 _FILTER = 30
-"""Characters of the filter that are repeated."""
+"""Characters of the filter that are shown."""
 
 FailureKindKey = tuple[str | None, str]
 FailuresAndSinks = tuple[tuple["FailureRecord", ...], frozenset[str]]

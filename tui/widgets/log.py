@@ -1,4 +1,4 @@
-"""What was said, line by line, the latest below: plain text, never markup, and only the last thousand lines."""
+"""Messages, line by line, the newest at the bottom: plain text, never markup, at most a thousand lines."""
 
 from __future__ import annotations
 

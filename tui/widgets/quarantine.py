@@ -1,6 +1,6 @@
 """The rows that no step could process: how many there are now, and the first of them as they were last read.
 
-They can be read only while nothing runs; during a run the pane counts, and keeps showing those that it has.
+They can be read only while nothing runs; during a run the pane counts them, and still shows those that it has read.
 Everything here but the numbers comes from user code and data.
 """
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tui.look.glyphs import Glyphs
 
 MOST_ROWS = 500
-"""So many are read and drawn; more would be neither quick nor looked at: they are exported."""
+"""The most rows that are read and drawn: more would be slow, and are better exported."""
 _NAME = 100
 _MESSAGE = 400
 """Characters of a name and of a message that a row looks at; the detail shows all."""
@@ -89,7 +89,7 @@ class QuarantinePane(RowsPane[ShownQuarantine, "QuarantinedRow"]):
         return f"{counted(shown.total, 'row')} in quarantine; {are} listed when nothing runs"
 
     def footing(self, shown: ShownQuarantine, width: int) -> tuple[str, ...]:  # noqa: ARG002 - the pane cuts it
-        """Return how many, and what can be done."""
+        """Return how many rows there are, and the keys for them."""
         if not shown.total:
             return ()
         words = counted(shown.total, "row")
@@ -100,7 +100,7 @@ class QuarantinePane(RowsPane[ShownQuarantine, "QuarantinedRow"]):
         return (words,) if shown.live else (words, key_hint("replay"), f"{key_of('export_quarantine')} export")
 
     def on_focus(self) -> None:
-        """Post where the choice is: a person who comes here wants to see that row."""
+        """Post the chosen row, so that the detail shows it as soon as this pane has the focus."""
         # A pane that was laid out only now has drawn no rows yet; then it is the first one that it will choose.
         row = self.selected or next(iter(self._shown.rows if self._shown else ()), None)
         if row is not None:

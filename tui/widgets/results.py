@@ -1,6 +1,7 @@
 """A page of the results: names, dtypes and rows of texts, with numbers counted over all results.
 
-The pane holds one page. A choice that leaves it posts `PageRequested`, and is where it was going once that page comes.
+The pane holds one page. To move the choice to a row of another page posts `PageRequested`; the row is chosen when
+`show_page` brings that page.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ _NUMBERS = ("Int", "UInt", "Float", "Decimal")
 
 @dataclass(frozen=True, slots=True)
 class ShownPage:
-    """Columns as (name, dtype), rows of texts with None for null, and where they lie in all rows."""
+    """Columns as (name, dtype), rows of texts with None for null, and their position among all rows."""
 
     columns: tuple[tuple[str, str], ...]
     rows: tuple[tuple[str | None, ...], ...]
@@ -64,7 +65,7 @@ class ResultsPane(RowsPane[ShownPage, int]):
 
     @dataclass
     class PageRequested(Message):
-        """Someone moved to rows that aren't here: give `show_page` the ones from `first_row` on."""
+        """Someone moved to a row of another page: `show_page` is to be called with the rows from `first_row` on."""
 
         first_row: int
 
@@ -109,7 +110,7 @@ class ResultsPane(RowsPane[ShownPage, int]):
         return Listing(rows, lines[:_HEADER_LINES])
 
     def footing(self, shown: ShownPage, width: int) -> tuple[str, ...]:  # noqa: ARG002 - the pane cuts it
-        """Return which rows and which columns."""
+        """Return which rows and columns are shown."""
         if not shown.rows:
             return ()
         dash = self.glyphs.dash
@@ -118,7 +119,7 @@ class ResultsPane(RowsPane[ShownPage, int]):
         return rows, columns
 
     def action_move_column(self, columns: int) -> None:
-        """Begin so many columns further right."""
+        """Move the first shown column by this number of columns to the right."""
         if self._shown is not None and self._shown.columns:
             self._column = min(max(0, self._column + columns), len(self._shown.columns) - 1)
             self.build_again()

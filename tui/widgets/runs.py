@@ -26,7 +26,7 @@ _WORD_LEAST = 8
 
 @dataclass(frozen=True, slots=True)
 class ShownRuns:
-    """What the list draws: the records, newest first, and of the view what it needs of the run that it is of."""
+    """What the list draws: the records, newest first, and what it needs to know of the current run."""
 
     records: tuple[RunRecord, ...]
     run_id: int | None
@@ -44,7 +44,7 @@ class ShownRuns:
 
 
 class RunsPane(RowsPane[ShownRuns, tuple[int, "RunRecord | None"]]):
-    """What each run came to. Enter tells which one is chosen."""
+    """How each run ended, or how far it is. Enter posts which run is chosen."""
 
     TITLE = "Runs"
     EMPTY = "no runs yet"
@@ -60,7 +60,7 @@ class RunsPane(RowsPane[ShownRuns, tuple[int, "RunRecord | None"]]):
     """The history, in any order, as the next `show` finds it."""
 
     def show(self, view: RunView) -> None:
-        """Show the history, and the run of the view where it knows more."""
+        """Show the history, and the current run as the view has it."""
         newest = sorted(self.records, key=lambda record: record.run_id, reverse=True)[:MOST_RUNS]
         self.accept(
             ShownRuns(
@@ -75,7 +75,7 @@ class RunsPane(RowsPane[ShownRuns, tuple[int, "RunRecord | None"]]):
         )
 
     def listing(self, shown: ShownRuns, width: int) -> Listing[tuple[int, RunRecord | None]]:  # noqa: ARG002 - lines are cropped
-        """Return a row a run."""
+        """Return a row for each run."""
         margin = len(f"#{max([shown.run_id or 0, *(record.run_id for record in shown.records)])}")
         rows: list[Row[tuple[int, RunRecord | None]]] = [
             Row(record.run_id, record_line(record, shown, margin, self.glyphs), (record.run_id, record))
@@ -98,7 +98,7 @@ class RunsPane(RowsPane[ShownRuns, tuple[int, "RunRecord | None"]]):
 
 
 def live_line(shown: ShownRuns, margin: int, glyphs: Glyphs) -> Line:
-    """Return the line of the run that the view is of."""
+    """Return the line of the current run, from the view."""
     state, word = (RunState.RUNNING, "now") if shown.state.is_live else (shown.state, shown.state.outcome)
     run_id = shown.run_id or 0
     head = _head(f"#{run_id:<{margin - 1}}", state, fit_text(word, shown.word_width), shown.elapsed, glyphs)
@@ -106,7 +106,7 @@ def live_line(shown: ShownRuns, margin: int, glyphs: Glyphs) -> Line:
 
 
 def record_line(record: RunRecord, shown: ShownRuns, margin: int, glyphs: Glyphs) -> Line:
-    """Return the line of a run of the catalog."""
+    """Return the line of a run from its record in the catalog."""
     seconds = None if record.ended_at is None else (record.ended_at - record.started_at).total_seconds()
     number = f"#{record.run_id:<{margin - 1}}"
     head = _head(number, record.state, fit_text(record.state.outcome, shown.word_width), duration(seconds), glyphs)

@@ -1,7 +1,7 @@
-"""One line on top: which pipeline, in which state, how far, how long still.
+"""The line on top: the pipeline, its state, the progress and the remaining time.
 
-`status_line` is the whole of it, a pure function. What matters least goes first when the terminal is narrow: state,
-frontier and percent stay to the last.
+`status_line`, a pure function, computes it. On a narrow terminal the least important parts are left out; state,
+frontier and percent always stay.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _OPTIONAL = ("origin", "folder", "quarantine word", "run", "elapsed", "names", "
 
 
 class StatusBar(Pane[tuple["RunView", "datetime | None"]], can_focus=False):
-    """The line on top. It has no border, and can't be focused: there is nothing to do in it."""
+    """The line on top. It has no border and no focus, because it takes no keys."""
 
     now: datetime | None = None
     """The time as the next `show` finds it; it only decides how long ago a run ended."""
@@ -71,7 +71,7 @@ def status_line(view: RunView, now: datetime | None, width: int, glyphs: Glyphs)
 
 
 def _sides(view: RunView, now: datetime | None, glyphs: Glyphs, left_off: Sequence[str], gap: str) -> tuple[Line, Line]:
-    """Return what stands on the left, without the names, and on the right."""
+    """Return the left part, without the names, and the right part."""
     words = view.state.upper() + (" NOW" if view.state is RunState.STOPPING and view.stop_now else "")
     pill: Line = ((f"{glyphs.runs[view.state]} {words}", f"{RUN_STYLES[view.state]} strong"),)
     run: Line = NO_LINE
@@ -103,7 +103,7 @@ def _names(view: RunView, glyphs: Glyphs, left_off: Sequence[str]) -> str:
 
 
 def _when(view: RunView, now: datetime | None) -> Line:
-    """Return the time to go, or how long ago it ended."""
+    """Return the remaining time, or how long ago the run ended."""
     if view.state is RunState.RUNNING and view.info.source_rows is not None:
         return (("eta ", "muted"), (eta(view.eta_seconds), ""))
     if not view.state.is_live and view.ended_at is not None and now is not None:

@@ -35,7 +35,7 @@ _RATE = 6
 
 
 class StepsPane(Pane["RunView"]):
-    """Every step's frontier, batch, share, lag and pace."""
+    """The frontier, batch, share, lag and rate of each step."""
 
     TITLE = "Steps"
     pinned_top = 1
@@ -70,7 +70,7 @@ class StepWidths:
 
 
 def step_widths(view: RunView, width: int) -> StepWidths:
-    """Return the widths for so many cells: the least needed columns go first, the bar gets what is left."""
+    """Return the widths of all columns for `width` cells: unimportant columns are left out, the bar gets the rest."""
     names = max([cell_len(COMMITTED), *(cell_len(safe(step.name, 100)) for step in view.steps)])
     name = max(_NAME_LEAST, min(names, width // 4))
     batch = max([len("batch"), len(count(view.frontier)), *(len(count(step.frontier)) for step in view.steps)])
@@ -90,7 +90,7 @@ def step_widths(view: RunView, width: int) -> StepWidths:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """A failure, or tries that failed and are followed by another: a glyph, words and their style."""
+    """A failure, or a retry that is due: a glyph, words and their style."""
 
     glyph: str
     words: str
@@ -128,7 +128,7 @@ def step_lines(view: RunView, width: int, glyphs: Glyphs) -> list[Line]:
 
 
 def find_trouble(view: RunView, step: str | None, glyphs: Glyphs) -> Trouble | None:
-    """Return how a step, a sink or the source (None) failed, or that it is tried again; None when it is well."""
+    """Return how a step, a sink or the source (None) failed or is retried; None if neither."""
     failure = blocking_failure(view)
     if failure is not None and failure.step == step:
         return Trouble(glyphs.failed, f"failed at {failure.batch_id:,}", "bad")
@@ -137,14 +137,14 @@ def find_trouble(view: RunView, step: str | None, glyphs: Glyphs) -> Trouble | N
 
 
 def retry_words(retries: Sequence[Retrying]) -> str:
-    """Return which try comes next, and when: of several, the one that is due first."""
+    """Return the number of the next try and when it starts; of several retries, the one that is due first."""
     first = min(retries, key=lambda retry: retry.seconds_until_next)
     others = f" +{len(retries) - 1}" if len(retries) > 1 else ""
     return next_attempt(first.attempt, first.max_attempts, first.seconds_until_next) + others
 
 
 def blocking_failure(view: RunView) -> FailureRecord | None:
-    """Return what made the pipeline fail, None when it hasn't."""
+    """Return the failure that made the pipeline fail, None if it has not failed."""
     return view.failures[-1] if view.state is RunState.FAILED and view.failures else None
 
 

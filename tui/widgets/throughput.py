@@ -1,4 +1,4 @@
-"""How fast it goes: the rate now, two minutes of history, batch times, and what it costs in memory."""
+"""The speed of the run: the current rate, two minutes of history, batch times, and the memory in use."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class ThroughputPane(Pane[tuple["RunView", int | None]]):
     TITLE = "Throughput"
     EMPTY = "no run yet"
     memory_bytes: int | None = None
-    """This process's memory, measured by whoever calls `show`; None: it can't be measured."""
+    """The memory of this process, set before each `show`; None if it can't be measured."""
 
     def show(self, view: RunView) -> None:
-        """Show the pace, and the memory as it was set before."""
+        """Show the rates, and `memory_bytes`."""
         self.accept((view, self.memory_bytes))
 
     def draw(self, shown: tuple[RunView, int | None], width: int, height: int) -> list[Line]:
@@ -37,7 +37,7 @@ class ThroughputPane(Pane[tuple["RunView", int | None]]):
         view, memory_bytes = shown
         if view.run_id is None:
             return []
-        # The last second is still going on: it would pull the last column down eight times a second.
+        # The current second is incomplete: with it, the last column would shrink and grow eight times a second.
         finished = view.throughput[:-1] if view.state.is_live else view.throughput
         each = _seconds_a_column(finished, width)
         averages = average_columns(finished, each, int(view.elapsed_seconds) % each)[-width:]
@@ -51,14 +51,14 @@ class ThroughputPane(Pane[tuple["RunView", int | None]]):
         return lines if height >= _WORDS else [lines[0], lines[-1]][:height]
 
     def footing(self, shown: tuple[RunView, int | None], width: int) -> tuple[str, ...]:
-        """Return what the chart spans."""
+        """Return the time that the chart covers."""
         view, _ = shown
         seconds = min(len(view.throughput), width * _seconds_a_column(view.throughput, width))
         return (f"last {duration(seconds)}",) if view.run_id is not None else ()
 
 
 def _seconds_a_column(throughput: Sequence[int], width: int) -> int:
-    """Return how many seconds a column stands for: as few as fill the width."""
+    """Return how many seconds one column covers: as few as fill the width."""
     return max(1, len(throughput) // max(1, width))
 
 

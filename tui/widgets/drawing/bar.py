@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def draw_bar(fraction: float | None, earlier: float, width: int, glyphs: Glyphs, style: str) -> Line:
-    """Return `width` cells: what earlier runs did, what this one did, and the rest. None: nobody knows.
+    """Return `width` cells: done by earlier runs, done by this run, and the rest. A `fraction` of None is unknown.
 
     >>> from tui.look.glyphs import ASCII
     >>> from tui.widgets.drawing.line import line_text

@@ -1,4 +1,4 @@
-"""From one state a batch to one state a cell: pure, and without a Python loop over batches."""
+"""The state of each cell of the grid from the states of its batches: pure, without a Python loop over batches."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WORST_FIRST = (
     BatchState.COMMITTED,
     BatchState.EARLIER,
 )
-"""What a cell shows when its batches differ: a failure always; else what is going on; else what is still to do.
+"""The state of a cell whose batches differ is the first of these: failures, then work in progress, then work to do.
 
 So a cell says done only when all of its batches are, and is of an earlier run only when all of them are.
 """
@@ -40,7 +40,7 @@ _WORST = _worst()
 
 
 def worst_states(states: bytes, per_cell: int) -> bytes:
-    """Return the worst state of each `per_cell` batches; the last cell may stand for fewer.
+    """Return the worst state of each group of `per_cell` batches; the last group may be smaller.
 
     One bit a state, so that the worst of two batches is an OR; each shift of the whole doubles how many batches
     a byte has taken in: about log2(per_cell) passes at the speed of memory.
@@ -61,7 +61,7 @@ def worst_states(states: bytes, per_cell: int) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class GridShape:
-    """How `total` batches lie in a block of cells: `pitch` is 2 where there is room for a gap between cells."""
+    """The layout of `total` batches in a block of cells; `pitch` is 2 if there is room for a gap between cells."""
 
     total: int
     per_cell: int
@@ -75,7 +75,7 @@ class GridShape:
 
     @property
     def rows(self) -> int:
-        """How many lines they need."""
+        """How many lines the cells need."""
         return ceil(self.cells / self.columns)
 
 

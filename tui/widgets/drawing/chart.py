@@ -11,10 +11,10 @@ _LEVELS = 8
 
 
 def average_columns(values: Sequence[int], each: int, phase: int = 0) -> list[float]:
-    """Return averages of `each` values, the last of the last `phase` of them, 0 for a whole group.
+    """Return averages of groups of `each` values; the last group has `phase` values, or `each` if `phase` is 0.
 
-    A group stays the same values while time goes on, if `phase` follows it, so that a chart moves column by
-    column instead of trembling. The oldest few, which fill no group, are left off.
+    If `phase` grows with each new value, a group keeps its values as time passes, so that a chart moves by whole
+    columns and doesn't flicker. The oldest values that don't fill a group are left out.
 
     >>> average_columns([9, 1, 3, 5, 7], 2), average_columns([9, 1, 3, 5, 7], 2, phase=1)
     ([2.0, 6.0], [5.0, 4.0, 7.0])
@@ -29,7 +29,7 @@ def average_columns(values: Sequence[int], each: int, phase: int = 0) -> list[fl
 def draw_chart(values: Sequence[float], width: int, height: int, glyphs: str) -> list[str]:
     """Return `height` lines of `width` cells, the latest value at the right, the greatest as high as the block.
 
-    `glyphs` goes from nothing to a full cell in nine. A value above nothing shows at least its lowest glyph.
+    `glyphs` goes from nothing to a full cell in nine. A value above zero shows at least the lowest glyph.
 
     >>> draw_chart([1, 8, 16], 4, 2, " 12345678")
     ['   8', ' 188']

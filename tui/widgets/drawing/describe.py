@@ -86,7 +86,7 @@ def failure_blocks(failure: FailureRecord, dash: str = EN_DASH, *, of_sink: bool
 
 
 def batch_blocks(manifest: Manifest, dash: str = EN_DASH) -> tuple[Block, ...]:
-    """Return a finished batch: its rows, and what it took."""
+    """Return a committed batch: its rows, and the time that it took."""
     cursor = "" if manifest.cursor is None else json.dumps(dict(manifest.cursor), ensure_ascii=False, default=str)
     facts = (
         ("rows", f"{span(manifest.start_row, manifest.end_row, dash)} ({manifest.rows_in:,})"),
@@ -104,7 +104,7 @@ def batch_blocks(manifest: Manifest, dash: str = EN_DASH) -> tuple[Block, ...]:
     timings = (
         ("fetch", duration(manifest.fetch_seconds), "", count(manifest.rows_in)),
         *steps,
-        # A part can't say how long it took to write itself: 0 means that nobody knows.
+        # A part can't say how long it took to write itself: 0 means unknown.
         ("write", duration(manifest.write_seconds or None), count(manifest.rows_out), ""),
     )
     return (

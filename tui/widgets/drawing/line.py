@@ -1,8 +1,8 @@
-"""Lines of styled text, and texts cut and padded to exact widths in terminal cells.
+"""Lines of styled text; texts are cut and padded to exact widths in terminal cells.
 
 A line is a tuple of parts, a part is (text, style names): plain values, so that what a pane draws can be computed
 and tested without a terminal, and compared to what it drew before. Style names are those of `Pane`'s component
-classes, several apart by spaces; the empty string is the pane's own style. Nothing here is ever parsed as markup.
+classes, separated by spaces; the empty string is the pane's own style. Nothing here is ever parsed as markup.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ def crop_line(line: Line, width: int, ellipsis: str = "…") -> Line:
     for text, styles in line:
         taken = cell_len(text)
         if taken >= room:
-            # Never cut at the very edge without a mark: what follows is missing.
+            # Never cut at the very edge without a mark: the rest is missing.
             parts.append((cut_text(text if taken > room else text + " ", room, ellipsis), styles))
             break
         parts.append((text, styles))

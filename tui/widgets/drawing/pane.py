@@ -1,4 +1,4 @@
-"""What all panes share: a border with a title, lines drawn from one immutable value, and how nothing looks.
+"""The base of all panes: a border with a title, and lines that are drawn from one immutable value.
 
 A pane gets a value and computes its lines from that value alone; only lines that differ from those on the screen are
 painted again. It never looks at a clock, a file, a thread or the engine, and never parses markup.
@@ -43,7 +43,7 @@ class AsciiScrollBarRender(ScrollBarRender):
 
 
 class Pane(ScrollView, Generic[Shown], can_focus=True):
-    """A focusable pane that draws lines. A subclass gives `draw`, mostly `show`, and if it has more to say the words.
+    """A focusable pane that draws lines. A subclass defines `draw`, and may define `show`, `heading` and `footing`.
 
     `title` replaces the pane's own; `glyphs` those of the app (its attribute `glyphs`, `UNICODE` without one).
     The CSS class `-bare` takes the border away, for a pane inside another frame. If the screen sets `border_title`,
@@ -84,13 +84,13 @@ class Pane(ScrollView, Generic[Shown], can_focus=True):
         self.border_title = _border_text(self._heading)
         self._footing = ""
 
-    # --- what a subclass gives ------------------------------------------------------------------------------
+    # --- what a subclass defines ------------------------------------------------------------------------------
 
     def show(self, view: RunView) -> None:
-        """Show the run as it is now; a pane that shows something else does nothing."""
+        """Show the run as it is now. A pane that shows something else does nothing."""
 
     def draw(self, shown: Shown, width: int, height: int) -> list[Line]:
-        """Return all lines, pinned ones included, for so many cells; more lines than `height` scroll."""
+        """Return all lines, with the pinned ones, for `width` cells; if there are more than `height`, they scroll."""
         raise NotImplementedError
 
     def empty_words(self, shown: Shown | None) -> str:  # noqa: ARG002 - for subclasses that know why there is nothing
@@ -102,13 +102,13 @@ class Pane(ScrollView, Generic[Shown], can_focus=True):
         return self.title
 
     def footing(self, shown: Shown, width: int) -> tuple[str, ...]:  # noqa: ARG002 - the same
-        """Return the parts of the text in the lower border; the last ones are left out where they don't fit."""
+        """Return the parts of the text in the lower border, the important ones first: the last may not fit."""
         return ()
 
-    # --- what everyone calls --------------------------------------------------------------------------------
+    # --- what the screen calls --------------------------------------------------------------------------------
 
     def show_loading(self, words: str = "loading") -> None:
-        """Show that something is on its way, until the next value comes."""
+        """Show that something is being read, until the next value comes."""
         self._notice = ((f"{self.glyphs.waiting} {words}", "muted"),)
         self.redraw()
 
@@ -125,7 +125,7 @@ class Pane(ScrollView, Generic[Shown], can_focus=True):
 
     @property
     def shown_text(self) -> str:
-        """The lines as drawn, without styles; what tests read."""
+        """The lines without their styles, also those that are scrolled away."""
         return "\n".join(line_text(line).rstrip() for line in self._lines)
 
     @property
@@ -138,10 +138,10 @@ class Pane(ScrollView, Generic[Shown], can_focus=True):
         """The lower border's words."""
         return self._footing
 
-    # --- how it gets to the screen --------------------------------------------------------------------------
+    # --- how it is drawn --------------------------------------------------------------------------
 
     def accept(self, shown: Shown) -> None:
-        """Take what to show; nothing is painted when it is what is shown already."""
+        """Show this value; nothing is painted if it equals the one that is shown."""
         if self._notice is None and self._shown is not None and shown == self._shown:
             return
         self._notice = None
@@ -186,7 +186,7 @@ class Pane(ScrollView, Generic[Shown], can_focus=True):
         return Strip(segments, width)
 
     def line_at(self, y: int) -> int:
-        """Return the index of the line in this row of the screen."""
+        """Return the index of the line that is drawn in this row of the pane."""
         overflow = len(self._lines) - self.size.height
         if y < self.pinned_top or overflow <= 0:
             return y
@@ -237,7 +237,7 @@ class Pane(ScrollView, Generic[Shown], can_focus=True):
             self.border_subtitle = _border_text(footing)
 
     def _row_of(self, index: int) -> int:
-        """Return the row of the screen where a line is now; outside of the pane when it is scrolled away."""
+        """Return the row of the pane where a line is now; a row outside of the pane if the line is scrolled away."""
         height = self.size.height
         overflow = len(self._lines) - height
         if index < self.pinned_top or overflow <= 0:

@@ -27,7 +27,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class Row(Generic[Item]):
-    """A line that can be chosen, with what it is about. Two more cells, before the line, belong to the mark."""
+    """A line that can be chosen, and the item that it shows. The pane draws a mark of two cells before the line."""
 
     key: Hashable
     line: Line
@@ -43,7 +43,7 @@ class Listing(Generic[Item]):
 
 
 class RowsPane(Pane[Shown], Generic[Shown, Item]):
-    """Rows under header lines. Subclasses give `listing`, and what happens to a choice."""
+    """Rows below header lines. Subclasses define `listing`, and what `pointed` and `chosen` do."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "move(-1)", "Up", show=False),
@@ -56,16 +56,16 @@ class RowsPane(Pane[Shown], Generic[Shown, Item]):
     ]
 
     wanted_key: Hashable = None
-    """The choice is on the row with this key as soon as there is one; None until someone moves it."""
+    """The row with this key becomes the chosen one as soon as it exists; None until someone moves the choice."""
     _cursor: int = 0
     _rows: Sequence[Row[Item]] = ()
     _header: Sequence[Line] = ()
     _built: tuple[Shown, int, Glyphs] | None = None
 
-    # --- what a subclass gives ------------------------------------------------------------------------------
+    # --- what a subclass defines ------------------------------------------------------------------------------
 
     def listing(self, shown: Shown, width: int) -> Listing[Item]:
-        """Return the rows for so many cells, the mark's not counted."""
+        """Return the rows for `width` cells; the two cells of the mark are not among them."""
         raise NotImplementedError
 
     def pointed(self, item: Item) -> None:
@@ -74,7 +74,7 @@ class RowsPane(Pane[Shown], Generic[Shown, Item]):
     def chosen(self, item: Item) -> None:
         """Someone wants to see more of this row's item."""
 
-    # --- what it does with them -----------------------------------------------------------------------------
+    # --- the choice among the rows -----------------------------------------------------------------------------
 
     @property
     def cursor_key(self) -> Hashable:
@@ -83,7 +83,7 @@ class RowsPane(Pane[Shown], Generic[Shown, Item]):
 
     @property
     def selected(self) -> Item | None:
-        """What the chosen row is about, None without rows."""
+        """The item of the chosen row, None without rows."""
         return self._rows[self._cursor].item if self._rows else None
 
     def draw(self, shown: Shown, width: int, height: int) -> list[Line]:  # noqa: ARG002 - the shape of `Pane.draw`
@@ -130,7 +130,7 @@ class RowsPane(Pane[Shown], Generic[Shown, Item]):
             self.scroll_to(y=self._cursor - room + 1, animate=False)
 
     def action_move(self, rows: int) -> None:
-        """Move the choice by so many rows."""
+        """Move the choice by this number of rows."""
         self.move_to(self._cursor + rows)
 
     def action_move_page(self, pages: int) -> None:
@@ -147,7 +147,7 @@ class RowsPane(Pane[Shown], Generic[Shown, Item]):
             self.chosen(self._rows[self._cursor].item)
 
     def on_click(self, event: events.Click) -> None:
-        """Choose the row under the mouse; a click on the chosen one does what Enter does."""
+        """Choose the row under the mouse; a click on the chosen row is the same as Enter."""
         offset = event.get_content_offset(self)
         if offset is None or offset.y < self.pinned_top:
             return
@@ -163,6 +163,6 @@ class RowsPane(Pane[Shown], Generic[Shown, Item]):
             self.scroll_to_choice()
 
     def _find_choice(self) -> None:
-        """Put the cursor on the row with the wanted key, or leave it at its index."""
+        """Put the cursor on the row with the wanted key; if there is none, leave it at its index."""
         found = (index for index, row in enumerate(self._rows) if row.key == self.wanted_key)
         self._cursor = next(found, min(self._cursor, max(0, len(self._rows) - 1)))

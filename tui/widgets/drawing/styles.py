@@ -1,4 +1,4 @@
-"""The words in which panes speak of colour, and what they look like in every theme.
+"""The names of styles that panes use, and what they look like in every theme.
 
 A line's parts name styles (`bad`, `bar-run`, …), Textual resolves them as component classes `pane--bad` and so on
 from the theme's own variables. In ANSI themes, whose colours can't be mixed, faint is the terminal's dim.
@@ -86,7 +86,7 @@ Pane {
 
 @lru_cache(maxsize=256)
 def component_classes(names: str) -> tuple[str, ...]:
-    """Return the component classes of style names that stand apart by spaces.
+    """Return the component classes of style names, which are separated by spaces.
 
     >>> component_classes("bad reverse")
     ('pane--bad',)

@@ -1,4 +1,4 @@
-"""Tables as lines: a list under its header, and a small table that is turned on its side where it is too wide."""
+"""Tables as lines: a list below its header, and a small table that is transposed where it is too wide."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _UNBOUNDED = 100_000
 
 @dataclass(frozen=True, slots=True)
 class TableColumn:
-    """A column: its name, a text for each row, and at most so many cells. All texts are safe for a terminal."""
+    """A column: its name, a text for each row, and `most`, its greatest width in cells. All texts must be safe."""
 
     name: str
     texts: Sequence[str]
@@ -35,7 +35,7 @@ class TableColumn:
 
 
 def align_texts(texts: Sequence[str], most: int, ellipsis: str, *, right: bool = False) -> list[str]:
-    """Return the texts, each in the cells of the widest of them, but in at most `most`.
+    """Return the texts cut or padded to the width of the widest one, at most to `most` cells.
 
     >>> align_texts(["batch", "21"], 9, "…", right=True), align_texts(["check_speed", "a"], 6, "…")
     (['batch', '   21'], ['check…', 'a     '])
@@ -45,7 +45,7 @@ def align_texts(texts: Sequence[str], most: int, ellipsis: str, *, right: bool =
 
 
 def list_lines(columns: Sequence[TableColumn], width: int, ellipsis: str) -> list[Line]:
-    """Return the column names, and a line for each row; the last column has what cells the others leave.
+    """Return the header and a line for each row; the last column gets the cells that the others leave.
 
     >>> list_lines([TableColumn("batch", ["21"], right=True), TableColumn("error", ["no number"], "bad")], 12, "…")
     [(('batch  error', 'muted'),), (('   21  ', ''), ('no n…', 'bad'))]

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import views
+from textual.scroll_view import ScrollView
 
+import tui.widgets
 from tui.look.glyphs import ASCII, UNICODE
 from tui.widgets import (
     BatchGridPane,
@@ -156,3 +160,13 @@ def test_no_size_is_too_small(play, host, size, view):
 
     for kind, show in panes.items():
         play(kind(), script, size=size, show=show)
+
+
+def test_panes_neither_use_nor_hide_a_private_attribute_of_textual():
+    files = Path(tui.widgets.__file__).parent.rglob("*.py")
+    ours = {
+        name for file in files for name in re.findall(r"\b(?:self\.|def |^    )(_[a-z]\w*)", file.read_text(), re.MULTILINE)
+    }
+
+    assert "_shown" in ours
+    assert ours & set(dir(ScrollView())) == set()
