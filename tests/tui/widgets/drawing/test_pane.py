@@ -163,10 +163,9 @@ def test_no_size_is_too_small(play, host, size, view):
 
 
 def test_panes_neither_use_nor_hide_a_private_attribute_of_textual():
+    names = re.compile(r"(?m)(?:self\.|def |^    )(_[a-z]\w*)")
     files = Path(tui.widgets.__file__).parent.rglob("*.py")
-    ours = {
-        name for file in files for name in re.findall(r"\b(?:self\.|def |^    )(_[a-z]\w*)", file.read_text(), re.MULTILINE)
-    }
+    ours = {name for file in files for name in names.findall(file.read_text())}
 
     assert "_shown" in ours
     assert ours & set(dir(ScrollView())) == set()
