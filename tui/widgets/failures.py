@@ -171,7 +171,7 @@ def failure_listing(
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class _FailureRow:
     """A row before it is laid out: a kind with its newest failure, or a single failure."""
 
     key: FailureKindKey | FailureRecord
@@ -181,17 +181,19 @@ class _Entry:
     failure: FailureRecord
 
 
-def _entries(kind: FailureKind, margin: str, unfolded: frozenset[FailureKindKey], glyphs: Glyphs) -> Iterator[_Entry]:
+def _entries(
+    kind: FailureKind, margin: str, unfolded: frozenset[FailureKindKey], glyphs: Glyphs
+) -> Iterator[_FailureRow]:
     is_unfolded = kind.key in unfolded
     mark = (glyphs.unfolded if is_unfolded else glyphs.folded) if len(kind.failures) > 1 else " "
     batches = spans((failure.batch_id for failure in kind.failures), glyphs.dash, limit=2)
     tries = sum(failure.attempts for failure in kind.failures)
-    yield _Entry(
+    yield _FailureRow(
         kind.key, f"{mark:{len(margin)}}{kind.name}" if margin else kind.name, batches, tries, kind.failures[0]
     )
     for failure in kind.failures if is_unfolded else ():
         name = f"  {glyphs.branch} run {failure.run_id}"
-        yield _Entry(failure, name, count(failure.batch_id), failure.attempts, failure)
+        yield _FailureRow(failure, name, count(failure.batch_id), failure.attempts, failure)
 
 
 def _row_name(step: str | None, sinks: Collection[str]) -> str:

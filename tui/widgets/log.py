@@ -32,10 +32,6 @@ class LogPane(Pane[tuple[str, ...]]):
         if follows:
             self.scroll_end(animate=False)
 
-    def clear(self) -> None:
-        """Forget all lines."""
-        self.accept(())
-
     @property
     def plain_text(self) -> str:
         """All lines."""

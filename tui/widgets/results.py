@@ -87,10 +87,6 @@ class ResultsPane(RowsPane[ShownPage, int]):
         self.accept(ShownPage(tuple(columns), kept, first_row, total_rows))
         self.scroll_to_choice()
 
-    def show_nothing(self) -> None:
-        """Show that there are no results yet."""
-        self.accept(ShownPage((), (), 0, 0))
-
     def listing(self, shown: ShownPage, width: int) -> Listing[int]:
         """Return names, dtypes and rows, from the first column that is shown to the last that fits whole."""
         if not shown.rows:

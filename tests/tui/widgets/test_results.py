@@ -95,7 +95,7 @@ def test_more_rows_than_a_page_are_left_off(drawn):
 
 
 def test_without_results_it_says_so(drawn):
-    assert drawn(ResultsPane(), lambda pane: pane.show_nothing()).shown_text.strip() == "no results yet"
+    assert drawn(ResultsPane(), lambda pane: pane.show_page((), (), 0, 0)).shown_text.strip() == "no results yet"
     assert drawn(ResultsPane(), showing((), total_rows=0)).shown_text.strip() == "no results yet"
 
 
@@ -105,7 +105,7 @@ def test_ascii_uses_nothing_else(drawn):
 
 SHOWS = {
     "page": showing(),
-    "nothing": lambda pane: pane.show_nothing(),
+    "nothing": lambda pane: pane.show_page((), (), 0, 0),
     "loading": lambda pane: pane.show_loading("reading rows"),
     "problem": lambda pane: pane.show_problem("results/part-000000000005.parquet can't be read"),
     "hostile": showing(

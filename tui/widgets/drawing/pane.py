@@ -46,8 +46,8 @@ class Pane(ScrollView, Generic[Shown], can_focus=True):
     """A focusable pane that draws lines. A subclass defines `draw`, and may define `show`, `heading` and `footing`.
 
     `title` replaces the pane's own; `glyphs` those of the app (its attribute `glyphs`, `UNICODE` without one).
-    The CSS class `-bare` takes the border away, for a pane inside another frame. If the screen sets `border_title`,
-    the pane leaves it as it is until its own `heading` changes (that of the batch grid does).
+    If the screen sets `border_title`, the pane leaves it as it is until its own `heading` changes (that of the batch
+    grid does).
     """
 
     ALLOW_SELECT = False

@@ -60,7 +60,6 @@ Pane {
     &:ansi:focus { border: round $border; }
     &.-ascii:ansi { border: ascii ansi_bright_black; }
     &.-ascii:ansi:focus { border: ascii $border; }
-    &.-bare { border: none !important; }
     .pane--muted { color: $text-muted; }
     .pane--faint { color: $text-disabled; }
     .pane--strong { text-style: bold; }

@@ -129,14 +129,6 @@ def test_another_set_of_glyphs_draws_everything_anew(play):
     play(StepsPane(), script, show=lambda pane: pane.show(views.running()))
 
 
-def test_a_bare_pane_has_all_its_cells(play):
-    async def script(pilot, pane):
-        assert pane.size.height == 12
-        assert pane.size.width == 79
-
-    play(StepsPane(classes="-bare"), script)
-
-
 @pytest.mark.parametrize("size", [(1, 1), (2, 2), (4, 3), (9, 4), (20, 3)])
 @pytest.mark.parametrize(
     "view", [views.running(), views.hostile(), views.failed()], ids=["running", "hostile", "failed"]
