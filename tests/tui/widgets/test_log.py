@@ -59,7 +59,7 @@ def test_markup_and_escapes_are_shown_as_text(drawn):
 def test_an_empty_log_says_so(drawn):
     def show(pane):
         pane.add(["one"])
-        pane.clear()
+        pane.accept(())
 
     assert drawn(LogPane(), None).shown_text.strip() == "nothing logged yet"
     assert drawn(LogPane(), show).shown_text.strip() == "nothing logged yet"
