@@ -1,16 +1,27 @@
-"""The commands and their names.
+"""The table of the commands. A new command is one file in `commands`, and one line here."""
 
-What they do is in modules of their own; the rest of the engine is loaded only when one of them runs.
-"""
-
+import importlib
 import importlib.metadata
 from typing import Annotated
 
 import typer
 
-from engine.cli.commands import quarantine, recompute, results, rewind, run, status, verify
-from engine.cli.streams import out
+from engine.cli.streams import print_result
 from engine.text.exit_codes import ExitCode, in_words
+
+# The command, in the order of the help, and the file in `commands` that has it: as a function, or as a group.
+COMMANDS = {
+    "run": "run",
+    "status": "status",
+    "history": "history",
+    "failures": "history",
+    "reset": "rewind",
+    "rewind": "rewind",
+    "recompute": "verify",
+    "verify": "verify",
+    "results": "results",
+    "quarantine": "quarantine",
+}
 
 app = typer.Typer(
     name="batch-pipeline",
@@ -19,22 +30,17 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=f"Exit codes: {in_words()}.",
 )
-app.command("run")(run.run)
-app.command("status")(status.status)
-app.command("history")(status.history)
-app.command("failures")(status.failures)
-app.command("reset")(rewind.reset)
-app.command("rewind")(rewind.rewind)
-app.command("recompute")(recompute.recompute)
-app.command("verify")(verify.verify)
-app.add_typer(results.app, name="results")
-app.add_typer(quarantine.app, name="quarantine")
+for _name, _file in COMMANDS.items():
+    _command = getattr(importlib.import_module(f"engine.cli.commands.{_file}"), _name)
+    if isinstance(_command, typer.Typer):
+        app.add_typer(_command, name=_name)
+    else:
+        app.command(_name)(_command)
 
 
-def _tell_version(wanted: bool) -> None:  # noqa: FBT001 (typer calls it so)
-    """Print the version."""
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 (typer calls it so)
     if wanted:
-        out(importlib.metadata.version("batchpipe-tui"))
+        print_result(importlib.metadata.version("batchpipe-tui"))
         raise typer.Exit
 
 
@@ -43,12 +49,12 @@ def start(
     context: typer.Context,
     *,
     _version: Annotated[
-        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Show the version.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> ExitCode | None:
     """Stream data larger than memory through steps, batch by batch, and never lose the place.
 
-    TARGET is file.py[:name] or package.module:name; name is "pipeline" unless given. Without a command, a
+    TARGET is file.py[:name] or package.module:name; the default name is "pipeline". Without a command, a
     demonstration runs on sample data.
     """
     if context.invoked_subcommand is not None:

@@ -1,40 +1,47 @@
-"""Asking before anything is lost. Without a person to ask, only `--yes` counts."""
+"""The question before something is lost. Without a person to ask, only `--yes` confirms."""
 
 from __future__ import annotations
 
 import select
 import sys
+from typing import Annotated
 
-from engine.cli.streams import say, talk
+import typer
+
+from engine.cli.streams import print_message, write_message
 from engine.errors import UsageError
 
-_LOOK_SECONDS = 0.1
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Confirm in advance: don't ask.")]
+
+_POLL_SECONDS = 0.1
 
 
-def require_agreement(consequence: str, question: str, *, yes: bool) -> None:
-    """Return when the user agrees, or has said so with `--yes`; `consequence` is told in any case.
+def confirm(consequence: str, question: str, *, yes: bool) -> None:
+    """Print `consequence`, and return if the user confirms it, now or with `--yes`.
 
     Raises:
         UsageError: they don't, or can't be asked.
     """
-    say(consequence)
+    print_message(consequence)
     if yes:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise UsageError("this needs a yes, and there is no terminal to ask on", hint="Add --yes if it is meant.")
+        raise UsageError(
+            "this needs a confirmation, and there is no terminal to ask on", hint="Add --yes to confirm it."
+        )
     try:
-        talk(f"{question} [y/N] ")
-        answer = _line_of_input()
+        write_message(f"{question} [y/N] ")
+        answer = _read_line()
     except KeyboardInterrupt:
-        say("\nnothing was changed")
+        print_message("\nnothing was changed")
         raise
     if answer.strip().lower() not in {"y", "yes"}:
-        raise UsageError("not agreed: nothing was changed")
+        raise UsageError("not confirmed: nothing was changed")
 
 
-def _line_of_input() -> str:
-    # The kernel may give a Ctrl-C to a thread of Polars or DuckDB, which leaves a read in this one asleep: so it
-    # wakes up by itself.
-    while not select.select([sys.stdin], [], [], _LOOK_SECONDS)[0]:
+def _read_line() -> str:
+    # The kernel may deliver a Ctrl-C to a thread of Polars or DuckDB. A blocking read in this thread would not wake
+    # up from it, so the read is only started when there is input.
+    while not select.select([sys.stdin], [], [], _POLL_SECONDS)[0]:
         pass
     return sys.stdin.readline()

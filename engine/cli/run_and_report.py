@@ -1,4 +1,4 @@
-"""One run of a pipeline as a person at a terminal has it: with signals, progress, and its end in words."""
+"""One run of a pipeline in a terminal: its signals, its progress and its last words."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from engine import RunState
 from engine.cli import progress_line
-from engine.cli.failure_text import rows_in_words
 from engine.cli.reporter import Reporter, Style
-from engine.cli.sentences import frontier_in_words
+from engine.cli.sentences import failed_rows, frontier_in_words, list_quarantine, shell_quoted
 from engine.cli.signals import StopOnSignals
 from engine.errors import PipelineError, describe
-from engine.state import RunState
 from engine.text.exit_codes import ExitCode
 from engine.text.terminal_safe import safe, safe_lines
 
@@ -21,25 +20,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from engine.pipeline import BatchPipeline
-    from engine.policy import OnError, Quarantine
-    from engine.progress import RunView
+    from engine import BatchPipeline, OnError, Quarantine, RunView
 
-_LOOK_SECONDS = 0.1
+_POLL_SECONDS = 0.1
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a run went: the exit code that it means, the last view of it, and the error that ended it, if any."""
+class RunResult:
+    """How a run ended: its exit code, the last view of it, and the error that ended it, None if there was none."""
 
     exit_code: ExitCode
     view: RunView
     error: BaseException | None = None
 
 
-def drive(
+def run_and_report(
     pipeline: BatchPipeline,
     style: Style,
     *,
@@ -47,28 +44,29 @@ def drive(
     accept_changes: bool = False,
     on_error: OnError | Quarantine | None = None,
     fail_on_quarantine: bool = False,
-) -> Outcome:
-    """Run the pipeline to its end, a stop or a failure.
+) -> RunResult:
+    """Run the pipeline until it finishes, stops or fails, and show its progress.
 
-    `fail_on_quarantine` gives a run that finishes with rows in quarantine an exit code of its own.
+    With `fail_on_quarantine`, a run that finishes with rows in quarantine has the exit code QUARANTINED.
 
     Raises:
-        PipelineError: nothing was begun.
+        PipelineError: the run did not start.
     """
     before = pipeline.view().run_id
     with StopOnSignals(pipeline) as signals, Reporter(pipeline.view, style):
-        future = _aside(lambda: pipeline.run(resume, accept_changes=accept_changes, on_error=on_error))
-        _wait_awake(future)
+        future = _in_thread(lambda: pipeline.run(resume, accept_changes=accept_changes, on_error=on_error))
         error = future.exception()
     view = pipeline.view()
-    if error is None:
-        if view.state is RunState.RESUMABLE:
-            return Outcome(ExitCode.INTERRUPTED if signals.interrupted else ExitCode.RESUMABLE, view)
-        lacking = fail_on_quarantine and view.state is RunState.INCOMPLETE
-        return Outcome(ExitCode.QUARANTINED if lacking else ExitCode.DONE, view)
-    if view.run_id is None or view.run_id == before:
-        raise error
-    return Outcome(error.exit_code if isinstance(error, PipelineError) else ExitCode.FAILED, view, error)
+    if error is not None:
+        if view.run_id is None or view.run_id == before:
+            raise error
+        return RunResult(error.exit_code if isinstance(error, PipelineError) else ExitCode.FAILED, view, error)
+    code = ExitCode.DONE
+    if view.state is RunState.RESUMABLE:
+        code = signals.exit_code or ExitCode.RESUMABLE
+    elif view.state is RunState.INCOMPLETE and fail_on_quarantine:
+        code = ExitCode.QUARANTINED
+    return RunResult(code, view)
 
 
 def call_with_signals(pipeline: BatchPipeline, function: Callable[[], T]) -> tuple[T, ExitCode]:
@@ -77,23 +75,12 @@ def call_with_signals(pipeline: BatchPipeline, function: Callable[[], T]) -> tup
     A signal asks the pipeline to stop. Raises what `function` raises.
     """
     with StopOnSignals(pipeline) as signals:
-        future = _aside(function)
-        _wait_awake(future)
-        result = future.result()
-    if signals.interrupted:
-        return result, ExitCode.INTERRUPTED
-    return result, ExitCode.RESUMABLE if signals.came else ExitCode.DONE
+        result = _in_thread(function).result()
+    return result, signals.exit_code
 
 
-def _wait_awake(future: Future[T]) -> None:
-    # The kernel may give a signal to a thread of Polars or DuckDB, which leaves this one asleep: so it wakes up by
-    # itself, for Python to call the handler.
-    while not wait([future], _LOOK_SECONDS).done:
-        pass
-
-
-def _aside(function: Callable[[], T]) -> Future[T]:
-    """Call `function` in a thread of its own: the main one stays free for signals, even while C code hangs."""
+def _in_thread(function: Callable[[], T]) -> Future[T]:
+    """Call `function` in a thread and return its future when it is done; this thread handles signals meanwhile."""
     future: Future[T] = Future()
 
     def work() -> None:
@@ -103,42 +90,30 @@ def _aside(function: Callable[[], T]) -> Future[T]:
             future.set_exception(error)
 
     threading.Thread(target=work, name="run", daemon=True).start()
+    # The kernel may deliver a signal to a thread of Polars or DuckDB, which doesn't wake up this one. Python calls the
+    # handler when this thread runs the next time.
+    while not wait([future], _POLL_SECONDS).done:
+        pass
     return future
 
 
-def ending(outcome: Outcome, checkpoint_dir: Path) -> Iterator[str]:
-    """Yield what to say of the end of a run."""
-    view = outcome.view
-    if outcome.error is None:
+def last_words(result: RunResult, checkpoint_dir: Path) -> Iterator[str]:
+    """Yield the lines that say how a run ended, and what to do next."""
+    view = result.view
+    in_quarantine = progress_line.quarantine_at_end(view, list_quarantine(checkpoint_dir))
+    if result.error is None:
         yield progress_line.stopped(view) if view.state is RunState.RESUMABLE else progress_line.finished(view)
-        yield from _quarantined(view, checkpoint_dir)
+        yield from in_quarantine
         return
     failure = view.failures[-1] if view.failure_count else None
-    lines = safe_lines(describe(outcome.error) if failure is None else failure.message)
-    yield f"failed: {lines[0]}"
-    yield from lines[1:]
+    first, *rest = safe_lines(describe(result.error) if failure is None else failure.message)
+    yield f"failed: {first}"
+    yield from rest
     if failure is not None:
-        yield from rows_in_words(failure)
+        yield from failed_rows(failure)
     yield f"frontier: {frontier_in_words(view.frontier, view.rows_committed, view.rows_to_go)}"
-    yield from _quarantined(view, checkpoint_dir)
-    hint = outcome.error.hint if isinstance(outcome.error, PipelineError) else ""
+    yield from in_quarantine
+    hint = result.error.hint if isinstance(result.error, PipelineError) else ""
     if hint:
         yield f"hint: {safe(hint)}"
-    yield f"traceback: batch-pipeline failures --full --checkpoint-dir {quoted(checkpoint_dir)}"
-
-
-def _quarantined(view: RunView, checkpoint_dir: Path) -> Iterator[str]:
-    if line := progress_line.loss(view, quarantine_command(checkpoint_dir)):
-        yield line
-
-
-def quarantine_command(checkpoint_dir: Path) -> str:
-    """Return the command that lists what is in quarantine there."""
-    return f"batch-pipeline quarantine list --checkpoint-dir {quoted(checkpoint_dir)}"
-
-
-def quoted(path: Path) -> str:
-    """Return a path as a shell takes it, and as a terminal may show it."""
-    import shlex
-
-    return safe(shlex.quote(str(path)))
+    yield f"traceback: batch-pipeline failures --full --checkpoint-dir {shell_quoted(checkpoint_dir)}"

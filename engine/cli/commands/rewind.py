@@ -1,26 +1,26 @@
-"""`batch-pipeline reset` and `rewind`: move the frontier back, after saying what goes."""
+"""`batch-pipeline reset` and `rewind`: move the frontier back, after the user has confirmed what is lost."""
 
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.cli.confirm import require_agreement
+from engine.cli.confirm import Yes, confirm
 from engine.cli.sentences import frontier_in_words, loss_in_words
-from engine.cli.streams import say
-from engine.cli.targets import CheckpointDir, OptionalTarget, Place, Yes, place
+from engine.cli.streams import print_message
+from engine.cli.targets import CheckpointDir, OptionalTarget, open_checkpoint
 from engine.text.format import counted
 from engine.text.terminal_safe import safe
 
 if TYPE_CHECKING:
-    from engine.checkpoint.store import CheckpointStore
+    from engine import CheckpointView, Loss
 
 
 def reset(target: OptionalTarget = None, *, checkpoint_dir: CheckpointDir = None, yes: Yes = False) -> None:
     """Drop all results.
 
-    The next run starts over. The history of runs stays.
+    The next run starts over. The history of the runs is kept.
     """
-    _go_back(place(target, checkpoint_dir), -1, yes=yes)
+    _rewind(open_checkpoint(target, checkpoint_dir), -1, "starting over", yes=yes)
 
 
 def rewind(
@@ -30,27 +30,20 @@ def rewind(
     checkpoint_dir: CheckpointDir = None,
     yes: Yes = False,
 ) -> None:
-    """Go back to batch N, dropping what is after it."""
-    _go_back(place(target, checkpoint_dir), n, yes=yes)
+    """Go back to batch N, and drop the batches after it."""
+    _rewind(open_checkpoint(target, checkpoint_dir), n, f"going back to batch {n}", yes=yes)
 
 
-def _go_back(where: Place, batch_id: int, *, yes: bool) -> None:
-    # The checkpoint stays open while the question is: what was said to go is what goes.
-    with where.checkpoint.open() as store:
-        if store is None or not _lost(store, batch_id, where, yes=yes):
-            say(f"nothing to drop in {safe(str(where.folder))}")
-            return
-        dropped = store.rewind(batch_id)
-        rows = store.next_row
-    say(f"{counted(dropped, 'batch')} dropped. Frontier: {frontier_in_words(batch_id, rows)}.")
+def _rewind(view: "CheckpointView", batch_id: int, what: str, *, yes: bool) -> None:
+    folder = safe(str(view.checkpoint_dir))
 
+    def confirm_loss(loss: "Loss") -> None:
+        confirm(f"{what} drops {loss_in_words(loss)} in {folder}", "Drop them?", yes=yes)
 
-def _lost(store: "CheckpointStore", batch_id: int, where: Place, *, yes: bool) -> bool:
-    if batch_id >= store.next_batch_id:
-        store.rewind(batch_id)  # raises: there is no such batch
-    loss = store.loss_of_rewind(batch_id)
-    if not loss:
-        return False
-    aim = f"going back to batch {batch_id}" if batch_id >= 0 else "starting over"
-    require_agreement(f"{aim} drops {loss_in_words(loss)} in {safe(str(where.folder))}", "Drop them?", yes=yes)
-    return True
+    dropped = view.rewind(batch_id, confirm=confirm_loss)
+    if not dropped:
+        print_message(f"nothing to drop in {folder}")
+        return
+    frontier = view.get_frontier()
+    where = frontier_in_words(frontier.last_completed_batch_id, frontier.total_rows_processed)
+    print_message(f"{counted(dropped, 'batch')} dropped. Frontier: {where}.")

@@ -1,93 +1,91 @@
-"""`batch-pipeline verify [--repair]`: is the checkpoint whole, and if not, make it so."""
+"""`batch-pipeline verify` and `recompute`: find out whether a checkpoint is damaged, and repair it."""
 
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.cli.confirm import require_agreement
+from engine.cli.confirm import Yes, confirm
 from engine.cli.sentences import loss_in_words
-from engine.cli.streams import out, say
-from engine.cli.targets import CheckpointDir, OptionalTarget, Place, Yes, place
+from engine.cli.streams import print_message, print_result, user_output_on_stderr
+from engine.cli.targets import CheckpointDir, OptionalTarget, Target, load_pipeline, open_checkpoint
 from engine.text.exit_codes import ExitCode
 from engine.text.format import counted
 from engine.text.terminal_safe import safe
 
 if TYPE_CHECKING:
-    from engine.checkpoint.layout import Layout
-    from engine.checkpoint.recovery.report import Report
+    from engine import Report
 
 
 def verify(
     target: OptionalTarget = None,
     *,
     checkpoint_dir: CheckpointDir = None,
-    repair: Annotated[bool, typer.Option("--repair", help="Mend what is wrong.")] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Repair what is damaged.")] = False,
     yes: Yes = False,
 ) -> ExitCode:
-    """Check that the checkpoint is whole.
+    """Check that the checkpoint is not damaged.
 
-    Reads the catalog, every part, the quarantine and the mirror file; exit code 3 when something is wrong.
+    Reads the catalog, every part, the quarantine and the frontier file; exit code 3 if something is wrong.
 
-    With --repair a missing or damaged catalog is made anew from the parts (the damaged one is kept), and a
-    missing or damaged part, or file of the quarantine, puts the frontier before its batch.
+    --repair makes a missing or damaged catalog again from the parts (the damaged one is kept). If a part or a file of
+    the quarantine is missing or damaged, it moves the frontier to the batch before.
     """
-    from engine.checkpoint.recovery.verify import held
-    from engine.checkpoint.recovery.verify import verify as verified
-
-    where = place(target, checkpoint_dir)
-    where.checkpoint.require()
-    with held(where.folder) as layout:
-        report = verified(layout)
+    view = open_checkpoint(target, checkpoint_dir)
+    if not repair:
+        report = view.verify()
         _print(report)
-        if not repair:
-            return _verdict(report)
-        _repair(layout, report, yes=yes)
-    return _settled(where)
+        return _verdict(report)
+
+    def confirm_loss(report: "Report") -> None:
+        _print(report)
+        plan = report.repair
+        if not plan:
+            print_message("nothing to repair")
+        if plan.loss:
+            kept = counted(plan.batches, "batch")
+            confirm(f"this keeps {kept} and drops {loss_in_words(plan.loss)}", "Repair?", yes=yes)
+
+    repaired = view.repair(confirm_loss)
+    print_message(*map(safe, repaired.done))
+    if not repaired.report.sound:
+        _print(repaired.report)
+    return _verdict(repaired.report)
 
 
 def _print(report: "Report") -> None:
     for check in report.checks:
-        out(f"{'wrong' if check.faults else 'ok':<6}{check.what}: {safe(check.found)}")
-        for fault in check.faults:
-            out(f"      {safe(fault)}")
-        for note in check.notes:
-            out(f"      note: {safe(note)}")
+        print_result(
+            f"{'wrong' if check.faults else 'ok':<6}{check.what}: {safe(check.found)}",
+            *(f"      {safe(fault)}" for fault in check.faults),
+            *(f"      note: {safe(note)}" for note in check.notes),
+        )
 
 
 def _verdict(report: "Report") -> ExitCode:
     if report.sound:
-        say("the checkpoint is whole")
+        print_message("the checkpoint is not damaged")
         return ExitCode.DONE
-    say("the checkpoint is damaged; `batch-pipeline verify --repair` mends what can be mended")
+    print_message("the checkpoint is damaged; `batch-pipeline verify --repair` repairs what can be repaired")
     if report.loss and not report.catalog.faults:
-        say("one part alone: `batch-pipeline recompute N TARGET` computes batch N again and keeps what is behind it")
+        print_message(
+            "if only one part is damaged: `batch-pipeline recompute N TARGET` computes batch N again, "
+            "and keeps the batches after it"
+        )
     return ExitCode.CHECKPOINT
 
 
-def _repair(layout: "Layout", report: "Report", *, yes: bool) -> None:
-    from engine.checkpoint.recovery.repair import carry_out
-    from engine.checkpoint.recovery.report import Means
+def recompute(
+    n: Annotated[int, typer.Argument(metavar="N", min=0, help="The committed batch whose part is damaged.")],
+    target: Target,
+    *,
+    checkpoint_dir: CheckpointDir = None,
+) -> None:
+    """Compute batch N again.
 
-    plan = report.repair
-    if plan.means is Means.NOTHING:
-        say("nothing to repair")
-    if plan.loss:
-        kept = counted(plan.batches, "batch")
-        require_agreement(f"this keeps {kept} and drops {loss_in_words(plan.loss)}", "Repair?", yes=yes)
-    for sentence in carry_out(layout, plan):
-        say(safe(sentence))
-
-
-def _settled(where: Place) -> ExitCode:
-    """Open the checkpoint as a run would, which tidies up the rest, and look at it once more."""
-    from engine.checkpoint.recovery.verify import held
-    from engine.checkpoint.recovery.verify import verify as verified
-
-    with where.checkpoint.open() as store:
-        for notice in store.notices if store else ():
-            say(safe(notice))
-    with held(where.folder) as layout:
-        report = verified(layout)
-    if not report.sound:
-        _print(report)
-    return _verdict(report)
+    For a part that `verify` names: its rows are fetched again and go through the steps again, and the result replaces
+    the damaged part. The batches after it stay as they are.
+    """
+    with user_output_on_stderr():
+        pipeline = load_pipeline(target, checkpoint_dir)
+        pipeline.recompute(n)
+    print_message(f"batch {n} was computed again in {safe(str(pipeline.checkpoint_dir))}")

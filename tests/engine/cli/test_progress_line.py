@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from engine.cli.progress_line import ASCII, bar, beginning, counters, finished, loss, quarantined, stopped
+from engine.cli.progress_line import ASCII, bar, beginning, counters, finished, quarantine_at_end, quarantined, stopped
 from engine.events import RowsQuarantined, RunInfo
 from engine.progress import RunView
 from engine.progress.view import Retrying
@@ -51,7 +51,7 @@ def test_a_bar_that_is_not_finished_is_never_full():
     [
         (RunView(info=RunInfo(source_rows=100, source_rows_exact=True)), "starting at batch 0: 100 rows to go"),
         (RunView(), "starting at batch 0"),
-        (RunView(batches_committed_before=2, rows_committed_before=20), "going on at batch 2: 20 rows done"),
+        (RunView(batches_committed_before=2, rows_committed_before=20), "resuming at batch 2: 20 rows done"),
         (
             RunView(
                 info=RunInfo(source_rows=20, source_rows_exact=True),
@@ -85,7 +85,7 @@ def test_the_end_tells_what_was_done(view, words):
 def test_a_stop_tells_how_to_go_on():
     view = RunView(info=RunInfo(source_rows=30), frontier=0, rows_committed=10)
     assert stopped(view) == (
-        "stopped, resumable. Frontier: batch 0; 10 rows done, 20 to go. The same command goes on from there."
+        "stopped, resumable. Frontier: batch 0; 10 rows done, 20 to go. The same command continues from there."
     )
 
 
@@ -116,9 +116,12 @@ def test_rows_in_quarantine_are_told_all_the_time():
 
 def test_the_end_says_loudly_that_rows_are_missing():
     view = replace(VIEW, rows_quarantined=12)
-    assert loss(replace(view, state=RunState.INCOMPLETE), "look") == "finished, but 12 rows are in quarantine: look"
-    assert loss(replace(view, state=RunState.FAILED, rows_quarantined=1), "look") == "1 row is in quarantine: look"
-    assert loss(replace(VIEW, state=RunState.FINISHED), "look") == ""
+    failed = replace(view, state=RunState.FAILED, rows_quarantined=1)
+    assert [*quarantine_at_end(replace(view, state=RunState.INCOMPLETE), "look")] == [
+        "finished, but 12 rows are in quarantine: look"
+    ]
+    assert [*quarantine_at_end(failed, "look")] == ["1 row is in quarantine: look"]
+    assert [*quarantine_at_end(replace(VIEW, state=RunState.FINISHED), "look")] == []
 
 
 def test_the_latest_rows_taken_out_are_named():
