@@ -1,9 +1,9 @@
 """What happens during a run, as facts: frozen, past tense, scalars and ids only.
 
-The runner emits them from its own threads; whoever listens must be quick and must not raise (a
-listener that does is logged and dropped from this event, the run goes on). Within one batch the order
-is BatchStarted, BatchFetched, StepFinished for each step, BatchCommitted; between batches nothing is
-promised except that BatchCommitted comes in batch order. Times are seconds; datetimes are aware, UTC.
+A run emits them from its own threads. A listener must be quick and must not raise: an error of a listener is logged,
+and the run continues. Within one batch the order is BatchStarted, BatchFetched, StepFinished for each step,
+BatchCommitted; between batches the only promise is that BatchCommitted comes in batch order. Times are seconds;
+datetimes are aware, UTC.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True)
 class ClusterSeen:
-    """The run's cluster has so many nodes alive, and works on so many batches at once."""
+    """The run's cluster has `nodes` nodes alive, and works on `workers` batches at the same time."""
 
     nodes: int
     workers: int
@@ -62,7 +62,7 @@ class ClusterSeen:
 
 @dataclass(frozen=True, slots=True)
 class BatchStarted:
-    """A worker has taken up the batch."""
+    """A worker has started with the batch."""
 
     batch_id: int
 
@@ -79,9 +79,9 @@ class BatchFetched:
 
 @dataclass(frozen=True, slots=True)
 class StepFinished:
-    """One step is through with one batch. Fused steps finish together and share `seconds` evenly.
+    """One step has finished one batch. Fused steps finish together and share `seconds` evenly.
 
-    `rows_in` and `rows_out` are None for a step inside a fused plan, where nobody counted.
+    `rows_in` and `rows_out` are None for a step inside a fused plan, where rows aren't counted.
     """
 
     batch_id: int
@@ -93,7 +93,7 @@ class StepFinished:
 
 @dataclass(frozen=True, slots=True)
 class AttemptFailed:
-    """A try failed with a transient error; the next one begins in `wait_seconds`.
+    """An attempt failed with a transient error; the next one starts after `wait_seconds`.
 
     `step` is None for a fetch, and the sink's name for a delivery.
     """
@@ -108,7 +108,7 @@ class AttemptFailed:
 
 @dataclass(frozen=True, slots=True)
 class RowsQuarantined:
-    """Rows of a batch were taken out because `step` can't process them; `error` is what the first of them raised.
+    """`rows` rows of a batch were taken out because `step` can't process them; `error` is that of the first one.
 
     They are in quarantine once the batch is committed.
     """
@@ -121,7 +121,7 @@ class RowsQuarantined:
 
 @dataclass(frozen=True, slots=True)
 class RowsReplayed:
-    """Rows of a batch went through the steps after all, and are among the results; `still` are left in quarantine."""
+    """Rows of a batch left the quarantine and are in the results now; `still` rows of it stay in quarantine."""
 
     batch_id: int
     rows: int
@@ -130,7 +130,7 @@ class RowsReplayed:
 
 @dataclass(frozen=True, slots=True)
 class BatchCommitted:
-    """The batch is durable and the frontier is behind it. `seconds` is what fetch, steps and write took."""
+    """The batch is durable and the frontier is at it. `seconds` is the time of fetch, steps and write."""
 
     batch_id: int
     start_row: int
@@ -143,7 +143,7 @@ class BatchCommitted:
 
 @dataclass(frozen=True, slots=True)
 class GroupCommitted:
-    """One transaction made these batches durable (both ids inclusive)."""
+    """One transaction made the batches from the first to the last id durable, both inclusive."""
 
     first_batch_id: int
     last_batch_id: int
@@ -152,7 +152,7 @@ class GroupCommitted:
 
 @dataclass(frozen=True, slots=True)
 class SinkDelivered:
-    """The sink of this name holds the results of all batches up to `last_batch_id`, -1 for none."""
+    """The sink of this name has the results of all batches up to `last_batch_id`, -1 for none."""
 
     sink: str
     last_batch_id: int
@@ -193,14 +193,14 @@ class BatchFailed:
 
 @dataclass(frozen=True, slots=True)
 class StopWasRequested:
-    """Someone asked the run to stop: after what is in flight, or `now`."""
+    """The run was asked to stop: after the batches in flight, or `now`."""
 
     now: bool
 
 
 @dataclass(frozen=True, slots=True)
 class RunEnded:
-    """The run is over and its checkpoint is closed. `state` is finished, resumable or failed.
+    """The run is over and its checkpoint is closed. `state` is finished, incomplete, resumable or failed.
 
     `message` is empty unless it failed.
     """
@@ -213,7 +213,7 @@ class RunEnded:
 
 @dataclass(frozen=True, slots=True)
 class Warned:
-    """Something that the user should know and that stops nothing."""
+    """Something that the user should know and that doesn't end the run."""
 
     message: str
 

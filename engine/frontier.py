@@ -1,6 +1,6 @@
-"""How far the whole pipeline has come: pure values, and their JSON form.
+"""How far the whole pipeline is: pure values, and their JSON form.
 
-Invariant: a frontier only ever moves by the next contiguous batch; `advance` refuses anything else.
+Invariant: a frontier moves only by the next contiguous batch; `advance` refuses anything else.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ class Frontier:
 
     @classmethod
     def at_start(cls, steps: Iterable[str]) -> Frontier:
-        """Return the frontier of a pipeline that has done nothing yet."""
+        """Return the frontier of a pipeline that has committed nothing."""
         return cls(step_states=dict.fromkeys(steps, -1))
 
     @property
     def next_batch_id(self) -> int:
-        """The first batch that is still to be committed."""
+        """The first batch that isn't committed."""
         return self.last_completed_batch_id + 1
 
     @property
     def next_row(self) -> int:
-        """The first source row that is still to be committed, 0-based."""
+        """The first source row that isn't committed, 0-based."""
         return self.last_completed_row + 1
 
     def advance(self, *, batch_id: int, start_row: int, end_row: int) -> Frontier:

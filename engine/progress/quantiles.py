@@ -18,7 +18,7 @@ _BUCKETS = math.ceil(math.log(LARGEST) * _PER_LOG) - _FIRST + 1
 class LogHistogram:
     """Counts of values; a quantile is within 1 % of the true one for values from 1e-6 to 1e6.
 
-    Values outside that range (11 days, in seconds) count as its ends, zero and negative ones too. Bucket i
+    Values outside that range (1e6 seconds are 11 days) count as its ends, zero and negative ones too. Bucket i
     holds the x with g**(i-1) < x <= g**i, where g = (1 + e) / (1 - e), and answers 2 * g**i / (g + 1), which
     is within the relative error e of all of them: C. Masson, J. E. Rim, H. K. Lee, "DDSketch: A Fast and
     Fully-Mergeable Quantile Sketch with Relative-Error Guarantees", PVLDB 12(12), 2019, §2. Here the range

@@ -1,6 +1,6 @@
-"""How fast it goes: counts a second for the screen, and a steadier pace for the forecast.
+"""How fast a run is: counts a second for the screen, and a steadier pace for the forecast.
 
-Times are seconds since the run began, and never go back. Both keep a fixed amount of memory.
+Times are seconds since the run began, and never decrease. Both use a fixed amount of memory.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class SecondBuckets:
         self._newest = 0
 
     def add(self, elapsed: float, count: int) -> None:
-        """Add `count` to the second that `elapsed` is in."""
+        """Add `count` to the second in which `elapsed` is."""
         second = int(elapsed)
         if second != self._newest:
             self._turn_to(second)
@@ -52,7 +52,7 @@ class SecondBuckets:
         return sum(self._counts[at % HISTORY_SECONDS] for at in range(start, second + 1)) / covered
 
     def values(self, elapsed: float) -> tuple[int, ...]:
-        """Return the 120 counts, oldest first; the last one is the second that `elapsed` is in."""
+        """Return the 120 counts, oldest first; the last one is of the second in which `elapsed` is."""
         self._turn_to(int(elapsed))
         oldest = (self._newest + 1) % HISTORY_SECONDS
         return tuple(self._counts[oldest:] + self._counts[:oldest])
@@ -70,13 +70,13 @@ class _Mark(NamedTuple):
 
 
 class Pace:
-    """Rows per second since a commit so long ago that a forecast can be built on it.
+    """Rows per second since an earlier commit, far enough back for a forecast.
 
-    At least a quarter of the run's time lies between that commit and the last one, 60 seconds, a tenth of
-    the run's batches, and 10 batches; it is the run's begin until then. A span that grows with the run evens
-    out what varies within it and still follows a lasting change; a stall makes the span longer but not
-    emptier, so a forecast grows with it in proportion. The commits to choose from are at most 128 marks,
-    whose distance doubles whenever they fill up.
+    Between that commit and the last one lie at least a quarter of the run's time, 60 seconds, a tenth of the run's
+    batches, and 10 batches; until then the pace is measured from the start of the run. A span that grows with the run
+    evens out short variations and still follows a lasting change. A stall makes the span longer but not emptier, so
+    the forecast grows in proportion to it. At most 128 commits are kept to choose from; when they are full, every
+    second one is dropped and their distance doubles.
 
     >>> pace = Pace()
     >>> for second in range(1, 11):
@@ -93,7 +93,7 @@ class Pace:
         self._distance = 1.0
 
     def add(self, elapsed: float, *, rows: int, batches: int) -> None:
-        """Note the run's totals right after a commit."""
+        """Keep the run's totals after a commit."""
         self._last = _Mark(elapsed, rows, batches)
         if elapsed - self._marks[-1].elapsed >= self._distance:
             self._marks.append(self._last)
@@ -102,7 +102,7 @@ class Pace:
                 self._distance *= 2
 
     def rows_per_second(self, elapsed: float) -> float:
-        """Return the pace at `elapsed`, 0 before there is one."""
+        """Return the pace at `elapsed`, 0 before the first commit."""
         latest = self._last.elapsed - max(PACE_SECONDS, elapsed * PACE_SHARE)
         batches = self._last.batches - max(PACE_BATCHES, self._last.batches * PACE_BATCH_SHARE)
         since = next(

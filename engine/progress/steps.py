@@ -1,9 +1,9 @@
-"""The batches in flight, and how far each step has come: no clock, no lock, no run.
+"""The batches in flight, and how far each step is: no clock, no lock, no run.
 
-Invariant: a step's frontier is the greatest batch id b such that the step is through with every batch up
-to b, and is never behind the committed frontier. Batches finish out of order, so what a step finished
-ahead of its frontier is one bit in the batch's own entry; entries live from the batch's start to its
-commit, and the window of the run bounds them.
+Invariant: a step's frontier is the greatest batch id b such that the step has finished every batch up to b; it is
+never less than the committed frontier. Batches finish out of order, so a batch that a step has finished ahead of its
+frontier is noted as one bit in the batch's entry. An entry lives from the batch's start to its commit, so the run's
+window bounds their number.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class InFlight:
-    """One batch in flight. `retry` is the try that failed last and when the next one is due."""
+    """One batch in flight. `retry` is the latest attempt that failed, and the second at which the next one is due."""
 
     __slots__ = ("done", "retry", "rows")
 
@@ -30,7 +30,7 @@ class InFlight:
 
 
 class Step:
-    """One step: `frontier` and the source `rows` up to it, `recent` rows in any order, its last duration."""
+    """One step: `frontier`, the source `rows` up to it, `recent` rows in any order, and its last duration."""
 
     __slots__ = ("bit", "frontier", "last_seconds", "name", "recent", "rows")
 
@@ -44,7 +44,7 @@ class Step:
 
 
 class StepFrontiers:
-    """All steps of a run that goes on behind batch `frontier`, which ends before source row `rows`.
+    """All steps of a run that starts after batch `frontier`, which ends before source row `rows`.
 
     >>> steps = StepFrontiers(["parse"], frontier=-1, rows=0)
     >>> for batch_id in (0, 1):
@@ -69,18 +69,18 @@ class StepFrontiers:
         self._all_done = (1 << len(self.steps)) - 1
 
     def start(self, batch_id: int) -> None:
-        """A batch is taken up, or taken up again from its beginning."""
+        """A batch starts, or starts again."""
         self.in_flight[batch_id] = InFlight()
 
     def fetched(self, batch_id: int, rows: int) -> None:
-        """Its source rows are known."""
+        """The number of its source rows is known."""
         entry = self.in_flight.get(batch_id)
         if entry is not None:
             entry.rows = rows
             entry.retry = None
 
     def finished(self, batch_id: int, name: str, *, seconds: float, elapsed: float) -> bool:
-        """One step is through with a batch; return whether all are. Unknown batches and steps are ignored."""
+        """One step has finished a batch; return whether all steps have. Unknown batches and steps are ignored."""
         entry = self.in_flight.get(batch_id)
         step = self._by_name.get(name)
         if entry is None or step is None:
@@ -95,7 +95,7 @@ class StepFrontiers:
         return entry.done == self._all_done
 
     def committed(self, batch_id: int, rows: int) -> None:
-        """A batch is durable, and the source up to `rows` with it."""
+        """A batch is durable, and with it the source up to row `rows`, exclusive."""
         self.in_flight.pop(batch_id, None)
         for step in self.steps:
             if step.frontier < batch_id:
@@ -104,7 +104,7 @@ class StepFrontiers:
                 self._advance(step)
 
     def abandon(self, frontier: int, rows: int) -> list[int]:
-        """The run is over: what isn't committed is lost. Return the batches that were in flight."""
+        """The run is over and what isn't committed is lost: return the batches that were in flight."""
         for step in self.steps:
             step.frontier = frontier
             step.rows = rows

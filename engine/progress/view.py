@@ -1,7 +1,7 @@
-"""What a front end sees of a run: immutable values of one instant, taken under one lock.
+"""What a front end sees of a run: immutable values of one instant, read under one lock.
 
 Rows are *source* rows unless a name says otherwise, batch ids count from 0, and -1 is the frontier of
-nothing. Every field has a default, so that a test writes only the ones it is about. Texts inside
+nothing. Every field has a default, so that a test writes only those that it needs. Texts inside
 `failures`, `retries` and `warnings` come from user code and data: escape them before they reach a screen.
 """
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from engine.events import FailureRecord, RowsQuarantined
 
 NOT_YET_ALL = 0.999
-"""What a fraction stays at until the run has finished, so that no screen says 100 % before the end."""
+"""The greatest fraction before the run has finished, so that no screen shows 100 % before the end."""
 
 
 class BatchState(IntEnum):
-    """Where one batch stands; the value of its byte in `RunView.batch_states`."""
+    """The state of one batch; the value of its byte in `RunView.batch_states`."""
 
     PENDING = 0
     RUNNING = 1
     COMPUTED = 2
-    """Through all steps, not durable yet."""
+    """All steps have finished; not durable yet."""
     COMMITTED = 3
     """Durable, by this run."""
     FAILED = 4
@@ -43,11 +43,11 @@ class BatchState(IntEnum):
 class StepView:
     """One step.
 
-    `frontier` is the greatest batch id b such that this step is through with every batch up to b, never
-    behind the committed frontier; `rows` are the source rows up to there and `fraction` their share of the
-    source, None when its size is unknown. `rows_per_second` counts what the step finished lately, in any
-    order, and is 0 when nothing runs. `lag` is how many batches it is behind the first step;
-    `last_seconds` is what its latest batch took, None before the first.
+    `frontier` is the greatest batch id b such that this step has finished every batch up to b, never less than
+    the committed frontier; `rows` are the source rows up to there and `fraction` their share of the source, None
+    when its size is unknown. `rows_per_second` counts what the step has finished lately, in any order, and is 0 when
+    nothing runs. `lag` is by how many batches the first step is ahead; `last_seconds` is the time of its latest
+    batch, None before the first.
     """
 
     name: str
@@ -61,7 +61,7 @@ class StepView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SinkView:
-    """One sink: `frontier` is the greatest batch id that it holds, -1 for none, None before it was asked."""
+    """One sink: `frontier` is the greatest batch id that it has, -1 for none, None before it was asked."""
 
     name: str
     frontier: int | None = None
@@ -71,8 +71,7 @@ class SinkView:
 class Retrying:
     """A batch that failed `attempt` times out of `max_attempts` and is being tried again.
 
-    `step` is None for a fetch and the sink's name for a delivery; `seconds_until_next` is 0 while the next try
-    is under way.
+    `step` is None for a fetch and the sink's name for a delivery; `seconds_until_next` is 0 during the next attempt.
     """
 
     batch_id: int
@@ -85,10 +84,10 @@ class Retrying:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunView:
-    """A run, or the place where the next one would go on.
+    """A run, or the place where the next one would start.
 
-    Counters are this run's and start anew with each run; what is said of times stands still once it has
-    ended. "Lately" is the last 5 seconds, or twice the p95 batch time if that is longer.
+    Counters are of this run only; times don't change after its end. "Lately" is the last 5 seconds, or twice the p95
+    batch time if that is longer.
     """
 
     state: RunState = RunState.IDLE
@@ -98,17 +97,17 @@ class RunView:
     """Why the run ended, empty unless it failed."""
 
     run_id: int | None = None
-    """None when no run has begun since this checkpoint was opened, rewound or reset."""
+    """None when no run has started since this checkpoint was opened, rewound or reset."""
     info: RunInfo = field(default_factory=RunInfo)
-    """Its `source_rows` grow when there turns out to be more; they are what there really was once finished."""
+    """Its `source_rows` grow when the source has more than was estimated, and are exact after the end of the source."""
     nodes: int | None = None
-    """Of the cluster that works on the batches, None when this process does."""
+    """The nodes of the cluster that works on the batches, None when this process does."""
     started_at: datetime | None = None
     ended_at: datetime | None = None
     elapsed_seconds: float = 0.0
 
     total_batches: int | None = None
-    """Estimated from the rows to go and the batch size; None when unknown, exact once finished."""
+    """Estimated from the rows to go and the batch size; None when unknown, exact after the end of the source."""
 
     frontier: int = -1
     """The committed one: the greatest batch id such that every batch up to it is durable."""
@@ -129,21 +128,21 @@ class RunView:
     """Committed since the run began."""
     average_batches_per_second: float = 0.0
     throughput: tuple[int, ...] = ()
-    """Rows committed in each of the last 120 seconds, oldest first; the last one is still going on."""
+    """Rows committed in each of the last 120 seconds, oldest first; the last second isn't over."""
 
     steps: tuple[StepView, ...] = ()
     sinks: tuple[SinkView, ...] = ()
     batch_states: bytes = b""
-    """One `BatchState` a batch id. Ids at and beyond its end are pending; never longer than `total_batches`."""
+    """One `BatchState` for each batch id. Ids beyond its end are pending; never longer than `total_batches`."""
     batches_in_flight: int = 0
 
     batch_seconds_p50: float | None = None
-    """How long a batch is worked on: fetch, steps and write, within 1 %; None before the first commit."""
+    """The time of a batch (fetch, steps and write) within 1 %; None before the first commit."""
     batch_seconds_p95: float | None = None
     batch_seconds_max: float | None = None
     slowest_batch_id: int | None = None
     commit_seconds_last: float | None = None
-    """The last transaction, however many batches it made durable."""
+    """The last transaction, for all batches that it made durable."""
     commit_seconds_per_batch: float | None = None
 
     rows_out: int = 0
@@ -151,13 +150,13 @@ class RunView:
     rows_quarantined: int = 0
     """In quarantine now, by all runs."""
     latest_quarantined: RowsQuarantined | None = None
-    """The rows that this run took out last; their batch may still wait for its commit."""
+    """The rows that this run quarantined last; their batch may not be committed yet."""
 
     retries: tuple[Retrying, ...] = ()
-    """The batches being tried again at this moment, by id."""
+    """The batches that are being tried again now, by id."""
     retry_count: int = 0
     failures: tuple[FailureRecord, ...] = ()
-    """The latest 100, oldest first, of earlier runs too; each knows its run."""
+    """The latest 100, oldest first, of earlier runs too; each has the id of its run."""
     failure_count: int = 0
     failure_count_all_runs: int = 0
     warnings: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""What is remembered of a checkpoint besides its batches: its runs, its failures, and the pipelines it had."""
+"""What a checkpoint records besides its batches: its runs, its failures, and the descriptions of its pipeline."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 
 
 class History:
-    """The history of an open checkpoint. A rewind leaves it as it is; runs are numbered for good."""
+    """The history of an open checkpoint. A rewind doesn't change it; the number of a run is never used again."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._steps = _step_names(self.pipeline())  # kept: the mirror is written after each commit
 
     def pipeline(self) -> str | None:
-        """Return the description of the pipeline as recorded last, None before the first run."""
+        """Return the latest description of the pipeline, None before the first run."""
         with self._ledger.reading() as catalog:
             recorded = catalog.pipeline()
         return recorded[1] if recorded else None
 
     def steps(self) -> tuple[str, ...]:
-        """Return the names of the steps as recorded last."""
+        """Return the names of the steps in the latest description."""
         return self._steps
 
     def runs(self, limit: int = 100) -> list[RunRecord]:
@@ -51,14 +51,14 @@ class History:
             rows_quarantined = catalog.rows_quarantined()
         next_batch_id = self._ledger.head.next_batch_id
         if last and last.next_batch_id == next_batch_id:
-            if last.state.is_finished:  # rows may have left the quarantine since
+            if last.state.is_finished:  # the quarantine may have changed since
                 return RunState.at_end(rows_quarantined)
             if last.state is RunState.FAILED:
                 return RunState.FAILED
         return RunState.RESUMABLE if next_batch_id else RunState.IDLE
 
     def begin_run(self, *, batch_size: int, pipeline: str, changed: bool) -> int:
-        """Record the start of a run, and the pipeline when it is new or changed; return the run's number."""
+        """Record the start of a run, and the pipeline if it is new or has changed; return the run's number."""
         layout = self._ledger.layout
         with self._ledger.writing() as catalog:
             with catalog.transaction():
@@ -78,7 +78,7 @@ class History:
         return run_id
 
     def end_run(self, run_id: int, state: RunState, message: str = "", *, retries: int = 0) -> None:
-        """Record how a run ended, and how often something was tried again in it."""
+        """Record how a run ended, and how many retries it had."""
         with self._ledger.writing() as catalog:
             catalog.end_run(run_id, state, message, retries)
 

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """One call of `run()`. Datetimes are aware, UTC; `ended_at` is None for one that runs or crashed.
+    """One call of `run()`. Datetimes are aware, UTC; `ended_at` is None for a run that is running or crashed.
 
-    It began with batch `first_batch_id`, and `next_batch_id` was the first uncommitted one when it ended.
-    `rows_done` counts the source rows of its batches that are still in the results. `retries` says how often a fetch,
-    a step or a delivery was tried again, None for a run that crashed or goes on.
+    It started with batch `first_batch_id`; `next_batch_id` was the first uncommitted one when it ended. `rows_done`
+    counts the source rows of its batches that are still in the results. `retries` counts how often a fetch, a step or
+    a delivery was tried again, None for a run that is running or crashed.
     """
 
     run_id: int

@@ -1,6 +1,6 @@
-"""What is counted of one run; a new run, a rewind and a reset begin a new tally.
+"""What is counted in one run. A new run, a rewind and a reset start with new counters.
 
-Memory is bounded by the window of batches in flight, but for one byte a batch in `states`.
+Memory is bounded by the window of batches in flight, except for one byte a batch in `states`.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _PENDING_BYTE = bytes([BatchState.PENDING])
 _EARLIER_BYTE = bytes([BatchState.EARLIER])
 
 
-class Tally:
-    """Counters of a run that goes on behind batch `frontier` (-1: none), which ends before source row `rows`.
+class Counters:
+    """Counters of a run that starts after batch `frontier` (-1: none), which ends before source row `rows`.
 
-    `elapsed` is in seconds since the run began. `rows_seen` and `batches_seen` are what the source has shown
+    `elapsed` is in seconds since the run began. `rows_seen` and `batches_seen` are what the source has returned
     so far, which may be more than was estimated.
     """
 
@@ -71,12 +71,12 @@ class Tally:
             self.mark(event.batch_id, BatchState.RUNNING)
 
     def batch_fetched(self, event: BatchFetched, _elapsed: float) -> None:
-        """Its source rows are known."""
+        """The number of its source rows is known."""
         self.steps.fetched(event.batch_id, rows=event.end_row - event.start_row + 1)
         self._saw(event.batch_id, event.end_row + 1)
 
     def step_finished(self, event: StepFinished, elapsed: float) -> None:
-        """One step is through with it, maybe the last one."""
+        """One step has finished the batch; it may be the last step."""
         if self.steps.finished(event.batch_id, event.step, seconds=event.seconds, elapsed=elapsed):
             self.mark(event.batch_id, BatchState.COMPUTED)
 
@@ -90,8 +90,8 @@ class Tally:
         if batch is not None:
             batch.retry = (event, elapsed + event.wait_seconds)
 
-    def rows_set_aside(self, event: RowsQuarantined, _elapsed: float) -> None:
-        """They count once their batch is committed."""
+    def rows_taken_out(self, event: RowsQuarantined, _elapsed: float) -> None:
+        """Keep the latest; the rows count once their batch is committed."""
         self.latest_quarantined = event
 
     def batch_committed(self, event: BatchCommitted, elapsed: float) -> None:
@@ -115,18 +115,18 @@ class Tally:
             self.slowest = (event.seconds, batch_id)
 
     def group_committed(self, event: GroupCommitted, _elapsed: float) -> None:
-        """A transaction took its time, for one batch or more."""
+        """Add the time of a transaction, which committed one batch or more."""
         self.commit_seconds_last = event.seconds
         self.commit_seconds += event.seconds
         self.commit_batches += event.last_batch_id - event.first_batch_id + 1
 
     def sink_delivered(self, event: SinkDelivered, _elapsed: float) -> None:
-        """A sink has caught up with the frontier so far."""
+        """A sink has the results up to a batch."""
         self.sinks[event.sink] = event.last_batch_id
         self._sink_retries.pop(event.sink, None)
 
     def failed(self, batch_id: int) -> None:
-        """The run will end before this batch; or at it, when it is committed and a sink doesn't take it."""
+        """The run will end before this batch. A committed batch that a sink refused keeps its state."""
         if batch_id <= self.frontier:
             return
         self.steps.in_flight.pop(batch_id, None)
@@ -134,13 +134,13 @@ class Tally:
         self.mark(batch_id, BatchState.FAILED)
 
     def ended(self) -> None:
-        """What is in flight now is lost, and pending again; the next run does it anew."""
+        """Batches in flight are lost: they are pending again, and the next run does them from the start."""
         self._sink_retries.clear()
         for batch_id in self.steps.abandon(self.frontier, self.rows):
             self.mark(batch_id, BatchState.PENDING)
 
     def mark(self, batch_id: int, state: BatchState) -> None:
-        """Set a batch's byte."""
+        """Set the state of a batch."""
         missing = batch_id + 1 - len(self.states)
         if missing > 0:
             self.states.extend(_PENDING_BYTE * missing)
@@ -156,7 +156,7 @@ class Tally:
     def eta_seconds(self, elapsed: float, rows_to_go: int, workers: int) -> float | None:
         """Return the seconds to go at this run's pace, None before each worker has committed once.
 
-        The first commits of several workers come together: a pace taken before says nothing.
+        The first commits of several workers come together: a pace measured before that means nothing.
         """
         if rows_to_go == 0:
             return 0.0
@@ -180,7 +180,7 @@ class Tally:
         )
 
     def sink_views(self) -> tuple[SinkView, ...]:
-        """Return where each sink stands."""
+        """Return how far each sink is."""
         return tuple(SinkView(name=name, frontier=frontier) for name, frontier in self.sinks.items())
 
     def _saw(self, batch_id: int, rows: int) -> None:
@@ -188,14 +188,14 @@ class Tally:
         self.rows_seen = max(self.rows_seen, rows)
 
 
-OF_BATCHES: dict[type[Any], Callable[[Tally, Any, float], None]] = {
-    BatchStarted: Tally.batch_started,
-    BatchFetched: Tally.batch_fetched,
-    StepFinished: Tally.step_finished,
-    AttemptFailed: Tally.attempt_failed,
-    RowsQuarantined: Tally.rows_set_aside,
-    BatchCommitted: Tally.batch_committed,
-    GroupCommitted: Tally.group_committed,
-    SinkDelivered: Tally.sink_delivered,
+OF_BATCHES: dict[type[Any], Callable[[Counters, Any, float], None]] = {
+    BatchStarted: Counters.batch_started,
+    BatchFetched: Counters.batch_fetched,
+    StepFinished: Counters.step_finished,
+    AttemptFailed: Counters.attempt_failed,
+    RowsQuarantined: Counters.rows_taken_out,
+    BatchCommitted: Counters.batch_committed,
+    GroupCommitted: Counters.group_committed,
+    SinkDelivered: Counters.sink_delivered,
 }
-"""What a live run's tally does with each event of its batches."""
+"""What counts each event of a live run's batches."""

@@ -1,7 +1,7 @@
-"""The listener that knows where the run stands.
+"""The listener that turns the events of a run into views of it.
 
-Invariant: one lock around every change and every look, so a view is of one instant; the run's state moves
-by the table in `engine.state` alone. It must not know who looks, nor what a batch holds.
+Invariant: one lock around every change and every view, so a view is of one instant; the run's state changes
+only as the table in `engine.state` allows. It must not know who reads the views, nor what a batch holds.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from engine import events
 from engine.errors import IllegalTransition
 from engine.frontier import Frontier
+from engine.progress.counters import OF_BATCHES, Counters
 from engine.progress.snapshot import snapshot
-from engine.progress.tally import OF_BATCHES, Tally
 from engine.progress.view import RunView
 from engine.state import RunState, transition
 
@@ -26,11 +26,10 @@ KEPT = 100
 
 
 class Progress:
-    """Folds events into a view: call it with each event, from any thread, and ask for `view()` at any time.
+    """Keeps the state of a run: call it with each event, from any thread, and call `view()` at any time.
 
-    Before the first run it shows the place where that run would go on: `frontier` is the committed one, `state` is
-    any in which nothing is running, `failures` are those of earlier runs, oldest first. `clock` gives seconds that
-    never go back.
+    Before the first run the view shows where that run would start: `frontier` is the committed one, `state` is one in
+    which nothing runs, `failures` are those of earlier runs, oldest first. `clock` returns seconds that never decrease.
     """
 
     def __init__(
@@ -44,8 +43,8 @@ class Progress:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         # A signal handler runs in the main thread between any two bytecodes, maybe inside view(), and emits
-        # StopWasRequested: a lock that isn't reentrant would hang the process there. For the same reason the
-        # state and the stop, which that event changes, are attributes of their own and not in `_about`.
+        # StopWasRequested: a lock that isn't reentrant would hang the process there. The state and the stop, which
+        # that event changes, are separate attributes: a `replace` of `_about` that is interrupted would undo them.
         self._lock = RLock()
         self._clock = clock
         self._state = state
@@ -58,52 +57,52 @@ class Progress:
             rows_quarantined=rows_quarantined,
             failure_count_all_runs=len(past),
         )
-        self._stand_at(frontier.last_completed_batch_id, frontier.next_row)
+        self._restart_at(frontier.last_completed_batch_id, frontier.next_row)
         if state.is_finished:
             self._note_actual_size()
         if state is RunState.FAILED and past and past[-1].batch_id >= frontier.next_batch_id:
-            self._tally.failed(past[-1].batch_id)
-        self._folds: dict[type[events.Event], Callable[[Any], None]] = {
+            self._counters.failed(past[-1].batch_id)
+        self._reducers: dict[type[events.Event], Callable[[Any], None]] = {
             events.RunStarted: self._run_started,
             events.BatchFailed: self._batch_failed,
             events.StopWasRequested: self._stop_was_requested,
             events.RunEnded: self._run_ended,
             events.Warned: self._warned,
             events.ClusterSeen: self._cluster_seen,
-            events.RowsReplayed: lambda _: None,  # whoever replays makes the progress anew
+            events.RowsReplayed: lambda _: None,  # after a replay the pipeline makes a new Progress
         }
 
     def __call__(self, event: events.Event) -> None:
-        """Take one event in. Raises `IllegalTransition` when a run starts or ends that can't."""
+        """Apply one event. Raises `IllegalTransition` for a start or an end that isn't possible in this state."""
         kind = type(event)
         with self._lock:
-            fold = OF_BATCHES.get(kind)
-            if fold is None:
-                self._folds[kind](event)
-            elif self._state.is_live:  # a worker that was left behind may still talk after the run's end
-                fold(self._tally, event, self._elapsed())
+            count = OF_BATCHES.get(kind)
+            if count is None:
+                self._reducers[kind](event)
+            elif self._state.is_live:  # a worker that was abandoned may still emit after the run's end
+                count(self._counters, event, self._elapsed())
 
     @property
     def state(self) -> RunState:
-        """The run's state, for those who need nothing else."""
+        """The run's state, without the cost of a whole view."""
         return self._state
 
     def view(self) -> RunView:
-        """Return where the run stands at this instant."""
+        """Return the run as it is at this instant."""
         with self._lock:
-            return snapshot(self._about, self._tally, state=self._state, stop=self._stop, elapsed=self._elapsed())
+            return snapshot(self._about, self._counters, state=self._state, stop=self._stop, elapsed=self._elapsed())
 
     def _elapsed(self) -> float:
         if self._began is None:
             return 0.0
         return (self._clock() if self._ended is None else self._ended) - self._began
 
-    def _stand_at(self, frontier: int, rows: int) -> None:
-        """Nothing has run from here yet."""
+    def _restart_at(self, frontier: int, rows: int) -> None:
+        """Count from zero after batch `frontier`, which ends before source row `rows`."""
         self._began: float | None = None
         self._ended: float | None = None
         info = self._about.info
-        self._tally = Tally(info.steps, frontier=frontier, rows=rows, sinks=info.sinks)
+        self._counters = Counters(info.steps, frontier=frontier, rows=rows, sinks=info.sinks)
         self._about = replace(
             self._about,
             run_id=None,
@@ -115,14 +114,14 @@ class Progress:
         )
 
     def _note_actual_size(self) -> None:
-        info = replace(self._about.info, source_rows=self._tally.rows, source_rows_exact=True)
+        info = replace(self._about.info, source_rows=self._counters.rows, source_rows_exact=True)
         self._about = replace(self._about, info=info)
 
     def _run_started(self, event: events.RunStarted) -> None:
         self._state = transition(self._state, RunState.RUNNING)
         self._stop = None
         self._about = replace(self._about, info=event.info, rows_quarantined=event.rows_quarantined)
-        self._stand_at(event.next_batch_id - 1, event.next_row)
+        self._restart_at(event.next_batch_id - 1, event.next_row)
         self._began = self._clock()
         self._about = replace(self._about, run_id=event.run_id, started_at=event.at)
 
@@ -132,12 +131,12 @@ class Progress:
             failures=(*self._about.failures, event.failure)[-KEPT:],
             failure_count_all_runs=self._about.failure_count_all_runs + 1,
         )
-        self._tally.failure_count += 1
+        self._counters.failure_count += 1
         if self._state.is_live:
-            self._tally.failed(event.failure.batch_id)
+            self._counters.failed(event.failure.batch_id)
 
     def _stop_was_requested(self, event: events.StopWasRequested) -> None:
-        # Whoever asks can't know that the run has just ended.
+        # The run may have ended while the stop was requested.
         if self._state.is_live:
             self._state = RunState.STOPPING
             if self._stop is None or event.now:
@@ -149,7 +148,7 @@ class Progress:
         self._state = transition(self._state, event.state)
         self._ended = self._clock()
         self._about = replace(self._about, ended_at=event.at, end_message=event.message)
-        self._tally.ended()
+        self._counters.ended()
         if event.state.is_finished:
             self._note_actual_size()
 

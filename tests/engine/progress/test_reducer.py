@@ -13,8 +13,8 @@ from engine.errors import IllegalTransition
 from engine.events import RunInfo
 from engine.frontier import Frontier
 from engine.progress import BatchState, Progress, RunView
-from engine.progress.fold import KEPT
-from engine.progress.tally import OF_BATCHES
+from engine.progress.counters import OF_BATCHES
+from engine.progress.reducer import KEPT
 from engine.state import RunState
 
 PENDING, RUNNING, COMPUTED, COMMITTED, FAILED, EARLIER, _ = BatchState
@@ -345,8 +345,8 @@ def test_failures_and_warnings_are_counted_for_good_and_kept_up_to_a_limit(scrip
 # --- all events, all orders, all threads ----------------------------------------------------------------
 
 
-def test_every_event_has_its_fold():
-    assert set(OF_BATCHES) | set(Progress(RunInfo())._folds) == set(get_args(events.Event))
+def test_every_event_has_its_reducer():
+    assert set(OF_BATCHES) | set(Progress(RunInfo())._reducers) == set(get_args(events.Event))
 
 
 @settings(max_examples=200, deadline=None)
@@ -391,7 +391,7 @@ def test_step_frontiers_are_what_the_definition_says_for_any_order(new_script, d
             assert step.rows == (by_definition + 1) * 10
             assert step.frontier >= view.frontier
         assert view.batches_in_flight == started - committed - 1 <= window
-        assert len(script.progress._tally.steps.in_flight) <= window
+        assert len(script.progress._counters.steps.in_flight) <= window
 
 
 def test_eight_threads_lose_no_event():
