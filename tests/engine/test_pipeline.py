@@ -614,7 +614,7 @@ def test_a_batch_left_hanging_by_one_run_does_no_harm_to_the_next(pipeline, monk
         assert step.inside.wait(TIMEOUT_SECONDS)
         run.request_stop(now=True)
         result()
-    with pytest.raises(UsageError, match="a batch of the last run is still at work"):
+    with pytest.raises(UsageError, match="a batch of the last run is still running"):
         run.run()
     assert run.get_frontier().last_completed_batch_id == 0
     step.go_on.set()
