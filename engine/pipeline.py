@@ -26,7 +26,7 @@ from engine.runs import fingerprint
 from engine.runs import run as running
 from engine.runs.emitter import Emitter
 from engine.runs.failure import now
-from engine.runs.plan import Plan, as_tuple, quarantine_limits
+from engine.runs.plan import Plan, as_tuple, listed_steps, quarantine_limits
 from engine.runs.recompute import recompute
 from engine.runs.replay import Replayed, replay
 from engine.sources.base import Position, SeekableFetcher, SourceSize
@@ -94,7 +94,7 @@ class BatchPipeline(CheckpointView):
     ) -> None:
         self._begin_with(
             Plan(
-                steps=as_tuple(steps),
+                steps=listed_steps(steps),
                 batch_fetcher=batch_fetcher,
                 batch_size=batch_size,
                 checkpoint_dir=Path(checkpoint_dir),
@@ -289,7 +289,7 @@ class BatchPipeline(CheckpointView):
                     self._show_standing(store, size)
             return self.view()
 
-    def _steps(self) -> tuple[str, ...]:
+    def _step_names(self) -> tuple[str, ...]:
         return self._plan.step_names
 
     # --- moving the frontier back ---------------------------------------------------------------------
@@ -307,13 +307,11 @@ class BatchPipeline(CheckpointView):
     def _show_standing(self, store: CheckpointStore, size: SourceSize | None = None) -> None:
         """Let `view` tell what the checkpoint says."""
         frontier = store.frontier(self._plan.step_names)
-        if size is None and (rows := self._progress.view().source_rows) is not None:
-            size = SourceSize(rows, exact=self._progress.view().source_rows_exact)
         self._progress = self._new_progress(
             frontier,
             store.history.state(),
             store.history.failures(),
-            size=size,
+            size=size or self._known_size(),
             quarantined=store.rows_quarantined(),
         )
 
@@ -383,21 +381,17 @@ class BatchPipeline(CheckpointView):
         quarantined: int = 0,
     ) -> Progress:
         return Progress(
-            pipeline=self.name,
-            source=self.source,
-            checkpoint_dir=str(self.checkpoint_dir),
-            steps=self._plan.step_names,
-            batch_size=self.batch_size,
-            workers=self._executor.workers,
-            window=self._executor.window,
-            source_rows=size.rows if size else None,
-            source_rows_exact=bool(size and size.exact),
+            self._plan.info(self._executor, size),
             frontier=frontier,
             state=state,
-            sinks=[sink.name for sink in self.sinks],
             rows_quarantined=quarantined,
             failures=reversed(failures),
         )
+
+    def _known_size(self) -> SourceSize | None:
+        """Return the size that the view has, None when it is unknown."""
+        info = self._progress.view().info
+        return None if info.source_rows is None else SourceSize(info.source_rows, exact=info.source_rows_exact)
 
     def _source_size(self, position: Position) -> SourceSize | None:
         """Open the source as a run from `position` would, and close it again."""

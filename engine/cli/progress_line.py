@@ -35,9 +35,9 @@ GREEN, PLAIN = "\x1b[32m", "\x1b[0m"
 def bar(view: RunView, columns: int, style: BarStyle = UNICODE) -> str:
     """Return the progress line for a screen of `columns` columns: one line, shorter than that."""
     texts = [f"{view.rows_committed:,} rows"]
-    if view.source_rows is not None:
-        estimated = "" if view.source_rows_exact else "~"
-        texts = [f"{view.rows_committed:,}/{estimated}{view.source_rows:,} rows"]
+    if view.info.source_rows is not None:
+        estimated = "" if view.info.source_rows_exact else "~"
+        texts = [f"{view.rows_committed:,}/{estimated}{view.info.source_rows:,} rows"]
     texts.append(f"{compact(_rows_per_second(view))} rows/s")
     if view.state.is_live and view.eta_seconds is not None:
         texts.append(f"eta {eta(view.eta_seconds)}")
@@ -61,10 +61,12 @@ def counters(view: RunView) -> str:
     """Return the same for a log, as a sentence.
 
     >>> from engine import RunView
-    >>> counters(RunView(rows_committed=210_000, source_rows=336_776, fraction=0.6236, frontier=20))
+    >>> from engine.events import RunInfo
+    >>> info = RunInfo(source_rows=336_776)
+    >>> counters(RunView(info=info, rows_committed=210_000, fraction=0.6236, frontier=20))
     '21 batches, 210,000 of 336,776 rows (62.3%), 0 rows/s'
     """
-    of = "" if view.source_rows is None else f" of {view.source_rows:,}"
+    of = "" if view.info.source_rows is None else f" of {view.info.source_rows:,}"
     share = "" if view.fraction is None else f" ({percent(view.fraction)})"
     to_go = f", eta {eta(view.eta_seconds)}" if view.state.is_live and view.eta_seconds is not None else ""
     quarantined = f", {counted(view.rows_quarantined, 'row')} in quarantine" if view.rows_quarantined else ""
@@ -92,14 +94,16 @@ def beginning(view: RunView) -> str:
     """Return what a run that has just started will do; empty if nothing is left to do.
 
     >>> from engine import RunView
-    >>> beginning(RunView(batches_committed_before=21, rows_committed_before=210_000, source_rows=336_776))
+    >>> from engine.events import RunInfo
+    >>> info = RunInfo(source_rows=336_776)
+    >>> beginning(RunView(info=info, batches_committed_before=21, rows_committed_before=210_000))
     'resuming at batch 21: 210,000 rows done, 126,776 to go'
-    >>> beginning(RunView(source_rows=336_776))
+    >>> beginning(RunView(info=info))
     'starting at batch 0: 336,776 rows to go'
     """
     before, rows = view.batches_committed_before, view.rows_committed_before
-    to_go = None if view.source_rows is None else view.source_rows - rows
-    if to_go == 0 and view.source_rows_exact:
+    to_go = None if view.info.source_rows is None else view.info.source_rows - rows
+    if to_go == 0 and view.info.source_rows_exact:
         return ""
     if before == 0:
         return "starting at batch 0" + ("" if to_go is None else f": {to_go:,} rows to go")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from engine.policy import RetryPolicy
     from engine.sources.base import BatchFetcher
     from engine.text.json_values import Json
-    from engine.worker.batch_context import PartialResult
+    from engine.worker.batch_result import PartialResult
     from engine.worker.signals import StopSignal
 
 

@@ -176,9 +176,9 @@ class BatchWork:
             attempt_id=attempt_id,
             attempts=max(fetched.attempts, processed.attempts),
             fetch_seconds=fetched.seconds,
-            timings=processed.timings,
+            timings=tuple(processed.timings),
             cursor=fetched.cursor,
-            states=processed.states,
+            states=processed.states or None,
             rows_quarantined=quarantined,
             quarantine=self._quarantined(batch_id, attempt_id, processed.quarantined),
         )

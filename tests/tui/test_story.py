@@ -256,7 +256,7 @@ async def test_export_never_offers_the_source(flights_file, tmp_path, story):
         await on.screen_is(AskScreen)
         line = on.screen.query_one("#line")
         assert line.value == "flights-results.parquet"
-        line.value = str(on.view.source)
+        line.value = str(on.view.info.source)
         await on.press("enter")
         assert isinstance(on.screen, AskScreen)
         line.value = str(tmp_path / "out.csv")

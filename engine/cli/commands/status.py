@@ -66,7 +66,7 @@ def _fields(view: "CheckpointView", status: "CheckpointStatus") -> Iterator[tupl
 def _source_rows(pipeline: "BatchPipeline") -> int | None:
     """Return the size of the source; None if it is unknown, or if the source can't be read."""
     try:
-        return pipeline.refresh().source_rows
+        return pipeline.refresh().info.source_rows
     except PipelineError as error:
         print_message(f"the source can't be read: {safe(str(error))}")
         return None

@@ -8,6 +8,8 @@ import pytest
 
 from engine import BatchPipeline
 
+pytestmark = pytest.mark.integration
+
 PICKY = """
 from engine import BatchPipeline, Quarantine
 from engine.testing import NumberSource, PickyStep

@@ -6,14 +6,14 @@ import threading
 import pytest
 
 from engine.cli.reporter import Reporter, Style
+from engine.events import RunInfo
 from engine.progress import RunView
 from engine.state import RunState
 
 RUNNING = RunView(
     state=RunState.RUNNING,
     run_id=1,
-    source_rows=100,
-    source_rows_exact=True,
+    info=RunInfo(source_rows=100, source_rows_exact=True),
     rows_committed=40,
     frontier=3,
     fraction=0.4,

@@ -7,6 +7,8 @@ import pytest
 from engine import Frontier
 from engine.checkpoint.store import CheckpointStore
 
+pytestmark = pytest.mark.integration
+
 
 def frontier():
     return Frontier.load("cp/frontier.json").last_completed_batch_id

@@ -119,7 +119,7 @@ def test_arguments_that_cannot_be_right_are_refused():
         SqlSink("sqlite:///x.sqlite", "")
     with pytest.raises(UsageError, match="the database URL can't be read"):
         SqlSink("not a url", "target")
-    with pytest.raises(UsageError, match="no support for nosuchdb"):
+    with pytest.raises(UsageError, match="of the kind nosuchdb aren't supported"):
         SqlSink("nosuchdb://host/db", "target")
 
 
