@@ -170,12 +170,8 @@ class BatchPipeApp(App[None], inherit_bindings=False):
         bridge = self.bridge
         if bridge is None or bridge.pipeline is None or bridge.target is None:
             return
-        file = bridge.target.known_file
-        text = bridge.target.text
-        if file is not None and text.startswith(str(file)):
-            text = f"{file.resolve()}{text[len(str(file)) :]}"
         pipeline = bridge.pipeline
-        recent = stored.Recent(text, pipeline.name, str(pipeline.checkpoint_dir.resolve()))
+        recent = stored.Recent(bridge.target.absolute, pipeline.name, str(pipeline.checkpoint_dir.resolve()))
         self._keep(self.settings.with_recent(recent))
 
     def _keep(self, settings: stored.Settings) -> None:

@@ -97,12 +97,8 @@ def _without_screen(options: argparse.Namespace) -> int:
     from engine.cli import main as headless
 
     words = ["run", options.target]
-    if options.checkpoint_dir:
-        words += ["--checkpoint-dir", options.checkpoint_dir]
-    if options.batch_size:
-        words += ["--batch-size", str(options.batch_size)]
-    if options.executor:
-        words += ["--executor", options.executor]
-    if options.ray_address:
-        words += ["--ray-address", options.ray_address]
+    for name in ("checkpoint_dir", "batch_size", "executor", "ray_address"):
+        value = getattr(options, name)
+        if value is not None:
+            words += [f"--{name.replace('_', '-')}", str(value)]
     return headless(words)

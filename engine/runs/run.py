@@ -57,7 +57,7 @@ def run(
             info, quarantined = plan.info(executor, size), _quarantined(store, point)
             emit(RunStarted(run_id, now(), info, first.next_batch_id, first.next_row, quarantined))
             if stop.asked:
-                emit(StopWasRequested(stop.now))  # asked before anybody could know that a run begins
+                emit(StopWasRequested(stop.now))  # requested before anybody could know that a run begins
             for notice in (*store.notices, *advice.warnings_for(plan.batch_fetcher)):
                 emit(Warned(notice))
             return _run(session, executor, run_id, point)

@@ -1,4 +1,4 @@
-"""Snapshots of what every state looks like: from injected views and a clock that stands still."""
+"""Snapshots of what every state looks like: from injected views and a fixed clock."""
 
 import asyncio
 from dataclasses import replace

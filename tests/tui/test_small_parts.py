@@ -84,11 +84,11 @@ def test_the_sample_is_found_without_importing_it():
     assert "Flights out of New York City" in flights.description
 
 
-def test_recent_pipeline_is_told_by_its_mirror_alone(tmp_path):
+def test_recent_pipeline_is_described_by_its_frontier_file_alone(tmp_path):
     recent = Recent("/a.py", "a", str(tmp_path))
-    assert recent_choice(recent).description == "not begun"
+    assert recent_choice(recent).description == "not started"
     Frontier(20, 209_999, 210_000, {"keep": 20}).save(tmp_path / "frontier.json")
-    assert recent_choice(recent).description == "batch 20 done, 210,000 rows"
+    assert recent_choice(recent).description == "21 batches done, 210,000 rows"
     (tmp_path / "frontier.json").write_text("{")
     assert "can't be read" in recent_choice(recent).description
     assert [path.name for path in tmp_path.iterdir()] == ["frontier.json"]
@@ -108,6 +108,19 @@ def test_target_notices_an_edit_and_only_an_edit(flights_file):
 def test_command_line_overrides_what_the_file_says(flights_file, tmp_path):
     pipeline = Target(str(flights_file.path), Overrides(str(tmp_path / "other"), 500)).load()
     assert (pipeline.checkpoint_dir, pipeline.batch_size, pipeline.name) == (tmp_path / "other", 500, "flights")
+
+
+def test_target_is_made_absolute_with_its_name(flights_file, monkeypatch):
+    monkeypatch.chdir(flights_file.path.parent)
+    target = Target("flights.py:pipeline", Overrides())
+    target.load()
+    assert target.absolute == f"{flights_file.path.resolve()}:pipeline"
+
+
+def test_target_that_is_a_module_stays_as_it_is():
+    target = Target("sample_data.flights:pipeline", Overrides())
+    target.load()
+    assert target.absolute == "sample_data.flights:pipeline"
 
 
 def test_file_of_a_module_is_found():
@@ -297,7 +310,7 @@ def test_estimates_are_called_estimates():
     assert "about 126,776 rows to go" in status_line(view).words
 
 
-def test_a_job_is_told_before_the_state():
+def test_a_job_is_named_before_the_state():
     assert status_line(views.failed(), Job.LOAD).words == "loading the pipeline…"
     assert status_line(views.running(), Job.RUN).tone is Tone.QUIET
 

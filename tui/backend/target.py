@@ -49,6 +49,12 @@ class Target:
         self._loaded_from = self._fingerprint()
         return self.overrides.applied_to(load(self.text))
 
+    @property
+    def absolute(self) -> str:
+        """The target with the path of its file made absolute; a module stays as it is."""
+        file = str(self.known_file)
+        return f"{Path(file).resolve()}{self.text[len(file) :]}" if self.text.startswith(file) else self.text
+
     def edited(self) -> bool:
         """Return whether the file has changed since it was loaded."""
         return self._fingerprint() != self._loaded_from

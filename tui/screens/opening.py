@@ -20,6 +20,7 @@ from textual.widgets.option_list import Option
 
 from engine import Frontier
 from engine.errors import FrontierUnreadable
+from engine.text.format import counted
 from engine.text.terminal_safe import safe
 from tui.screens.footer import KeyFooter
 
@@ -77,7 +78,6 @@ class OpeningScreen(Screen[None]):
             path = Input(placeholder="pipeline.py, pipeline.py:name or package.module:name", id="path", compact=True)
             path.border_title = "Or by its path"
             yield path
-            yield Static("", id="opening-problem", markup=False)
         yield KeyFooter()
 
     def on_mount(self) -> None:
@@ -141,10 +141,10 @@ def _progress_in_file(checkpoint_dir: Path) -> str:
         frontier = Frontier.load(checkpoint_dir / "frontier.json")
     except FrontierUnreadable as error:
         missing = isinstance(error.__cause__, FileNotFoundError)
-        return "not begun" if missing else "its frontier.json can't be read"
+        return "not started" if missing else "its frontier.json can't be read"
     if frontier.last_completed_batch_id < 0:
-        return "not begun"
-    return f"batch {frontier.last_completed_batch_id:,} done, {frontier.total_rows_processed:,} rows"
+        return "not started"
+    return f"{counted(frontier.next_batch_id, 'batch')} done, {counted(frontier.total_rows_processed, 'row')}"
 
 
 def _row(choice: Choice) -> Content:

@@ -58,7 +58,7 @@ class ShownBatches:
 class BatchGridPane(Pane[ShownBatches]):
     """The grid. Arrow keys move the choice, enter or a second click tells it."""
 
-    TITLE = "3 Batches"
+    TITLE = "Batches"
     EMPTY = "no batches yet"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "move(-1)", "Batch before", show=False),

@@ -43,7 +43,7 @@ FailuresAndSinks = tuple[tuple["FailureRecord", ...], frozenset[str]]
 class FailuresPane(RowsPane[FailuresAndSinks, "FailureRecord"]):
     """The failures. Enter opens the newest of a kind, right unfolds a kind, left folds it."""
 
-    TITLE = "5 Failures"
+    TITLE = "Failures"
     EMPTY = "no failures"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("right", "unfold(True)", "Unfold", show=False),

@@ -19,7 +19,7 @@ MOST_LINES = 1_000
 class LogPane(Pane[tuple[str, ...]]):
     """The log. It follows its end until someone scrolls up."""
 
-    TITLE = "8 Log"
+    TITLE = "Log"
     EMPTY = "nothing logged yet"
 
     def add(self, lines: Iterable[str]) -> None:

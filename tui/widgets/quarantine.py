@@ -14,6 +14,7 @@ from textual.message import Message
 
 from engine.text.format import count, counted
 from engine.text.terminal_safe import safe
+from tui.actions import key_hint, key_of
 from tui.widgets.drawing.describe import quarantine_message
 from tui.widgets.drawing.rows_pane import Listing, Row, RowsPane
 from tui.widgets.drawing.table import TableColumn, list_lines
@@ -46,7 +47,7 @@ class ShownQuarantine:
 class QuarantinePane(RowsPane[ShownQuarantine, "QuarantinedRow"]):
     """The quarantine. Enter opens the row that is chosen."""
 
-    TITLE = "6 Quarantine"
+    TITLE = "Quarantine"
 
     @dataclass
     class Highlighted(Message):
@@ -96,7 +97,7 @@ class QuarantinePane(RowsPane[ShownQuarantine, "QuarantinedRow"]):
             words = f"{words} now, {count(len(shown.rows))} listed before this run"
         elif shown.rows and len(shown.rows) < shown.total:
             words = f"first {count(len(shown.rows))} of {words}"
-        return (words,) if shown.live else (words, "p replay", "E export")
+        return (words,) if shown.live else (words, key_hint("replay"), f"{key_of('export_quarantine')} export")
 
     def on_focus(self) -> None:
         """Post where the choice is: a person who comes here wants to see that row."""

@@ -53,7 +53,7 @@ class ShownPage:
 class ResultsPane(RowsPane[ShownPage, int]):
     """The results so far. Left and right move over the columns, up and down over all pages."""
 
-    TITLE = "7 Results"
+    TITLE = "Results"
     EMPTY = "no results yet"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "move_column(-1)", "Columns to the left", show=False),

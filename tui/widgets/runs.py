@@ -46,7 +46,7 @@ class ShownRuns:
 class RunsPane(RowsPane[ShownRuns, tuple[int, "RunRecord | None"]]):
     """What each run came to. Enter tells which one is chosen."""
 
-    TITLE = "4 Runs"
+    TITLE = "Runs"
     EMPTY = "no runs yet"
 
     @dataclass

@@ -37,7 +37,7 @@ _RATE = 6
 class StepsPane(Pane["RunView"]):
     """Every step's frontier, batch, share, lag and pace."""
 
-    TITLE = "1 Steps"
+    TITLE = "Steps"
     pinned_top = 1
     pinned_bottom = 1
 

@@ -23,7 +23,7 @@ _WORDS = 3
 class ThroughputPane(Pane[tuple["RunView", int | None]]):
     """Rate, chart, batch times, batches in flight and memory."""
 
-    TITLE = "2 Throughput"
+    TITLE = "Throughput"
     EMPTY = "no run yet"
     memory_bytes: int | None = None
     """This process's memory, measured by whoever calls `show`; None: it can't be measured."""

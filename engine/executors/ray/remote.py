@@ -6,11 +6,13 @@ The cause of an error travels as a `RemoteCause`. A worker process loads this mo
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import PipelineError
+from engine.errors import PipelineError, WorkerFailed
 from engine.executors.ray.serialization import pack_cause, unpack_cause
+from engine.worker.signals import Abandoned, StopSignal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from engine.text.json_values import Json
     from engine.worker.fetching import Fetched
     from engine.worker.recipe import Recipe
-    from engine.worker.signals import StopSignal
     from engine.worker.work import BatchWork
 
 
@@ -51,8 +52,6 @@ class RemoteResult:
             Abandoned: the worker abandoned the batch.
             PipelineError: the batch failed; the error is chained from its cause.
         """
-        from engine.worker.signals import Abandoned
-
         if self.abandoned:
             raise Abandoned
         if self.error is not None:
@@ -94,8 +93,6 @@ def work_on(
     `recipe` returns the recipe; it is called once in each process and run. `given` is the batch if the driver has
     fetched it, or its plan.
     """
-    from engine.worker.signals import Abandoned, StopSignal
-
     state: _WorkerState | None = None
     try:
         state = _state(run, recipe)
@@ -154,8 +151,6 @@ def _state(run: str, recipe: Any) -> _WorkerState:
 
 
 def _tear_down(state: _WorkerState) -> None:
-    from contextlib import suppress
-
     for step in state.recipe.steps:
         with suppress(Exception):
             step.teardown()
@@ -163,8 +158,6 @@ def _tear_down(state: _WorkerState) -> None:
 
 def failed(error: BaseException, batch_id: int, events: tuple[Event, ...]) -> RemoteResult:
     """Return the result of a batch that ended in an error."""
-    from engine.errors import WorkerFailed
-
     if not isinstance(error, PipelineError):
         return RemoteResult(error=WorkerFailed(batch_id, error), cause=pack_cause(error), events=events)
     return RemoteResult(error=error, cause=pack_cause(error.__cause__), events=events)

@@ -96,7 +96,7 @@ def test_without_a_batch_column_rows_are_only_ever_added(tmp_path, postgres, num
     run.run()
     assert rows_of(postgres, url) == [(n,) for n in range(95)]
     run.rewind(2)
-    with pytest.raises(SinkNotUsable, match="no column that tells which rows are theirs"):
+    with pytest.raises(SinkNotUsable, match="no column that says which rows are theirs"):
         run.run()
     assert rows_of(postgres, url) == [(n,) for n in range(95)]
     with postgres.connect(url.rpartition("/")[2]) as connection:

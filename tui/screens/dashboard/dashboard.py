@@ -22,7 +22,7 @@ from tui.screens.dashboard.file_commands import FileCommands
 from tui.screens.dashboard.run_commands import RunCommands
 from tui.screens.dashboard.status_line import StatusLine, status_line
 from tui.screens.footer import KeyFooter
-from tui.screens.panes import PANE, PANES, Place, tab_title, tabs
+from tui.screens.panes import PANE, PANES, Place, displayed, tab_title, tabs
 from tui.widgets import (
     FailuresPane,
     LogPane,
@@ -140,17 +140,13 @@ class Dashboard(RunCommands, FileCommands):
         if not self.is_mounted:
             return
         body = self.query_one("#body")
-        zoomed = self._zoomed
-        shared = tabs(compact=self.compact)
         self.set_class(self.compact, "-compact")
-        body.set_class(zoomed is not None, "-zoomed")
-        if self._tab not in shared:
+        body.set_class(self._zoomed is not None, "-zoomed")
+        if self._tab not in tabs(compact=self.compact):
             self._tab = "failures"
+        shown = {self._zoomed} if self._zoomed else displayed(self._tab, compact=self.compact)
         for pane in PANES:
-            shown = (
-                pane.id == self._tab if pane.id in shared else not (self.compact and pane.place is Place.OWN_OR_SCREEN)
-            )
-            self.query_one(f"#{pane.id}").display = pane.id == zoomed if zoomed else shown
+            self.query_one(f"#{pane.id}").display = pane.id in shown
         self.styles_for_rows((len(self.seen.steps) or 3) + len(self.seen.sinks))
         front = self.query_one(f"#{self._tab}")
         title = tab_title(self._tab, compact=self.compact, width=front.size.width - 4)

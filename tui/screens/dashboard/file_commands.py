@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from textual.app import SuspendNotSupported
 
+from engine.text.format import counted
 from tui.backend.jobs import Job
 from tui.screens.dashboard.editor import editor_command, source_line
 from tui.screens.dashboard.report import markdown
@@ -68,7 +69,7 @@ class FileCommands(Selection):
 
     def action_export(self) -> None:
         """Ask for a path, and write the results there."""
-        what = f"the results of {self.seen.frontier + 1:,} batches"
+        what = f"the results of {counted(self.seen.frontier + 1, 'batch')}"
         # Not the bare name of the pipeline: a source often has that name.
         self._ask_for_file("Export the results", what, "results.parquet", SUFFIXES, self.bridge.export)
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from engine import RunState
 from engine.text.format import EN_DASH, count, counted, duration, instant, size, span, spans
 from engine.text.terminal_safe import safe
+from tui.actions import key_of
 from tui.widgets.drawing.blocks import Block, NamedValues, Paragraph, Table
 from tui.widgets.drawing.styles import RUN_STYLES
 
 if TYPE_CHECKING:
     from engine import FailureRecord, Manifest, QuarantinedRow, RunRecord
 
-EXPORT_KEY = "E"
 _NAME = 200
 """Characters of a name that are shown."""
 _PREFIX = re.compile(
@@ -122,7 +122,9 @@ def row_blocks(row: QuarantinedRow, null: str = "null") -> tuple[Block, ...]:
         Paragraph(quarantine_message(row)),
     ]
     if row.input is None:
-        blocks.append(Paragraph(f"Its batch was taken out whole; {EXPORT_KEY} exports its rows.", "muted"))
+        blocks.append(
+            Paragraph(f"Its batch was taken out whole; {key_of('export_quarantine')} exports its rows.", "muted")
+        )
     else:
         cells = _as_cells(row.input, null)
         blocks.append(Table(tuple(cells), (tuple(cells.values()),)) if cells else Paragraph(safe(row.input)))

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import subprocess
+import sys
 import threading
 from decimal import Decimal
 
@@ -52,3 +54,10 @@ def test_what_can_not_be_sent_is_said():
         pack(cloudpickle, threading.Lock())
     with pytest.raises(pl.exceptions.PolarsError, match="Object"):
         pack(cloudpickle, pl.DataFrame({"it": pl.Series([object()], dtype=pl.Object)}))
+
+
+@pytest.mark.integration
+def test_a_worker_can_limit_the_threads_of_polars_before_it_is_loaded():
+    program = "import sys, engine.executors.ray.task; print('polars' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert found.stdout == "False\n"

@@ -431,9 +431,9 @@ def test_identity_holds_the_source_as_given_and_what_makes_a_row():
         ({"separator": ";;"}, "separator must be one ASCII character"),
         ({"quote_char": "«"}, "quote_char must be one ASCII character"),
         ({"encoding": "latin1"}, "encoding must be 'utf8' or 'utf8-lossy'"),
-        ({"infer_rows": -1}, "infer_rows can't be negative"),
+        ({"infer_rows": -1}, "infer_rows must be at least 0"),
         ({"column_names": ["a"]}, "column_names needs has_header=False"),
-        ({"column_names": ["a", "a"], "has_header": False}, "each name once"),
+        ({"column_names": ["a", "a"], "has_header": False}, "each name only once"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(options, message):
@@ -442,7 +442,7 @@ def test_options_that_make_no_sense_are_refused(options, message):
 
 
 def test_too_few_column_names_are_refused(write):
-    with pytest.raises(UsageError, match=r"column_names has 1 names, and .* has 2 columns"):
+    with pytest.raises(UsageError, match=r"column_names has 1 names, but .* has 2 columns"):
         opened(write("n.csv", "1,2\n"), has_header=False, column_names=["a"])
 
 
