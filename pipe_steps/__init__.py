@@ -1,4 +1,4 @@
-"""The names of the engine under their first home; everything here is handed on from `engine`."""
+"""The names of the engine in their first package; all of them come from `engine`."""
 
 from __future__ import annotations
 

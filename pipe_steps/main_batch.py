@@ -1,4 +1,4 @@
-"""The demonstration, as `python -m pipe_steps.main_batch`; `batch-pipeline` without arguments is the same."""
+"""The demonstration as `python -m pipe_steps.main_batch`, the same as `batch-pipeline` without arguments."""
 
 import sys
 

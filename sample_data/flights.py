@@ -1,7 +1,7 @@
 """Flights out of New York City in 2013: how fast were they over the ground?
 
 One row of the data is wrong (row 216,447: Delta 1499 from LGA to ATL made 703 mph), so this pipeline stops
-at batch 21. Raise the limit and run it again: it goes on where it stopped.
+at batch 21. Raise the limit and run it again: it continues where it stopped.
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""The same flights, out of a database and into one.
+"""The same flights, read from a database and written to another.
 
-The database, an SQLite file in the user's cache folder, is made from `flights.parquet` when it isn't there. The late
+The database, an SQLite file in the user's cache folder, is made from `flights.parquet` on first use. The late
 flights go to the table `late_flights` of a second one, beside the checkpoint.
 """
 

@@ -60,8 +60,8 @@ def bar(view: RunView, columns: int, style: BarStyle = UNICODE) -> str:
 def counters(view: RunView) -> str:
     """Return the same for a log, as a sentence.
 
-    >>> from engine.events import RunInfo
     >>> from engine import RunView
+    >>> from engine.events import RunInfo
     >>> info = RunInfo(source_rows=336_776)
     >>> counters(RunView(info=info, rows_committed=210_000, fraction=0.6236, frontier=20))
     '21 batches, 210,000 of 336,776 rows (62.3%), 0 rows/s'
@@ -93,8 +93,8 @@ def _rows_per_second(view: RunView) -> float:
 def beginning(view: RunView) -> str:
     """Return what a run that has just started will do; empty if nothing is left to do.
 
-    >>> from engine.events import RunInfo
     >>> from engine import RunView
+    >>> from engine.events import RunInfo
     >>> info = RunInfo(source_rows=336_776)
     >>> beginning(RunView(info=info, batches_committed_before=21, rows_committed_before=210_000))
     'resuming at batch 21: 210,000 rows done, 126,776 to go'

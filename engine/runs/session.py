@@ -18,7 +18,7 @@ from engine.runs import fingerprint, resume_rules
 from engine.runs.delivery import Deliveries
 from engine.sources.base import SeekableFetcher
 from engine.steps.base import StatefulBatchStep
-from engine.text.json_values import stored
+from engine.text.json_values import json_copy
 from engine.worker.recipe import Recipe
 from engine.worker.work import PartTarget
 
@@ -117,7 +117,7 @@ class Session:
             try:
                 step.setup()
                 if isinstance(step, StatefulBatchStep):
-                    step.restore(stored(states.get(step.name)))
+                    step.restore(json_copy(states.get(step.name)))
             except PipelineError:
                 raise
             except Exception as error:

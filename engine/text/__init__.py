@@ -1,1 +1,1 @@
-"""Text on its way to a screen, a log or a file: secrets masked, control characters visible, values as JSON."""
+"""Text for a screen, a log or a file: secrets masked, control characters visible, numbers formatted, values as JSON."""

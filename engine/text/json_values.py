@@ -1,4 +1,4 @@
-"""The type of everything that goes into a cursor, a snapshot or a step's settings, and the way it takes there."""
+"""The type of the values in a cursor, a snapshot or a step's settings, and how they are copied."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
 
 
-def stored(value: object) -> Any:
-    """Return the value as it will be read back: a copy that nobody changes any more, tuples as lists.
+def json_copy(value: object) -> Any:
+    """Return a copy of the value as it will be read back from JSON: tuples become lists.
 
     Raises:
-        TypeError, ValueError: it has something in it that JSON doesn't know, such as a datetime or NaN.
+        TypeError, ValueError: it contains something that JSON can't hold, such as a datetime or NaN.
 
-    >>> stored({"at": (1, 2)})
+    >>> json_copy({"at": (1, 2)})
     {'at': [1, 2]}
     """
     return json.loads(json.dumps(value, allow_nan=False))

@@ -1,4 +1,4 @@
-"""Secrets out of text: what every error, log line, catalog entry and screen passes through."""
+"""Masks secrets in text. Every error, log line, catalog entry and screen uses it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from urllib.parse import quote, quote_plus
 
 MASK = "***"
 
-# A password may hold '@', ':' and '/': everything up to the last '@' of the word is taken for it. The length of
-# the scheme is bounded because a long text of "a.a.a." would otherwise be searched from each of its letters.
+# A password may contain '@', ':' and '/': it ends before the last '@' of the word. The length of the scheme is limited,
+# because otherwise a long text of "a.a.a." would be searched from each of its letters.
 _URL_PASSWORD = re.compile(r"(?P<head>\b[A-Za-z][\w+.-]{0,30}://[^\s:/@'\"]*:)[^\s'\"]*(?=@)")
-# What stands before the word doesn't matter: access_token, PGPASSWORD. Behind a colon only as a quoted key, since
-# "the token: it expired" is no secret.
+# The word may have a prefix: access_token, PGPASSWORD. A value after a colon is a secret only if the key is quoted:
+# "the token: it expired" has no secret.
 _NAMED_SECRET = re.compile(
     r"(?P<head>(?:password|passwd|pwd|secret|token|signature|(?:api|access|account|private|secret)[_-]?key)"
     r"(?:\s*=\s*|['\"]\s*[:=]\s*))(?:'[^']*'|\"[^\"]*\"|[^\s;&,)}\]]+)",
@@ -28,9 +28,9 @@ _SHORTEST = 4
 
 
 def keep_secret(secret: str | None) -> None:
-    """Mask this very text from now on wherever it stands as a word of its own, also as it is written in a URL.
+    """From now on, mask this text where it is a whole word, also in the form that it has in a URL.
 
-    One of fewer than four characters is left to the patterns: it would be found everywhere.
+    A secret of fewer than four characters is left to the patterns, because it would be found everywhere.
     """
     for text in (secret, quote(secret, safe=""), quote_plus(secret)) if secret else ():
         if text and len(text) >= _SHORTEST and text not in _kept:
@@ -38,7 +38,7 @@ def keep_secret(secret: str | None) -> None:
 
 
 def mask_secrets(text: str) -> str:
-    """Return `text` with passwords in URLs, `password=…` pairs and the like replaced by `***`.
+    """Return `text` with `***` in place of passwords in URLs, of values in `password=…` and of similar secrets.
 
     >>> mask_secrets("cannot reach postgresql://ann:p@ss/word@db:5432/sales")
     'cannot reach postgresql://ann:***@db:5432/sales'

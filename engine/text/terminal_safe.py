@@ -1,8 +1,8 @@
-"""Text that isn't ours, made fit for a terminal: data, error messages, paths, names of columns.
+"""Makes foreign text safe for a terminal: data, error messages, paths, names of columns.
 
-A terminal obeys what it prints: colour codes, OSC 52 (writes the clipboard), C1 controls, and the bidi marks
-that make a line read differently from what it says. So whatever comes from outside passes `safe` before it
-reaches a screen. Markup is not this module's business: hand the result on as plain text.
+A terminal executes control sequences in the text that it prints: colour codes, OSC 52 (writes the clipboard), C1
+controls. Bidi marks show a line in another order than it has. So all text from outside passes `safe` before it
+reaches a screen. The result is plain text: markup in it is not escaped.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ _UNPRINTABLE = "\N{REPLACEMENT CHARACTER}"
 
 
 def safe(text: str, limit: int = LIMIT) -> str:
-    r"""Return `text` as one line of at most `limit` characters that no terminal obeys.
+    r"""Return `text` as one line of at most `limit` characters, without control characters.
 
-    Every character stands for one: C0 controls and DEL become their pictures, other spaces a plain space,
-    and the rest of what has no glyph (C1, bidi and zero-width controls, line separators, lone surrogates)
-    becomes U+FFFD. What is cut off is shown as "…".
+    Each character becomes one character: C0 controls and DEL their pictures, other spaces a plain space, all others
+    without a glyph (C1, bidi and zero-width controls, line separators, lone surrogates) U+FFFD. Text that is cut ends
+    with "…".
 
     >>> safe("LGA\x1b[31m\n")
     'LGA␛[31m␊'
@@ -34,7 +34,7 @@ def safe(text: str, limit: int = LIMIT) -> str:
 
 
 def safe_lines(text: str, limit: int = LIMIT, *, most: int = 1_000) -> list[str]:
-    r"""Return the lines of `text`, each through `safe`; only a line feed ends a line, and only `most` are kept.
+    r"""Return the first `most` lines of `text`, each made `safe`. Only a line feed ends a line.
 
     >>> safe_lines("one\ntwo\rthree")
     ['one', 'two␍three']

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from engine.errors import FetchFailed, PipelineError, SourceContractBroken
 from engine.policy import NEVER
 from engine.sources.base import SeekableFetcher, answer_problem
-from engine.text.json_values import stored
+from engine.text.json_values import json_copy
 from engine.worker.retrying import call_with_retries
 from engine.worker.signals import Turnstile
 
@@ -125,6 +125,6 @@ class Source:
         if not isinstance(cursor, Mapping):
             raise SourceContractBroken(batch.batch_id, f"the cursor after it is {cursor!r}, not a JSON object")
         try:
-            return dict(stored(cursor))
+            return dict(json_copy(cursor))
         except (TypeError, ValueError) as error:
             raise SourceContractBroken(batch.batch_id, f"the cursor after it can't be stored: {error}") from error

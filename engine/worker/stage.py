@@ -16,7 +16,7 @@ import polars as pl
 from engine.batch import Batch
 from engine.errors import StepFailed, StepResultInvalid
 from engine.steps.base import LazyBatchStep, StatefulBatchStep
-from engine.text.json_values import stored
+from engine.text.json_values import json_copy
 from engine.worker.retrying import call_with_retries
 from engine.worker.signals import Turnstile
 from engine.worker.time_limit import call_with_limit
@@ -56,7 +56,7 @@ class Stage:
         self._stop = stop
         self._emit = emit
         self._states = {
-            step.name: stored(states.get(step.name)) for step in steps if isinstance(step, StatefulBatchStep)
+            step.name: json_copy(states.get(step.name)) for step in steps if isinstance(step, StatefulBatchStep)
         }
         ordered = any(is_ordered(step) for step in steps)
         self._order = Turnstile(first_batch_id) if ordered else None
@@ -140,7 +140,7 @@ class Stage:
 
     def _restore(self, step: BatchStep) -> None:
         if isinstance(step, StatefulBatchStep):
-            step.restore(stored(self._states[step.name]))
+            step.restore(json_copy(self._states[step.name]))
 
 
 def is_ordered(step: BatchStep) -> bool:
@@ -221,7 +221,7 @@ def _checked(result: Any, batch: Batch, step: str) -> Batch:
 def _snapshot(step: StatefulBatchStep, batch: Batch) -> Json:
     """Return the state as it will be restored: a copy, since the step keeps changing its own."""
     try:
-        snapshot: Json = stored(step.snapshot())
+        snapshot: Json = json_copy(step.snapshot())
     except (TypeError, ValueError) as error:
         raise StepResultInvalid(step.name, batch.batch_id, f"a snapshot that can't be stored ({error})") from error
     except Exception as error:
