@@ -100,8 +100,8 @@ class CheckpointStore:
                     layout.catalog, f"the catalog {layout.catalog} is missing, but results are there", hint=REPAIR_HINT
                 )
             compaction.create(layout, key=uuid.uuid4().hex, software=SOFTWARE)
-        opening.inspect(layout.catalog)
         self._ledger = Ledger(layout)
+        self.notices += self._ledger.notices
         try:
             location.claim(layout, self._ledger.key, empty=not self.next_batch_id)
             self.notices += mend.mend(self._ledger)

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 class Ledger:
     """The open catalog of one checkpoint. Raises `duckdb.Error` and `OSError` as they come, but see `reading`.
 
-    `catalog` is another object after a reconnection: take it from here each time.
+    `catalog` is another object after a reconnection: take it from here each time. `notices` are sentences about what
+    opening it has changed, for the user to see.
     """
 
     def __init__(self, layout: Layout) -> None:
@@ -42,9 +43,8 @@ class Ledger:
         """
         self.layout = layout
         self._log_secured = False
-        self.catalog = Catalog(layout.catalog)
+        self.catalog, self.key, self.notices = opening.open_catalog(layout)
         try:
-            self.key = opening.check_identity(layout.catalog, self.catalog)
             self.head = self.catalog.head()
         except BaseException:
             self.catalog.close()

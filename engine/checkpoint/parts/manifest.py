@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from engine.text.json_values import Json
 
 
+_WORDS_OF_FORMAT_1 = {"token": "attempt_id", "generation": "epoch"}
+"""Parts keep the metadata that they were written with, also when their catalog is migrated."""
+
+
 @dataclass(frozen=True, slots=True)
 class StepTiming:
     """How long one step, or several fused ones, took for a batch. Rows are None where nobody counted."""
@@ -94,8 +98,11 @@ class Manifest:
 
     @classmethod
     def from_json(cls, text: str) -> Manifest:
-        """Return the manifest that `to_json` wrote. Raises ValueError, TypeError or KeyError."""
+        """Return the manifest that `to_json` wrote, in whatever format. Raises ValueError, TypeError or KeyError."""
         content = json.loads(text)
+        for word, new_word in _WORDS_OF_FORMAT_1.items():
+            if word in content:
+                content[new_word] = content.pop(word)
         timings = tuple(
             StepTiming(tuple(t["steps"]), t["seconds"], t["rows_in"], t["rows_out"]) for t in content.pop("timings")
         )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from engine.checkpoint.catalog import compaction, opening
-from engine.checkpoint.catalog.catalog import PAGE, Catalog
+from engine.checkpoint.catalog.catalog import PAGE
 from engine.checkpoint.location import check, claim, located
 from engine.checkpoint.lock import CheckpointLock
 from engine.checkpoint.loss import Loss
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from engine.checkpoint.catalog.catalog import Catalog
     from engine.checkpoint.catalog.head import Head
     from engine.checkpoint.layout import Layout
     from engine.checkpoint.parts.manifest import Manifest
@@ -66,25 +67,25 @@ def verify(layout: Layout) -> Report:
     if compaction.restore(layout):
         notes.append("a compaction had been killed; the copy of the catalog made before it was put back")
     try:
-        with _opened(layout) as catalog:
-            return _against_catalog(layout, catalog, tuple(notes))
+        with _opened(layout) as (catalog, key, migrated):
+            notes += migrated
+            return _against_catalog(layout, catalog, key, tuple(notes))
     except (CheckpointCorrupt, CheckpointForeign) as error:
         return _without_catalog(layout, error, tuple(notes))
 
 
 @contextmanager
-def _opened(layout: Layout) -> Iterator[Catalog]:
-    """Open the catalog to read it. Raises `CheckpointCorrupt` for whatever it can't give."""
+def _opened(layout: Layout) -> Iterator[tuple[Catalog, str, list[str]]]:
+    """Open the catalog to read it, as `opening.open_catalog`. Raises `CheckpointCorrupt` for whatever it can't give."""
     if not layout.catalog.exists():
         raise CheckpointCorrupt(layout.catalog, f"{layout.catalog.name} is missing")
-    opening.inspect(layout.catalog)
     try:
-        catalog = Catalog(layout.catalog)
+        opened = opening.open_catalog(layout)
         try:
-            yield catalog
+            yield opened
         finally:
             with suppress(duckdb.Error):
-                catalog.close()
+                opened[0].close()
     except duckdb.Error as error:
         raise translate(layout.catalog, error) from error
     except (ValueError, TypeError, KeyError) as error:  # rows that don't hold what was written into them
@@ -94,8 +95,7 @@ def _opened(layout: Layout) -> Iterator[Catalog]:
 # --- with a catalog -------------------------------------------------------------------------------------
 
 
-def _against_catalog(layout: Layout, catalog: Catalog, notes: tuple[str, ...]) -> Report:
-    key = opening.check_identity(layout.catalog, catalog)
+def _against_catalog(layout: Layout, catalog: Catalog, key: str, notes: tuple[str, ...]) -> Report:
     head = catalog.head()
     if head.next_batch_id:
         claim(layout, key, empty=False)  # else everything would seem to be missing
