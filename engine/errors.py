@@ -49,12 +49,11 @@ from engine.text.masking import mask_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     import polars as pl
 
     from engine.batch import Batch
-    from engine.storage.files import StoredPath
-    from engine.storage.objects import ObjectPath
 
 
 class PipelineError(Exception):
@@ -319,7 +318,7 @@ class CheckpointError(PipelineError):
 
     exit_code = ExitCode.CHECKPOINT
 
-    def __init__(self, path: StoredPath, message: str, *, hint: str = "") -> None:
+    def __init__(self, path: Path | str, message: str, *, hint: str = "") -> None:
         self.path = path
         super().__init__(message, hint=hint)
 
@@ -327,7 +326,7 @@ class CheckpointError(PipelineError):
 class CheckpointLocked(CheckpointError):
     """Another run holds the checkpoint; `holder` describes it."""
 
-    def __init__(self, path: StoredPath, holder: str) -> None:
+    def __init__(self, path: Path | str, holder: str) -> None:
         self.holder = holder
         super().__init__(
             path,
@@ -339,7 +338,7 @@ class CheckpointLocked(CheckpointError):
 class CheckpointForeign(CheckpointError):
     """The file in the catalog's place is not a catalog of this software."""
 
-    def __init__(self, path: StoredPath, found: str) -> None:
+    def __init__(self, path: Path | str, found: str) -> None:
         super().__init__(
             path,
             f"{path} is {found}, not a checkpoint",
@@ -350,7 +349,7 @@ class CheckpointForeign(CheckpointError):
 class ResultsTaken(CheckpointError):
     """Another checkpoint keeps its results under this URL."""
 
-    def __init__(self, path: ObjectPath, *, by_a_copy: bool = False) -> None:
+    def __init__(self, path: Path | str, *, by_a_copy: bool = False) -> None:
         if by_a_copy:
             message = f"a copy of this checkpoint folder has written to {path} since this one did"
             hint = "Go on with that copy: there can be one only. Nothing was touched."
@@ -366,7 +365,7 @@ class ResultsTaken(CheckpointError):
 class CheckpointNewer(CheckpointError):
     """The catalog was written by a newer version."""
 
-    def __init__(self, path: StoredPath, found: int, known: int) -> None:
+    def __init__(self, path: Path | str, found: int, known: int) -> None:
         super().__init__(
             path,
             f"the checkpoint {path} has format {found}, and this version reads up to {known}",
@@ -381,7 +380,7 @@ class CheckpointCorrupt(CheckpointError):
 class CheckpointNotWritable(CheckpointError):
     """Permission, a read-only disk, or a folder that has gone."""
 
-    def __init__(self, path: StoredPath, error: BaseException) -> None:
+    def __init__(self, path: Path | str, error: BaseException) -> None:
         super().__init__(
             path,
             f"cannot write the checkpoint {path}: {describe(error)}",
@@ -399,7 +398,7 @@ def _is_of_the_device(error: BaseException) -> bool:
 class StorageUnavailable(CheckpointError):
     """The object storage where the results are can't be reached, or refuses what is asked of it."""
 
-    def __init__(self, path: ObjectPath, reason: str, *, hint: str = "") -> None:
+    def __init__(self, path: Path | str, reason: str, *, hint: str = "") -> None:
         super().__init__(
             path,
             f"the object storage at {path} can't be used: {reason}",
@@ -412,7 +411,7 @@ class StorageUnavailable(CheckpointError):
 class DiskFull(CheckpointError):
     """No space left where the checkpoint is."""
 
-    def __init__(self, path: StoredPath, error: BaseException) -> None:
+    def __init__(self, path: Path | str, error: BaseException) -> None:
         super().__init__(
             path,
             f"the disk is full: cannot write the checkpoint {path} ({describe(error)})",
@@ -423,7 +422,7 @@ class DiskFull(CheckpointError):
 class FrontierUnreadable(CheckpointError):
     """A frontier file that is missing or isn't one."""
 
-    def __init__(self, path: StoredPath, error: BaseException) -> None:
+    def __init__(self, path: Path | str, error: BaseException) -> None:
         super().__init__(
             path,
             f"cannot read a frontier from {path}: {describe(error)}",

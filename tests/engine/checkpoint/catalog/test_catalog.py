@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from engine.checkpoint.catalog.catalog import Catalog, _batch_row, connect, load_queries
+from engine.checkpoint.catalog.catalog import FORMAT, Catalog, _batch_row, connect, load_queries
 from engine.checkpoint.catalog.head import Head
 from engine.checkpoint.parts.manifest import Manifest, StepTiming
 
@@ -40,7 +40,7 @@ def test_every_query_has_a_name_and_every_name_is_used():
 
 
 def test_a_new_catalog_stands_at_the_start(catalog):
-    assert catalog.identity() == (1, "k" * 32)
+    assert catalog.identity() == (FORMAT, "k" * 32)
     assert catalog.head() == Head(0, 0, 0)
     assert catalog.pipeline() is None
 
