@@ -1,6 +1,6 @@
-"""What the engine's promises of speed and memory rest on: measurements that anyone can repeat.
+"""Measurements of speed and memory that anyone can repeat.
 
-`python -m bench speed`, `memory` and `commit` print their figures as tables. Every measurement runs in a
-process of its own, those that are compared take turns, and the tables show medians and spread. Nothing
-here asserts a time: what is true on a loaded machine is for the reader to judge.
+`python -m bench speed` and the other commands print tables. Every measurement runs in a process of its own,
+measurements that are compared take turns, and the tables show medians and ranges. No command fails because of a
+time: the reader must judge whether the machine was quiet enough.
 """

@@ -1,7 +1,7 @@
-"""The process in which one measurement is made: `python -m bench.child '{"subject": …}'`.
+"""The process of one measurement: `python -m bench.child '{"subject": …}'`.
 
-Everything is imported before the clock starts, the page cache is warm because the source is read first,
-and dirty pages of whoever came before are written out, so that nobody pays for another's writes.
+Before the clock starts, it imports everything, reads the source to warm the page cache, and writes out dirty pages, so
+that no measurement pays for the writes of the one before.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _CHUNK = 1 << 20
 
 
 def main() -> None:
-    """Do what the first argument asks, and print the answer as JSON."""
+    """Run the task in the first argument, and print the answer as JSON."""
     task = Task(**json.loads(sys.argv[1]))
     folder = Path(task.folder)
     shutil.rmtree(folder, ignore_errors=True)

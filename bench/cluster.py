@@ -1,9 +1,10 @@
-"""What a cluster costs: the same pipeline by tasks of Ray on this machine's cores, and in this process, taking turns.
+"""The cost of a cluster: the same pipeline in Ray tasks on the cores of this machine and in this process, taking turns.
 
-What is measured: wall time a batch, and the driver's own CPU and memory. Three kinds of batches: many small ones that
-cost next to nothing, which shows what a task and a commit take; batches of 100,000 rows of lineitem, which shows what
-share of real work that is; and the same with a step at the end that has a memory, for which all rows come back from the
-workers and are written by the driver. Ray's start isn't in it. Each measurement is a fresh process.
+It measures the wall time per batch, and the CPU time and memory of the driver. There are three kinds of batches. Many
+small batches with almost no work show the cost of a task and a commit. Batches of 100,000 rows of lineitem show how
+much that is compared with real work. In the third kind the pipeline is split: a stateful step at the end runs in the
+driver, so all rows return from the workers and the driver writes them. The start of Ray isn't measured. Each
+measurement is a new process.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from engine.events import Event
     from engine.text.json_values import Json
 
-KINDS = ("small", "lineitem", "divided")
+KINDS = ("small", "lineitem", "split")
 EXECUTORS = ("threads", "ray")
 SMALL_ROWS = 1_000
 LARGE_ROWS = 100_000
@@ -61,7 +62,7 @@ def _table(answers: dict[str, list[dict[str, float]]], batches: int) -> str:
                 table.median([one["peak"] for one in measured], 0),
             ]
         )
-    heads = ["executor", "ms a batch", "ratio", "driver CPU ms a batch", "driver MB at 1/4", "driver MB at the end"]
+    heads = ["executor", "ms per batch", "ratio", "driver CPU ms per batch", "driver MB at 1/4", "driver MB at the end"]
     return table.render(heads, lines)
 
 
@@ -103,13 +104,13 @@ def _lineitem(batches: int) -> BatchPipeline:
     return BatchPipeline(steps, source, LARGE_ROWS)
 
 
-def _divided(batches: int) -> BatchPipeline:
+def _split(batches: int) -> BatchPipeline:
     import polars as pl
 
     from engine import BatchPipeline, StatefulBatchStep
 
     class Count(StatefulBatchStep):
-        """Numbers the rows that are left."""
+        """Numbers the rows."""
 
         rows = 0
 
@@ -134,7 +135,7 @@ def _child(name: str, kind: str, batches: int) -> None:
     from engine.events import BatchCommitted
     from engine.executors.threads import ThreadExecutor
 
-    made = {"small": _small, "lineitem": _lineitem, "divided": _divided}[kind](batches)
+    made = {"small": _small, "lineitem": _lineitem, "split": _split}[kind](batches)
     executor = RayExecutor() if name == "ray" else ThreadExecutor(len(os.sched_getaffinity(0)))
     folder = lineitem.cache_folder() / "cluster"
     peaks: list[float] = []
@@ -150,7 +151,7 @@ def _child(name: str, kind: str, batches: int) -> None:
         made.steps, made.batch_fetcher, made.batch_size, folder, executor=executor, listeners=[watch]
     )
     executor.prepare(made.steps, made.batch_fetcher)
-    if name == "ray":  # the workers' processes are started, and have loaded what they need
+    if name == "ray":  # so that the worker processes run and have imported everything
         warm = _small(20)
         shutil.rmtree(folder, ignore_errors=True)
         BatchPipeline(warm.steps, warm.batch_fetcher, SMALL_ROWS, folder, executor=executor).run()

@@ -1,9 +1,10 @@
-"""The cost of a commit, and that it doesn't grow with what is committed already.
+"""The cost of a commit, and whether it grows with the number of commits.
 
-What is measured, first: `CheckpointStore.commit` with one small batch each, nothing grouped: the folder's
-fsync, one DuckDB transaction (the WAL's fsync), the part's rename, the folder's fsync again, the mirror; all
-in the calling thread, so its CPU time is the process's. Writing the part before it isn't in it. Compactions
-of the WAL are told apart. Then a whole pipeline over tiny batches, where commits are grouped.
+The first table is for `CheckpointStore.commit` with one small batch per commit: the fsync of the folder, one DuckDB
+transaction (with the fsync of the WAL), the rename of the part, the second fsync of the folder, and the frontier file.
+All of it runs in the calling thread, so the CPU time is that of the process. Writing the part isn't included, and
+compactions of the WAL have columns of their own. The second table is for a whole pipeline with tiny batches, whose
+commits are grouped.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class _Commit:
 
 
 class _Watched(CheckpointStore):
-    """A store that notes how long its compactions take."""
+    """A store that measures its compactions."""
 
     compaction_seconds = 0.0
 
@@ -55,11 +56,11 @@ class _Watched(CheckpointStore):
 def report(*, batches: int, lines: int = 20) -> None:
     """Measure, and print both tables."""
     folder = lineitem.cache_folder() / "commit"
-    print(f"{batches:,} batches of {_ROWS} rows, one commit each, nothing grouped")
+    print(f"{batches:,} batches of {_ROWS} rows, one commit each, not grouped")
     print(machine.describe())
     print()
     print(_commit_table(_commits(folder, batches), max(1, batches // lines)))
-    print(f"\n{batches:,} batches of {_ROWS} rows through a whole pipeline, commits grouped as they come\n")
+    print(f"\n{batches:,} batches of {_ROWS} rows through a whole pipeline, with grouped commits\n")
     print(_pipeline_table(folder, batches, max(1, batches // lines)))
     shutil.rmtree(folder)
 
@@ -120,7 +121,7 @@ def _commit_table(commits: Sequence[_Commit], step: int) -> str:
                 f"{part[-1].log_bytes / 1e6:.1f}",
             ]
         )
-    header = ["commits", "wall ms, median", "mean", "CPU ms, median", "compactions", "their s", "log MB"]
+    header = ["commits", "wall ms, median", "mean", "CPU ms, median", "compactions", "s for these", "log MB"]
     return table.render(header, rows)
 
 
@@ -151,4 +152,4 @@ def _pipeline_table(folder: Path, batches: int, step: int) -> str:
         done, commits, wall, cpu = (now - then for now, then in zip(mark, before, strict=True))
         rows.append([f"{mark[0]:,}", f"{done / wall:,.0f}", f"{done / max(commits, 1):.1f}", f"{cpu / done * 1e3:.2f}"])
         before = mark
-    return table.render(["batches", "batches/s", "batches a commit", "CPU ms a batch"], rows)
+    return table.render(["batches", "batches/s", "batches per commit", "CPU ms per batch"], rows)

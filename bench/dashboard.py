@@ -1,9 +1,9 @@
-"""What the dashboard costs: the same run with and without it, the loop's lag, and the CPU to the first paint.
+"""The cost of the dashboard: a run with and without it, the lag of its event loop, and the CPU time to the first paint.
 
-Each measurement is a process of its own; those with a dashboard get a real pseudo-terminal of 120×36 whose
-output is read as fast as it comes. The run is lineitem ten times over in batches of 100,000; headless and
-dashboard take turns. The first paint is the CPU time (user and system) that the process has used when the
-frame of the first pane comes out of the terminal.
+Each measurement is a process of its own. One with a dashboard gets a real pseudo-terminal of 120×36, whose output is
+read as fast as it arrives. The run processes ten times lineitem in batches of 100,000; runs with and without dashboard
+take turns. The time to the first paint is the CPU time (user and system) that the process has used when the border of
+the first pane arrives from the terminal.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def report(*, rounds: int) -> None:
 
 
 def _figures(kind: str) -> dict[str, Any]:
-    """Return what the child of this kind measured."""
+    """Return the figures of a child process of this kind."""
     with tempfile.TemporaryDirectory(dir=lineitem.cache_folder()) as scratch:
         answer = Path(scratch) / "answer.json"
         command = [sys.executable, "-m", "bench.dashboard_child", kind, str(Path(scratch) / "checkpoint"), str(answer)]
@@ -80,7 +80,7 @@ def _cpu_to_first_paint() -> float:
 
 
 class _Terminal:
-    """A process on a pseudo-terminal of its own, ended when the block is left."""
+    """A process on a pseudo-terminal of its own, killed at the end of the block."""
 
     def __init__(self, command: list[str]) -> None:
         self._ours, theirs = pty.openpty()
@@ -106,18 +106,18 @@ class _Terminal:
         os.close(self._ours)
 
     def read_until(self, text: bytes | None) -> None:
-        """Read what comes out until `text` is among it; None reads until the process ends."""
+        """Read the output until it contains `text`; None reads until the process ends."""
         seen = b""
         while text is None or text not in seen:
             try:
                 piece = os.read(self._ours, 65_536)
-            except OSError:  # the other end is gone: Linux says so with an error
+            except OSError:  # on Linux, the other end was closed
                 return
             if not piece:
                 return
             seen = seen[-4096:] + piece
 
     def cpu_seconds(self) -> float:
-        """Return what the process has used up to now."""
+        """Return the CPU time that the process has used so far."""
         fields = Path(f"/proc/{self._process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -1,8 +1,8 @@
-"""The process that is measured for `bench.dashboard`: `python -m bench.dashboard_child KIND FOLDER ANSWER`.
+"""The process that `bench.dashboard` measures: `python -m bench.dashboard_child KIND FOLDER ANSWER`.
 
-KIND is `headless` or `dashboard`: the same run, and the seconds between its first and its last event; or `lag`:
-the dashboard while events of 2,000 batches a second come in from another thread, over a source of 100,000
-batches, and how late the event loop wakes up. The answer is written to the file ANSWER as JSON.
+With KIND `headless` or `dashboard` it measures the seconds from the first to the last event of the same run. With `lag`
+it measures how late the event loop of the dashboard wakes up while another thread emits the events of 2,000 batches a
+second, of a source of 100,000 batches. It writes the answer to the file ANSWER as JSON.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import polars as pl
 import tui
 from bench import lineitem
 from engine import AddColumnBatchStep, BatchPipeline, DropNullsBatchStep, FilterBatchStep, ParquetFetcher
-from engine.events import BatchCommitted, BatchFetched, BatchStarted, Event, RunEnded, RunStarted, StepFinished
+from engine.events import BatchCommitted, BatchFetched, BatchStarted, Event, RunEnded, RunInfo, RunStarted, StepFinished
 from engine.frontier import Frontier
 from engine.progress import Progress, RunView
 from engine.state import RunState
@@ -34,12 +34,16 @@ STEPS = ("drop_nulls", "add_column", "filter")
 BATCHES = 100_000
 BATCHES_PER_SECOND = 2_000
 BATCH_SIZE = 1_000
+INFO = RunInfo(
+    pipeline="lag", source="events", checkpoint_dir=".", steps=STEPS, batch_size=BATCH_SIZE, workers=4, window=16,
+    source_rows=BATCHES * BATCH_SIZE, source_rows_exact=True,
+)  # fmt: skip
 LAG_SECONDS = 20.0
 TICK_SECONDS = 0.005
 
 
 class _Clock:
-    """Notes when the run began and ended; at its end the process is done."""
+    """Measures the time from the start of the run to its end, and then ends the process."""
 
     def __init__(self, answer: Path) -> None:
         self._answer = answer
@@ -54,7 +58,7 @@ class _Clock:
 
 
 def main() -> None:
-    """Measure what the arguments ask for."""
+    """Measure the kind in the arguments."""
     kind, folder, answer = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
     sys.setswitchinterval(0.001)  # as the script of the dashboard does
     if kind == "lag":
@@ -74,16 +78,16 @@ def main() -> None:
 
 
 class _Lag(BatchPipeApp):
-    """The dashboard over events that nobody but a thread makes up, with a watch on the event loop."""
+    """The dashboard with invented events from a thread, and a measurement of the event loop."""
 
-    # Textual looks for relative paths beside the module of the subclass.
+    # Textual looks up relative paths beside the module of the subclass.
     CSS_PATH: ClassVar[list[str | PurePath]] = [Path(tui.__file__).parent / path for path in BatchPipeApp.CSS_PATH]
 
     def __init__(self, answer: Path) -> None:
         self._answer = answer
         done = BATCHES // 2
         frontier = Frontier(done - 1, done * BATCH_SIZE - 1, done * BATCH_SIZE, dict.fromkeys(STEPS, done - 1))
-        self._progress = Progress(frontier=frontier, state=RunState.RESUMABLE, source_rows=BATCHES * BATCH_SIZE)
+        self._progress = Progress(INFO, frontier=frontier, state=RunState.RESUMABLE)
         super().__init__(bridge=_EventBridge(self._progress), settings=Settings())
 
     def on_mount(self) -> None:
@@ -112,12 +116,7 @@ class _Lag(BatchPipeApp):
     def _feed(self) -> None:
         emit = self._progress
         first = BATCHES // 2
-        emit(
-            RunStarted(
-                1, datetime.now(UTC), "lag", "events", ".", STEPS, BATCH_SIZE, 4, 16, first, first * BATCH_SIZE,
-                BATCHES * BATCH_SIZE, source_rows_exact=True,
-            )
-        )  # fmt: skip
+        emit(RunStarted(1, datetime.now(UTC), INFO, first, first * BATCH_SIZE))
         began = time.perf_counter()
         for count in range(BATCHES // 2):
             batch_id, start = first + count, (first + count) * BATCH_SIZE
@@ -132,7 +131,7 @@ class _Lag(BatchPipeApp):
 
 
 class _EventBridge(Bridge):
-    """A bridge that shows the progress of the events and has no engine."""
+    """A bridge without an engine, which shows the progress of the events."""
 
     loaded = True
 
@@ -146,7 +145,7 @@ class _EventBridge(Bridge):
 
 
 def _finish(answer: Path, figures: dict[str, object]) -> None:
-    # The terminal of this process is a pipe that nobody will look at again: there is nothing to tidy up.
+    # Nobody reads the terminal of this process any more, so it needs no cleaning up.
     answer.write_text(json.dumps(figures), encoding="utf-8")
     os._exit(0)
 

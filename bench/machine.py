@@ -1,4 +1,4 @@
-"""What the figures were measured on, in one line."""
+"""The machine of the measurements, in one line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def describe() -> str:
-    """Return processor, cores, load and versions; the load tells whether others were at work meanwhile."""
+    """Return processor, cores, load and versions; the load shows whether other programs were running."""
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     versions = ", ".join(f"{name} {version(name)}" for name in ("polars", "duckdb"))
     return (

@@ -1,7 +1,7 @@
-"""Peak memory of a run over 6 million rows, over ten times as many, and in ten times as many batches.
+"""Peak memory of a run over 6 million rows, over ten times as many rows, and in ten times as many batches.
 
-What is measured: the peak resident size of the whole process (interpreter, Polars, DuckDB and all), a fresh
-process for each measurement. What isn't: the page cache, which the kernel gives and takes as it likes.
+It measures the peak resident size of the whole process, with interpreter, Polars and DuckDB; each measurement is a new
+process. The page cache isn't included: the kernel can take it back at any time.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Wall time of a pipeline with a commit for every batch, as a ratio to Polars' one-shot sink.
+"""Wall time of a pipeline with a commit for every batch, relative to the one-shot sink of Polars.
 
-What is measured: the run alone, from the open source file to the last fsynced part, its checkpoint made on
-the way; page cache warm, imports done. Each measurement is a fresh process, and the subjects take turns, so
-that whatever else the machine does meets them alike; the ratio is taken round by round.
+It measures only the run, from opening the source to the last fsynced part, including the creation of the checkpoint.
+The page cache is warm, and imports are done before. Each measurement is a new process, and the subjects take turns, so
+that other load on the machine affects all of them; the ratio is computed for each round.
 
-What isn't: reading from a cold disk, sources other than Parquet, and the one-shot's durability, for it
-fsyncs nothing and can't go on after a kill. "Filter one ship mode" can be read in two ways, so both are here.
+It doesn't measure reading from a cold disk, or sources other than Parquet. The one-shot isn't durable: it calls no
+fsync, and can't continue after a kill. "Filter one ship mode" has two meanings, so there are measurements for both.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def report(
     keeps: Sequence[str],
     subjects: Sequence[str],
 ) -> None:
-    """Measure, and print a table for each reading of the filter. `tenfold` takes ten times the source."""
+    """Measure, and print a table for each meaning of the filter. `tenfold` takes ten times the source."""
     source = lineitem.tenfold() if tenfold else lineitem.path()
     rows = lineitem.ROWS * (10 if tenfold else 1)
     folder = str(lineitem.cache_folder() / "speed")
@@ -50,7 +50,7 @@ def _measured(task: Task, rounds: int, subjects: Sequence[str]) -> dict[str, lis
     subjects = list(dict.fromkeys((REFERENCE, *subjects)))
     answers: dict[str, list[Answer]] = {subject: [] for subject in subjects}
     for number in range(rounds):
-        # Whoever comes after a heavy neighbour changes from round to round.
+        # The order changes in each round, so that no subject always follows the same one.
         turn = number % len(subjects)
         for subject in (*subjects[turn:], *subjects[:turn]):
             answer = measure(replace(task, subject=subject, digest=number == 0))
@@ -58,7 +58,7 @@ def _measured(task: Task, rounds: int, subjects: Sequence[str]) -> dict[str, lis
             print(f"round {number + 1}: {subject} {answer.wall_seconds:.2f} s", file=sys.stderr)
     digests = {answers[subject][0].digest for subject in subjects}
     if len(digests) > 1:
-        sys.exit(f"the subjects don't agree in their results: {digests}")
+        sys.exit(f"the subjects have different results: {digests}")
     return answers
 
 

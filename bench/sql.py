@@ -1,9 +1,9 @@
-"""Reading a PostgreSQL table: the engine's whole run as a ratio to the fastest bare stream of the same query.
+"""Reading a PostgreSQL table: a whole run of the engine, relative to the fastest plain stream of the same query.
 
-What is measured: all of the table `lineitem` (TPC-H, the first 2,000,000 rows, 16 columns, its primary key of two
-columns), in key order. The bare streams hand frames on and keep nothing; the engine also writes each batch as a
-durable part and commits it; the paging by OFFSET is what one writes first. Server and client share the machine. Each
-measurement is a fresh process, the subjects take turns, and ratios are taken round by round.
+The query reads the table `lineitem` (TPC-H, the first 2,000,000 rows × 16 columns, a primary key of two columns) in the
+order of its key. The plain streams return frames and keep nothing; the engine also writes each batch as a durable part
+and commits it; paging by OFFSET is the obvious first solution. Server and client share the machine. Each measurement is
+a new process, the subjects take turns, and ratios are computed for each round.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _STREAMS = ("adbc", "copy", "connectorx")
 
 
 def report(*, url: str, rounds: int) -> None:
-    """Load the table when it isn't there, measure, and print two tables."""
+    """Load the table if it doesn't exist, measure, and print the figures."""
     _load(url)
     subjects = ["pipeline", "pipeline_by_rows", *_streams(), "offset"]
     answers: dict[str, list[dict[str, float]]] = {subject: [] for subject in subjects}
@@ -77,7 +77,7 @@ def _measured(subject: str, url: str) -> dict[str, float]:
     )
     answer: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     if answer.pop("rows") != ROWS:
-        sys.exit(f"{subject} did not give {ROWS:,} rows")
+        sys.exit(f"{subject} did not return {ROWS:,} rows")
     return answer
 
 
@@ -158,7 +158,7 @@ def _pipeline_by_rows(url: str) -> dict[str, float]:
     import sqlalchemy as sa
 
     engine = sa.create_engine(url)
-    engine.dialect.driver = "another one"  # for psycopg it would be COPY
+    engine.dialect.driver = "another one"  # with psycopg it would be COPY
     return _run(engine)
 
 
@@ -200,7 +200,7 @@ def _offset(url: str) -> dict[str, float]:
 
 
 def _ends(seconds: list[float]) -> dict[str, float]:
-    """Return the median of the first and of the last three pages but the very first, which also warms up."""
+    """Return the median of pages 2 to 4 and of the last three pages; page 1 is left out as a warm-up."""
     return {"first": sorted(seconds[1:4])[1], "last": sorted(seconds[-3:])[1]}
 
 

@@ -1,7 +1,7 @@
-"""What is measured: the same work done by Polars in one go, by a plain loop, and by the engine.
+"""The subjects of the measurements: the same work in one query of Polars, in a simple loop, and in the engine.
 
-The work: drop rows with a null, add `l_quantity` × 3, keep some ship modes, write Parquet with zstd at
-level 1. A subject takes a task and returns the function to be timed, which returns its result files.
+The work is to drop rows with a null, add `l_quantity` × 3, keep some ship modes, and write Parquet with zstd at
+level 1. A subject takes a task and returns the function to measure, which returns its result files.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ def _steps(frame: _Frame, keep: pl.Expr) -> _Frame:
 
 
 def one_shot(task: Task) -> Work:
-    """Polars' own streaming sink into one file, as a user would write it: no fsync, and no way to go on."""
+    """The streaming sink of Polars into one file, as a user would write it: no fsync, and no resume."""
     return _sink(task, statistics=True)
 
 
 def one_shot_without_statistics(task: Task) -> Work:
-    """The same, without column statistics, which the engine's parts don't have either."""
+    """The same without column statistics, which the parts of the engine don't have either."""
     return _sink(task, statistics=False)
 
 
@@ -69,7 +69,7 @@ def _sink(task: Task, *, statistics: bool) -> Work:
 
 
 def naive_loop(task: Task) -> Work:
-    """What one writes first: read a slice, run the steps, write, fsync, note the frontier in a JSON file."""
+    """The obvious first solution: read a slice, run the steps, write, fsync, and save the frontier in a JSON file."""
     keep, folder = _kept(task), Path(task.folder)
 
     def work() -> list[Path]:
@@ -89,7 +89,7 @@ def naive_loop(task: Task) -> Work:
 
 
 def built_in_steps(task: Task) -> Work:
-    """The engine with its own steps: every batch committed, every part fsynced."""
+    """The engine with its built-in steps: it commits every batch and fsyncs every part."""
     return _pipeline(
         task,
         [
@@ -101,7 +101,7 @@ def built_in_steps(task: Task) -> Work:
 
 
 def custom_steps(task: Task) -> Work:
-    """The engine with steps of a user's own, one method each, that say nothing about concurrency."""
+    """The engine with steps of a user, one method each, which don't set `concurrent`."""
     return _pipeline(task, [_DropNulls("drop_nulls"), _AddFeature("add_feature"), _Keep("filter", _kept(task))])
 
 
@@ -143,12 +143,12 @@ SUBJECTS: dict[str, Callable[[Task], Work]] = {
 
 
 def row_count(parts: Sequence[Path]) -> int:
-    """Return how many rows the files have together."""
+    """Return the total number of rows in the files."""
     return int(pl.scan_parquet(list(parts), glob=False).select(pl.len()).collect().item())
 
 
 def digest(parts: Sequence[Path]) -> str:
-    """Return a digest of all rows in their order: the same for the same rows, however they are cut into files."""
+    """Return a digest of all rows in order; it doesn't depend on how the rows are divided into files."""
     total = first_row = 0
     for part in parts:
         for frame in pl.scan_parquet(part, glob=False).collect_batches(maintain_order=True):

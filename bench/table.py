@@ -1,4 +1,4 @@
-"""Plain tables: the first column to the left, all others to the right."""
+"""Plain tables: the first column is aligned left, all others right."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def render(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def median(values: Sequence[float], digits: int = 2) -> str:
-    """Return the median alone."""
+    """Return the median."""
     return f"{statistics.median(values):.{digits}f}"
 
 

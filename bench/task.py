@@ -1,4 +1,4 @@
-"""One measurement: what is asked of a fresh process, and what it answers."""
+"""One measurement: the task for a new process, and its answer."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What to measure: a subject of `bench.subjects` over `source`, its files going to `folder`.
+    """What to measure: a subject of `bench.subjects` that reads `source` and writes its files to `folder`.
 
-    `keep` is which ship mode stays: "all but AIR" (6 rows of 7) or "only AIR" (1 of 7). `digest` asks for
-    a digest of the results, in their order; it is made after the measurement and isn't part of it. `workers` is
-    the engine's, None for its default.
+    `keep` says which ship modes stay: "all but AIR" (6 rows of 7) or "only AIR" (1 of 7). `digest` asks for a
+    digest of the results, in their order; it is computed after the measurement. `workers` is that of the engine,
+    None for its default.
     """
 
     subject: str
@@ -29,9 +29,9 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Seconds of wall clock and of CPU (all threads) for the work alone, and the process's peak in MB.
+    """Seconds of wall time and of CPU time (all threads) for the work alone, and the peak of the process in MB.
 
-    Interpreter start and imports are in the peak and not in the seconds.
+    The peak includes the interpreter and imports; the seconds don't.
     """
 
     wall_seconds: float
@@ -42,8 +42,8 @@ class Answer:
 
 
 def measure(task: Task) -> Answer:
-    """Return the answer of a process made for this task alone. Raises CalledProcessError when it fails."""
-    # The parent stays small: Linux counts what a process was before exec in its peak as well.
+    """Return the answer of a new process for this task. Raises CalledProcessError if it fails."""
+    # The parent must stay small: on Linux the peak of a process includes its size before exec.
     done = subprocess.run(  # noqa: S603 (this interpreter)
         [sys.executable, "-m", "bench.child", json.dumps(asdict(task))],
         check=True,

@@ -1,6 +1,6 @@
 """Stream data larger than memory through steps, batch by batch, and never lose the place.
 
-Everything public is listed here, one line a name, and loaded when it is first asked for: importing this costs nothing.
+All public names are listed here, one line each. A name is loaded when it is first used, so this import costs nothing.
 `engine.errors`, `engine.events` and `engine.testing` are public as well.
 """
 
@@ -64,13 +64,14 @@ if TYPE_CHECKING:
     from engine.steps.sql import SqlBatchStep as SqlBatchStep
     from engine.steps.with_columns import WithColumnsBatchStep as WithColumnsBatchStep
 else:
-    # Type checkers, editors and the import contracts read the imports above, and so does this: it takes their text as
-    # the table of names and executes none of them, as `lazy from ... import` will from Python 3.15 on (PEP 810). A stub
-    # file with lazy_loader was the alternative: one more dependency, and the contracts don't see what a stub imports.
+    # Type checkers, editors and the import contracts understand the imports above. At run time this code reads their
+    # text as a table from name to module, and imports a module when one of its names is first used. (From Python 3.15
+    # on, `lazy from … import` does that: PEP 810.) The alternative, lazy_loader with a stub file, is one more
+    # dependency, and the import contracts don't read stubs.
     import re
     from importlib import import_module
 
-    _IMPORTS = re.findall(r"(?m)^    from (\S+) import (\w+) as \2$", __loader__.get_source(__name__))
+    _IMPORTS = re.findall(r"(?m)^    from (\S+) import (\w+) as \2$", __spec__.loader.get_source(__name__))
     _HOME_OF = dict(sorted((name, home) for home, name in _IMPORTS))
     __all__ = list(_HOME_OF)
 

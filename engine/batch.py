@@ -28,9 +28,9 @@ class Batch:
 
     @property
     def size(self) -> int:
-        """Number of source rows, whatever the steps have dropped since."""
+        """Number of source rows, including those that steps have dropped since."""
         return self.end_row - self.start_row + 1
 
     def with_data(self, data: pl.DataFrame) -> Batch:
-        """Return the same batch holding `data`: what a step hands on."""
+        """Return the same batch with `data`: a step's result."""
         return replace(self, data=data)

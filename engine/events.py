@@ -18,27 +18,37 @@ if TYPE_CHECKING:
     from engine.state import RunState
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunInfo:
+    """What a run works on, and how. `source` has no secrets; `steps` and `sinks` are names, in order."""
+
+    pipeline: str = ""
+    source: str = ""
+    checkpoint_dir: str = ""
+    steps: tuple[str, ...] = ()
+    batch_size: int = 0
+    workers: int = 0
+    """How many batches are worked on at the same time."""
+    window: int = 0
+    """How many batches may be in flight."""
+    source_rows: int | None = None
+    """None when the size is unknown."""
+    source_rows_exact: bool = False
+    sinks: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """A run begins, or goes on, at `next_batch_id`. `source_rows` is None when the size is unknown.
+    """A run has started at `next_batch_id`, the first batch that isn't committed.
 
-    `rows_quarantined` are there from earlier runs.
+    `rows_quarantined` are in quarantine from earlier runs.
     """
 
     run_id: int
     at: datetime
-    pipeline: str
-    source: str
-    checkpoint_dir: str
-    steps: tuple[str, ...]
-    batch_size: int
-    workers: int
-    window: int
+    info: RunInfo
     next_batch_id: int
     next_row: int
-    source_rows: int | None
-    source_rows_exact: bool
-    sinks: tuple[str, ...] = ()
     rows_quarantined: int = 0
 
 

@@ -7,7 +7,7 @@ below together. Constructing a pipeline reads and writes nothing.
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,9 +26,10 @@ from engine.runs import fingerprint
 from engine.runs import run as running
 from engine.runs.emitter import Emitter
 from engine.runs.failure import now
-from engine.runs.plan import Plan, as_tuple, quarantine_limits
+from engine.runs.plan import Plan, as_tuple, listed_steps, quarantine_limits
 from engine.runs.recompute import recompute
 from engine.runs.replay import Replayed, replay
+from engine.runs.resume_rules import next_position
 from engine.sources.base import Position, SeekableFetcher, SourceSize
 from engine.state import RunState
 from engine.worker.signals import StopSignal
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
     from engine.checkpoint.loss import Loss
     from engine.checkpoint.parts.parts import PartCompression
-    from engine.events import FailureRecord, Listener
+    from engine.events import Listener
     from engine.executors.base import Executor
     from engine.policy import OnError, Quarantine, RetryPolicy
     from engine.progress import RunView
@@ -51,25 +52,25 @@ DEFAULT_BATCH_SIZE = 50_000
 
 
 class BatchPipeline(CheckpointView):
-    """Steps over a source, batch by batch, with a checkpoint that every run goes on from.
+    """Steps over a source, batch by batch, with a checkpoint from which each run continues.
 
     Args:
         steps: in the order in which each batch goes through them; names must differ.
         batch_fetcher: a fetcher of `engine`, or any callable `(batch_id, batch_size) -> Batch | None`.
         batch_size: source rows a batch.
         checkpoint_dir: the folder of the checkpoint; made by the first run, private to its owner.
-        name: what to call the pipeline on screens; the checkpoint folder's name unless given.
-        results_url: where the result files are, such as s3://bucket/flights, instead of in the checkpoint folder. It
-            is decided by the first run; needs `pip install 'batchpipe-tui[s3]'`.
+        name: the pipeline's name on screens; by default the name of the checkpoint folder.
+        results_url: where the result files are, such as s3://bucket/flights, instead of in the checkpoint folder. The
+            first run decides it; needs `pip install 'batchpipe-tui[s3]'`.
         workers: how many batches to work on at the same time; by default one more than there are cores,
             4 at most. Peak memory grows with it.
-        retry: when to try a step or a fetch again that failed; by default never. A step's own `retry` wins.
+        retry: when to try a failed step or fetch again; by default never. A step's own `retry` wins.
         part_compression: how the result files are compressed: "zstd", "snappy", "lz4" or "uncompressed".
         listeners: called with each event of a run, from its threads; see `engine.events`.
         executor: where the steps run, instead of threads of this process.
         on_error: what to do with rows that a step can't process. "stop" ends the run before their batch;
-            "quarantine", or a `Quarantine` with other limits, takes them out and goes on. A step's own `on_error` wins.
-        sinks: places besides the parts where the results go too, exactly once: a `SqlSink`, a `DuckDBSink`.
+            "quarantine", or a `Quarantine` with other limits, takes them out. A step's own `on_error` wins.
+        sinks: where the results go in addition to the parts, exactly once: a `SqlSink`, a `DuckDBSink`.
 
     Raises:
         UsageError: an argument that can't be right, or two steps of the same name.
@@ -94,7 +95,7 @@ class BatchPipeline(CheckpointView):
     ) -> None:
         self._begin_with(
             Plan(
-                steps=as_tuple(steps),
+                steps=listed_steps(steps),
                 batch_fetcher=batch_fetcher,
                 batch_size=batch_size,
                 checkpoint_dir=Path(checkpoint_dir),
@@ -116,7 +117,7 @@ class BatchPipeline(CheckpointView):
         self._executor = plan.executor or ThreadExecutor(plan.workers)
         self._stop = StopSignal()
         self._busy = threading.Lock()
-        self._progress = self._new_progress(Frontier.at_start(plan.step_names), RunState.IDLE)
+        self._progress = self._new_progress()
 
     @property
     def steps(self) -> tuple[BatchStep, ...]:
@@ -125,7 +126,7 @@ class BatchPipeline(CheckpointView):
 
     @property
     def batch_fetcher(self) -> BatchFetcher:
-        """The source; another one counts from the next run on."""
+        """The source; another one takes effect with the next run."""
         return self._plan.batch_fetcher
 
     @batch_fetcher.setter
@@ -149,7 +150,7 @@ class BatchPipeline(CheckpointView):
 
     @property
     def sinks(self) -> tuple[Sink, ...]:
-        """Where the results go besides the parts."""
+        """Where the results go in addition to the parts."""
         return self._plan.sinks
 
     @property
@@ -159,7 +160,7 @@ class BatchPipeline(CheckpointView):
 
     @property
     def source(self) -> str:
-        """What is read, and how once that is known; for people to read, without secrets."""
+        """What is read, and how if that is known already; for people, without secrets."""
         return self._plan.source
 
     def with_options(
@@ -172,8 +173,8 @@ class BatchPipeline(CheckpointView):
     ) -> BatchPipeline:
         """Return a pipeline with the same plan except for what is given here; None keeps a value.
 
-        The steps and the fetcher are shared: run one of the two at a time. An executor that was passed in is
-        kept, and `workers` means nothing to it.
+        The two pipelines share steps and fetcher: run only one of them at a time. An executor that was passed in is
+        kept, and `workers` has no effect on it.
 
         Raises:
             UsageError: a value that can't be right.
@@ -191,7 +192,7 @@ class BatchPipeline(CheckpointView):
         return pipeline
 
     def add_listener(self, listener: Listener) -> None:
-        """Call `listener` with each event of the runs to come."""
+        """Call `listener` with each event of later runs."""
         self._plan = replace(self._plan, listeners=(*self._plan.listeners, listener))
 
     # --- running --------------------------------------------------------------------------------------
@@ -203,16 +204,16 @@ class BatchPipeline(CheckpointView):
         accept_changes: bool = False,
         on_error: OnError | Quarantine | None = None,
     ) -> Frontier:
-        """Go on from the frontier until the source ends or `request_stop` is called; return the frontier.
+        """Continue from the frontier until the source ends or `request_stop` is called; return the frontier.
 
-        `resume=False` starts afresh: the checkpoint's results are dropped first. `accept_changes` goes on
+        `resume=False` drops the checkpoint's results first and starts over. With `accept_changes` the run continues
         although steps, settings or source have changed since; the results then have two kinds of rows. `on_error`
-        is for this run, instead of the pipeline's.
+        replaces the pipeline's for this run.
         One call at a time; blocks, and may be called from any thread.
 
         Raises:
-            StepError, SourceError: the batch that ended the run. Everything before it is committed,
-                and the next call goes on there.
+            StepError, SourceError: a batch failed and ended the run. Everything before it is committed, and the next
+                call continues there.
             CheckpointError: the checkpoint can't be used or written.
             PipelineChanged, SourceNotFound: nothing was begun.
         """
@@ -221,7 +222,7 @@ class BatchPipeline(CheckpointView):
             self._stop = StopSignal()
             with self._open() as store:
                 if not resume:
-                    # What would be refused must not cost the results.
+                    # A run that is refused must not drop the results.
                     fingerprint.description(self.steps, self.batch_fetcher, self.batch_size)
                     self._source_size(Position())
                     self._rewind(store, -1)
@@ -233,7 +234,7 @@ class BatchPipeline(CheckpointView):
                     frontier = store.frontier(self._plan.step_names)
                     store.close()
                 except BaseException as error:
-                    self._end_what_was_begun(error, emit)
+                    self._end_broken_run(error, emit)
                     raise
             message = describe(ended.error) if ended.state is RunState.FAILED and ended.error else ""
             emit(RunEnded(ended.run_id, now(), ended.state, message))
@@ -241,8 +242,8 @@ class BatchPipeline(CheckpointView):
             raise ended.error
         return frontier
 
-    def _end_what_was_begun(self, error: BaseException, emit: Listener) -> None:
-        """Tell the listeners that the run is over although it couldn't say so itself: Ctrl-C comes at any moment."""
+    def _end_broken_run(self, error: BaseException, emit: Listener) -> None:
+        """Emit the end of a run that could not emit it itself: Ctrl-C comes at any moment."""
         view = self._progress.view()
         if view.run_id is None or not view.state.is_live:
             return
@@ -253,10 +254,10 @@ class BatchPipeline(CheckpointView):
         emit(RunEnded(view.run_id, now(), state, "" if interrupted else describe(error)))
 
     def request_stop(self, *, now: bool = False) -> None:
-        """Ask a run to stop: after what is in flight, or giving up what is in flight with `now`.
+        """Request a stop: after the batches in flight, or at once without them with `now`.
 
-        Returns at once; safe from any thread and from a signal handler. Either way what is committed stays
-        and the next run goes on from there.
+        Returns at once; safe from any thread and from a signal handler. In both cases what is committed stays, and the
+        next run continues from there.
         """
         if self._stop.asked and (self._stop.now or not now):
             return
@@ -264,32 +265,25 @@ class BatchPipeline(CheckpointView):
         if self._busy.locked():
             Emitter([self._progress, *self._plan.listeners])(StopWasRequested(now))
 
-    # --- where things stand ---------------------------------------------------------------------------
+    # --- the state of the run ---------------------------------------------------------------------------
 
     def view(self) -> RunView:
-        """Return where the run stands at this instant, from memory; cheap, from any thread."""
+        """Return the state of the run at this moment, from memory; cheap, from any thread."""
         return self._progress.view()
 
     def refresh(self) -> RunView:
-        """Read the checkpoint and the source's size, so that `view` tells what a run would do; return it.
+        """Read the checkpoint and the source's size, so that `view` shows what a run would do; return the view.
 
         Raises:
             CheckpointError, SourceNotFound, SourceChanged: as `run` would.
         """
         with self._alone():
             with self._opened() as store:
-                frontier = store.frontier(self._plan.step_names) if store else Frontier.at_start(self._plan.step_names)
-                last = store.last_manifest() if store else None
-                size = self._source_size(
-                    Position(frontier.next_batch_id, frontier.next_row, last.cursor if last else None)
-                )
-                if store is None:
-                    self._progress = self._new_progress(frontier, RunState.IDLE, size=size)
-                else:
-                    self._show_standing(store, size)
+                size = self._source_size(next_position(store.last_manifest() if store else None))
+                self._progress = self._new_progress(store, size)
             return self.view()
 
-    def _step_names(self) -> tuple[str, ...]:
+    def _steps(self) -> tuple[str, ...]:
         return self._plan.step_names
 
     # --- moving the frontier back ---------------------------------------------------------------------
@@ -301,24 +295,11 @@ class BatchPipeline(CheckpointView):
 
     def _rewind(self, store: CheckpointStore, batch_id: int, confirm: Callable[[Loss], object] | None = None) -> int:
         dropped = super()._rewind(store, batch_id, confirm)
-        self._show_standing(store)
+        self._progress = self._new_progress(store, self._known_size())
         return dropped
 
-    def _show_standing(self, store: CheckpointStore, size: SourceSize | None = None) -> None:
-        """Let `view` tell what the checkpoint says."""
-        frontier = store.frontier(self._plan.step_names)
-        if size is None and (rows := self._progress.view().source_rows) is not None:
-            size = SourceSize(rows, exact=self._progress.view().source_rows_exact)
-        self._progress = self._new_progress(
-            frontier,
-            store.history.state(),
-            store.history.failures(),
-            size=size,
-            quarantined=store.rows_quarantined(),
-        )
-
     def recompute(self, batch_id: int) -> None:
-        """Compute one committed batch again and put it in the place of its part, which is damaged; the others stay.
+        """Compute one committed batch again and replace its part, which is damaged; the other parts stay.
 
         Raises:
             UsageError: no such batch is committed.
@@ -345,7 +326,7 @@ class BatchPipeline(CheckpointView):
                 return replay(self._plan, store, stop=self._stop, emit=emit, accept_changes=accept_changes)
             finally:
                 self._pages = PageReader()
-                self._show_standing(store)
+                self._progress = self._new_progress(store, self._known_size())
 
     def quarantined(self, limit: int | None = 1000) -> list[QuarantinedRow]:
         """Old name, only until the dashboard has moved."""
@@ -373,41 +354,31 @@ class BatchPipeline(CheckpointView):
     def _open(self) -> CheckpointStore:
         return CheckpointStore(self.checkpoint_dir, self.results_url)
 
-    def _new_progress(
-        self,
-        frontier: Frontier,
-        state: RunState,
-        failures: Sequence[FailureRecord] = (),
-        *,
-        size: SourceSize | None = None,
-        quarantined: int = 0,
-    ) -> Progress:
+    def _new_progress(self, store: CheckpointStore | None = None, size: SourceSize | None = None) -> Progress:
+        """Return a progress that shows the state of the checkpoint, or the state before the first run."""
+        info, names = self._plan.info(self._executor, size), self._plan.step_names
+        if store is None:
+            return Progress(info, frontier=Frontier.at_start(names), state=RunState.IDLE)
         return Progress(
-            pipeline=self.name,
-            source=self.source,
-            checkpoint_dir=str(self.checkpoint_dir),
-            steps=self._plan.step_names,
-            batch_size=self.batch_size,
-            workers=self._executor.workers,
-            window=self._executor.window,
-            source_rows=size.rows if size else None,
-            source_rows_exact=bool(size and size.exact),
-            frontier=frontier,
-            state=state,
-            sinks=[sink.name for sink in self.sinks],
-            rows_quarantined=quarantined,
-            failures=reversed(failures),
+            info,
+            frontier=store.frontier(names),
+            state=store.history.state(),
+            rows_quarantined=store.rows_quarantined(),
+            failures=reversed(store.history.failures()),
         )
 
+    def _known_size(self) -> SourceSize | None:
+        """Return the size that the view has, None when it is unknown."""
+        info = self._progress.view().info
+        return None if info.source_rows is None else SourceSize(info.source_rows, exact=info.source_rows_exact)
+
     def _source_size(self, position: Position) -> SourceSize | None:
-        """Open the source as a run from `position` would, and close it again."""
+        """Open the source as a run from `position` would, read its size, and close it again."""
         if not isinstance(self.batch_fetcher, SeekableFetcher):
             return None
-        try:
-            self.batch_fetcher.open(position)
-            return self.batch_fetcher.size()
-        finally:
-            self.batch_fetcher.close()
+        with closing(self.batch_fetcher) as fetcher:
+            fetcher.open(position)
+            return fetcher.size()
 
 
 class PipelineQuarantine(QuarantineView):

@@ -1,4 +1,4 @@
-"""What to do when something fails: try again, and for how long; stop, or take the bad rows out."""
+"""What to do when something fails: try again, and for how long; stop, or quarantine the rows that fail."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """Try again after errors of the types in `transient`, or for which `is_transient` says so; after no others.
+    """Try again after errors of the types in `transient`, and those for which `is_transient` returns True.
 
     The wait before retry n is drawn from 0 … `base_seconds` · 2ⁿ⁻¹, at most `max_wait_seconds` (full
     jitter: M. Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog, 2015). It ends after
@@ -45,11 +45,11 @@ class RetryPolicy:
 
     @property
     def tries_again(self) -> bool:
-        """Whether there is any error after which it tries again."""
+        """Whether it tries again after any error at all."""
         return self.max_attempts > 1 and (bool(self.transient) or self.is_transient is not None)
 
     def covers(self, error: BaseException) -> bool:
-        """Say whether another try may help after this error."""
+        """Return whether another try may help after this error."""
         if isinstance(error, self.transient):
             return True
         return isinstance(error, Exception) and self.is_transient is not None and bool(self.is_transient(error))
@@ -58,14 +58,14 @@ class RetryPolicy:
 NEVER = RetryPolicy(max_attempts=1)
 
 OnError = Literal["stop", "quarantine"]
-"""What to do with rows that a step can't process: stop the run before their batch, or take them out and go on."""
+"""What to do with rows that a step can't process: stop the run before their batch, or quarantine them and continue."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quarantine:
-    """Take rows that a step can't process out of the results, within limits.
+    """Quarantine rows that a step can't process, within limits.
 
-    The run stops before a batch with which more than `max_rows` rows, or more than `max_fraction` of all source rows
+    The run stops before a batch after which more than `max_rows` rows, or more than `max_fraction` of all source rows
     so far, would be in quarantine. None is no limit.
     """
 
@@ -79,7 +79,7 @@ class Quarantine:
             raise UsageError(f"max_fraction must be from 0 to 1, not {self.max_fraction}")
 
     def excess(self, quarantined: int, rows: int) -> str:
-        """Return which limit so many rows in quarantine, of `rows` source rows, go beyond; empty when none.
+        """Return which limit `quarantined` rows of `rows` source rows exceed, empty if none.
 
         >>> Quarantine(max_rows=10).excess(11, 1_000_000)
         '11 rows, where 10 may be in quarantine'

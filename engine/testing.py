@@ -1,7 +1,7 @@
-"""Stand-ins for sources, steps, listeners and executors: what the engine's own tests are made of, and yours may be.
+"""Fakes of sources, steps, listeners and executors, for the engine's own tests and for yours.
 
-They keep their promises like the real ones and pass the same contract suites; what they add is that a test
-can say when they fail, when they wait, and what they were asked. Nothing in here sleeps.
+They keep their contracts as the real ones do and pass the same contract suites. In addition, a test decides when they
+fail and when they wait, and can see their calls. Nothing here sleeps.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from engine.worker.signals import StopSignal
 
 TIMEOUT_SECONDS = 60.0
-"""How long a stand-in waits for what should happen at once; then it raises `TimeoutError`."""
+"""How long a fake waits for what should happen at once; then it raises `TimeoutError`."""
 
 E = TypeVar("E")
 
 
 class TransientError(Exception):
-    """For retry policies: the kind of error that goes away."""
+    """For retry policies: an error that goes away."""
 
 
 def numbers(start_row: int, stop_row: int) -> pl.DataFrame:
@@ -45,7 +45,7 @@ def numbers(start_row: int, stop_row: int) -> pl.DataFrame:
 class NumberSource:
     """A plain callable over `rows` rows; change `rows` to let the source grow or shrink.
 
-    `calls` are the batch ids asked for, in order. `errors` maps a batch id to the errors to raise for it, one a call.
+    `calls` are the requested batch ids, in order. `errors` maps a batch id to the errors to raise for it, one a call.
     """
 
     def __init__(self, rows: int, *, errors: Mapping[int, list[Exception]] | None = None) -> None:
@@ -64,7 +64,7 @@ class NumberSource:
 
 
 class SeekableNumbers(SeekableFetcher):
-    """The same as a seekable source; with `concurrent` it is asked from several threads."""
+    """The same as a seekable source; with `concurrent` it is called from several threads."""
 
     def __init__(self, rows: int, *, concurrent: bool = False) -> None:
         self.rows = rows
@@ -98,7 +98,7 @@ class SeekableNumbers(SeekableFetcher):
         return {"next_row": batch.end_row + 1}
 
     def identity(self) -> Mapping[str, Json]:
-        """Return the kind alone: growing and shrinking leaves it the same source."""
+        """Return only the kind: a source that grows or shrinks stays the same one."""
         return {"kind": "numbers"}
 
     def size(self) -> SourceSize:
@@ -111,9 +111,9 @@ class SeekableNumbers(SeekableFetcher):
 
 
 class FailingStep(BatchStep):
-    """Hands the batch on, except that it raises where `errors` says so: by batch id, one error a call.
+    """Returns the batch, or raises what `errors` has for its id, one error a call.
 
-    An error that is no list is raised at every call. `calls` are the batch ids that it was called for.
+    An error that isn't in a list is raised at every call. `calls` are the batch ids that it was called for.
     """
 
     def __init__(
@@ -142,7 +142,7 @@ class FailingStep(BatchStep):
 class PickyStep(BatchStep):
     """Adds 1 to `id` in a new column `next`, and raises ValueError for frames with an id that is in `bad`.
 
-    `calls` has for each call the ids that it was given; `most_at_once` says how many calls went on at the same time.
+    `calls` has the ids of each call; `most_at_once` is the largest number of calls at the same time.
     """
 
     def __init__(self, name: str, bad: Iterable[int] = (), *, concurrent: bool = False) -> None:
@@ -171,7 +171,7 @@ class PickyStep(BatchStep):
 
 
 class GateStep(BatchStep):
-    """Holds the batches in `held` until they are let go; the others pass."""
+    """Holds the batches in `held` until a test lets them pass; the others pass at once."""
 
     def __init__(self, name: str, *held: int, concurrent: bool = True) -> None:
         super().__init__(name)
@@ -189,12 +189,12 @@ class GateStep(BatchStep):
         return batch
 
     def wait_for(self, *batch_ids: int) -> None:
-        """Return when all these batches have come to the gate."""
+        """Return when all these batches have reached the gate."""
         with self._changed:
             _expect(self._changed, lambda: self._arrived.issuperset(batch_ids), f"batches {batch_ids} to arrive")
 
     def let_go(self, *batch_ids: int) -> None:
-        """Let these batches pass; all of them when none is named."""
+        """Let these batches pass; all of them if none is named."""
         with self._changed:
             self._held -= set(batch_ids or self._held)
             self._changed.notify_all()
@@ -220,13 +220,13 @@ class RunningTotal(StatefulBatchStep):
         return {"total": self.total}
 
     def restore(self, state: Json) -> None:
-        """Take on a total; 0 at the start."""
+        """Set the total; 0 at the start."""
         self.restored.append(state)
         self.total = state["total"] if isinstance(state, dict) else 0
 
 
 class EventLog:
-    """A listener that keeps every event and can be waited on."""
+    """A listener that keeps every event; a test can wait for one."""
 
     def __init__(self) -> None:
         self._events: list[Event] = []
@@ -239,7 +239,7 @@ class EventLog:
             self._changed.notify_all()
 
     def all(self) -> list[Event]:
-        """Return what has come so far, in order."""
+        """Return the events so far, in order."""
         with self._changed:
             return list(self._events)
 
@@ -248,14 +248,14 @@ class EventLog:
         return [event for event in self.all() if isinstance(event, kind)]
 
     def wait_for(self, kind: type[E], count: int = 1) -> E:
-        """Return the latest event of a kind as soon as there are `count` of them."""
+        """Wait until there are `count` events of a kind; return the latest one."""
         with self._changed:
             _expect(self._changed, lambda: len(self.of(kind)) >= count, f"{count} × {kind.__name__}")
         return self.of(kind)[-1]
 
 
 class InlineExecutor:
-    """No threads: each batch is done in `submit`, in the runner's thread. Deterministic, and slow."""
+    """No threads: each batch is done in `submit`, in the thread of the batch loop. Deterministic, and slow."""
 
     workers = 1
 
@@ -275,7 +275,7 @@ class InlineExecutor:
         future: Future[Manifest | None] = Future()
         try:
             future.set_result(self._work(batch_id))
-        except BaseException as error:  # noqa: BLE001 (as in every executor: the runner decides)
+        except BaseException as error:  # noqa: BLE001 (as in every executor: the batch loop decides)
             future.set_exception(error)
         self._on_done()
         return future

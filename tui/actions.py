@@ -1,8 +1,9 @@
-"""Everything a person can do, once: key, words, when it is possible, and whether it destroys something.
+"""The registry of actions: the key of each, its words, when it is possible, and whether it destroys something.
 
-Bindings, footer, command palette, help screen and `check_action` are all made from `ACTIONS`, so they
-can't disagree. An id is the name of the `action_…` method that does it. Two actions may share a key when no
-situation allows both: r is Run, Resume or Retry. It must not know of screens or widgets.
+Bindings, footer, command palette, help screen, `check_action` and every key named in a text on the screen are made
+from `ACTIONS`, so they can't disagree. A new key is one `action_…` method, named after the id, and one entry here. Two
+actions may share a key if no situation allows both: r is Run, Resume or Retry. This module must not know screens or
+widgets.
 """
 
 from __future__ import annotations
@@ -26,27 +27,27 @@ ANY: frozenset[RunState | None] = STILL | LIVE | {None}
 
 
 class Scope(Enum):
-    """Where an action is at home: on the dashboard alone, or on every screen."""
+    """Where an action is possible: on the dashboard only, or on every screen."""
 
     DASHBOARD = auto()
     APP = auto()
 
 
 class Need(Enum):
-    """What must be there for an action to make sense."""
+    """What an action needs to make sense."""
 
     PIPELINE = auto()
     """A pipeline is loaded."""
     REST = auto()
-    """No other job is being done on the checkpoint. A run that is going on is no such job."""
+    """No other job is in progress on the checkpoint; a run that has begun doesn't count."""
     COMMITTED = auto()
     """At least one batch is committed."""
     FAILURE = auto()
-    """There is a failure to look at."""
+    """There is a failure to show."""
     CAN_QUARANTINE = auto()
     """The failure may be the fault of single rows, which can be taken out of the batch."""
     CANNOT_QUARANTINE = auto()
-    """They can not be, for a reason that the screen can give."""
+    """No rows can be taken out, for a reason that the screen can give."""
     QUARANTINED = auto()
     """There are rows in quarantine."""
     REPLAYING = auto()
@@ -55,7 +56,7 @@ class Need(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """All that decides what is possible; `state` is None while no pipeline is loaded."""
+    """What decides which actions are possible; `state` is None while no pipeline is loaded."""
 
     state: RunState | None = None
     working: bool = False
@@ -66,7 +67,7 @@ class Situation:
     replaying: bool = False
 
     def has(self, need: Need) -> bool:
-        """Say whether a need is met."""
+        """Return whether a need is met."""
         return {
             Need.PIPELINE: self.state is not None,
             Need.REST: not self.working,
@@ -81,12 +82,12 @@ class Situation:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One thing to do. `footer` is its rank there, smaller is kept longer in a narrow one, None is never shown."""
+    """One action. `footer` is its rank there: a smaller one is kept longer in a narrow footer, None is never shown."""
 
     id: str
     key: str
     words: str
-    tells: str
+    help: str
     states: frozenset[RunState | None] = ANY
     needs: tuple[Need, ...] = ()
     destructive: bool = False
@@ -96,7 +97,7 @@ class Action:
     priority: bool = False
 
     def possible(self, situation: Situation) -> bool:
-        """Say whether it can be done in this situation."""
+        """Return whether the action is possible in this situation."""
         return situation.state in self.states and all(situation.has(need) for need in self.needs)
 
     @property
@@ -115,15 +116,15 @@ _GO = (Need.PIPELINE, Need.REST)
 ACTIONS: tuple[Action, ...] = (
     Action("run", "r", "Run", "Run the pipeline from the first batch.", frozenset({RunState.IDLE}), _GO, footer=0),
     Action(
-        "resume", "r", "Resume", "Go on from the frontier.",
+        "resume", "r", "Resume", "Continue from the frontier.",
         frozenset({RunState.RESUMABLE, RunState.CRASHED}), _GO, footer=0,
     ),
     Action(
-        "retry", "r", "Retry", "Go on with the batch that failed; an edited pipeline file is read anew.",
+        "retry", "r", "Retry", "Run again from the batch that failed; an edited pipeline file is loaded again.",
         frozenset({RunState.FAILED}), _GO, footer=0,
     ),
     Action(
-        "run_on", "r", "Run on", "Look for rows that came to the source since it was finished.",
+        "run_on", "r", "Run on", "Process the rows that were added to the source since the last run.",
         DONE_ALL, _GO, footer=7,
     ),
     Action(
@@ -135,11 +136,11 @@ ACTIONS: tuple[Action, ...] = (
         LIVE, footer=2,
     ),
     Action(
-        "stop_replay", "s", "Stop", "End the replay after the batch that it is at.",
+        "stop_replay", "s", "Stop", "End the replay after its current batch.",
         STILL, (Need.REPLAYING,), footer=1,
     ),
     Action(
-        "quarantine", "k", "Quarantine", "Take the rows that fail out of the results, keep them, and go on.",
+        "quarantine", "k", "Quarantine", "Take the rows that fail out of the batch, keep them, and continue.",
         frozenset({RunState.FAILED}), (*_GO, Need.CAN_QUARANTINE), footer=2,
     ),
     Action(
@@ -147,15 +148,15 @@ ACTIONS: tuple[Action, ...] = (
         frozenset({RunState.FAILED}), (*_GO, Need.CANNOT_QUARANTINE), in_palette=False,
     ),
     Action(
-        "replay", "p", "Replay", "Put the rows in quarantine through the steps again; an edited file is read anew.",
+        "replay", "p", "Replay", "Process the rows in quarantine again; an edited pipeline file is loaded again.",
         DONE_SOME, (*_GO, Need.QUARANTINED), footer=3,
     ),
     Action(
-        "rewind", "w", "Rewind", "Move the frontier back to a batch; asks what that may cost first.",
+        "rewind", "w", "Rewind", "Move the frontier back to a batch; says what is lost, and asks.",
         DONE_SOME, (*_GO, Need.COMMITTED), destructive=True, footer=5,
     ),
     Action(
-        "reset", "R", "Reset", "Drop all results and begin again; says what is lost, and asks.",
+        "reset", "R", "Reset", "Drop all results and start over; says what is lost, and asks.",
         DONE_SOME, _GO, destructive=True, footer=6,
     ),
     Action(
@@ -166,18 +167,18 @@ ACTIONS: tuple[Action, ...] = (
         "export_quarantine", "E", "Export quarantine", "Write the rows in quarantine, with their errors, into a file.",
         DONE_SOME, (*_GO, Need.QUARANTINED), footer=11,
     ),
-    Action("copy", "c", "Copy", "Copy the failure or detail as plain text.", needs=(Need.PIPELINE,)),
+    Action("copy", "c", "Copy", "Copy the detail as plain text.", needs=(Need.PIPELINE,)),
     Action(
         "open_source", "o", "Open source", "Open the line that failed in $EDITOR.",
         needs=(Need.PIPELINE, Need.FAILURE), footer=3,
     ),
-    Action("read_again", "f5", "Read again", "Read the pipeline file and the checkpoint again.", STILL | {None},
+    Action("read_again", "f5", "Reload", "Load the pipeline file and the checkpoint again.", STILL | {None},
            (Need.REST,)),
     Action("report", "m", "Report", "Write the run as a Markdown file.", needs=(Need.PIPELINE,)),
-    Action("filter", "slash", "Filter", "Show only failures that hold a text.", footer=9),
-    Action("zoom", "z", "Zoom", "Give the whole screen to the pane in focus, or give it back.", footer=8),
-    Action("freeze", "f", "Freeze", "Hold the panes still; the run goes on, the top line too."),
-    Action("back", "escape", "Back", "Leave the filter, then zoom.", in_palette=False),
+    Action("filter", "slash", "Filter", "Show only the failures that contain a text.", footer=9),
+    Action("zoom", "z", "Zoom", "Show the pane in focus on the whole screen, or all panes again.", footer=8),
+    Action("freeze", "f", "Freeze", "Stop updating the panes; the run and the top line continue."),
+    Action("back", "escape", "Back", "Leave the filter, or the zoom.", in_palette=False),
     Action("open_other", "ctrl+o", "Open", "Choose another pipeline.", STILL | {None}, (Need.REST,),
            scope=Scope.APP),
     Action("theme", "t", "Theme", "Switch to the next theme.", scope=Scope.APP),
@@ -185,9 +186,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("command_palette", "ctrl+p", "Palette", "Search all commands.", footer=10, scope=Scope.APP, in_palette=False,
            priority=True),
     Action("help", "question_mark", "Help", "Show all keys and what they do.", footer=1, scope=Scope.APP),
-    Action("suspend_process", "ctrl+z", "Suspend", "Back to the shell; `fg` returns. A run pauses meanwhile.",
+    Action("suspend_process", "ctrl+z", "Suspend", "Go back to the shell; `fg` returns. A run pauses meanwhile.",
            scope=Scope.APP),
-    Action("leave", "q", "Quit", "Leave; asks what to do with a run that is going on.", footer=0, scope=Scope.APP),
+    Action("leave", "q", "Quit", "Quit; asks first while a run is in progress.", footer=0, scope=Scope.APP),
     Action("interrupt", "ctrl+c", "Interrupt", "Stop gracefully and quit; twice: stop now and quit.",
            scope=Scope.APP, in_palette=False, priority=True),
 )  # fmt: skip
@@ -242,15 +243,15 @@ def bindings(scope: Scope) -> list[Binding]:
 
 
 def possible(action_id: str, situation: Situation) -> bool:
-    """Say whether an action can be done now; what isn't in the registry always can."""
+    """Return whether an action is possible now; what is not in the registry always is."""
     action = ACTION.get(action_id)
     return action is None or action.possible(situation)
 
 
 def footer_actions(situation: Situation, width: int, *, dashboard: bool = True) -> list[Action]:
-    """Return the actions to name in a footer of `width` cells, in the registry's order.
+    """Return the actions for a footer of `width` cells, in the registry's order.
 
-    `dashboard=False` is the footer of another screen, where only what is possible everywhere counts.
+    `dashboard=False` is the footer of another screen, which shows only what is possible everywhere.
 
     >>> [action.words for action in footer_actions(Situation(RunState.IDLE), width=24)]
     ['Run', 'Help', 'Quit']

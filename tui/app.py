@@ -1,7 +1,7 @@
 """The app: one bridge, the screens over it, and how the program ends.
 
-Invariant: whatever happens to the screen, the run is stopped gracefully or goes on to its next commit; the
-screen's end is never the reason that something is lost. It must not touch the engine but through the bridge.
+Invariant: whatever happens to the screen, the run stops gracefully or continues to its next commit; nothing is lost
+because the screen ends. The app must use the engine only through the bridge.
 """
 
 from __future__ import annotations
@@ -54,15 +54,15 @@ class BatchPipeApp(App[None], inherit_bindings=False):
     """The dashboard as a program.
 
     Args:
-        target: what to open, `file.py[:name]` or `package.module:name`; with neither this nor `pipeline` the
-            opening screen asks.
-        pipeline: a pipeline that is there already.
-        bridge: in place of both; tests pass a fake.
-        settings: what was kept for this person; read from their file unless given, and then never written.
-        glyphs: the characters to draw with; as the settings say unless given.
+        target: what to open, `file.py[:name]` or `package.module:name`; without it and `pipeline` the opening
+            screen asks.
+        pipeline: a pipeline object, instead of a target.
+        bridge: instead of both; tests pass a fake.
+        settings: the settings of this person; if given, the settings file is neither read nor written.
+        glyphs: the characters to draw with, instead of those in the settings.
         theme: a theme's name, instead of the one in the settings.
-        begin: run at once.
-        now: the time; tests pass a clock that stands still.
+        begin: run as soon as the pipeline is loaded.
+        now: returns the time; tests pass a fixed clock.
     """
 
     TITLE = "batchpipe"
@@ -88,13 +88,13 @@ class BatchPipeApp(App[None], inherit_bindings=False):
         self._settings_file = stored.settings_file() if settings is None else None
         self.settings = stored.load(self._settings_file) if self._settings_file else settings or stored.Settings()
         self.glyphs = glyphs or glyphs_for(ascii_only=self.settings.ascii)
-        self.set_class(self.glyphs.name == "ascii", "-ascii")
+        self.set_class(self.glyphs.is_ascii, "-ascii")
         self.now = now or (lambda: datetime.now(UTC))
         self.bridge: Bridge | None = bridge
         self._overrides = overrides or Overrides()
         self._begin = begin
         self.ended_by_signal = False
-        """Whether a signal asked for the end: then a screen that fails, for want of a terminal, is no failure."""
+        """Whether a signal asked for the end: then a screen that fails because its terminal is gone is no failure."""
         self._leaving = False
         self._interrupts = 0
         self._dashboard: DashboardBase | None = None
@@ -106,7 +106,7 @@ class BatchPipeApp(App[None], inherit_bindings=False):
         self.theme = wanted if wanted in self.available_themes else themes.DEFAULT
 
     def on_mount(self) -> None:
-        """Open the first screen, and send to the log what user code prints."""
+        """Open the first screen, and send what user code prints to the log."""
         # Textual's own streams would post a message for each print, which would drown the screen. It puts the
         # former ones back when it ends, whatever is there then.
         sys.stdout = sys.stderr = LogStream(self.printed)
@@ -116,7 +116,7 @@ class BatchPipeApp(App[None], inherit_bindings=False):
             self.open_opening()
 
     def open_opening(self) -> None:
-        """Ask what to open."""
+        """Show the opening screen."""
         from tui.screens.opening import OpeningScreen
 
         self._dashboard = None
@@ -133,7 +133,7 @@ class BatchPipeApp(App[None], inherit_bindings=False):
         self.push_screen(self._dashboard)
 
     async def action_open_other(self) -> None:
-        """Leave this pipeline for another one."""
+        """Close this pipeline and choose another one."""
         if self.bridge is not None:
             self.bridge.close(0.0)
             self.bridge = None
@@ -142,7 +142,7 @@ class BatchPipeApp(App[None], inherit_bindings=False):
         self.open_opening()
 
     async def on_opening_screen_chosen(self, event: OpeningScreen.Chosen) -> None:
-        """A pipeline was chosen in the opening screen."""
+        """Open the pipeline that was chosen in the opening screen."""
         await self.pop_screen()
         overrides = self._overrides
         if overrides.checkpoint_dir is None:
@@ -152,12 +152,12 @@ class BatchPipeApp(App[None], inherit_bindings=False):
     # --- jobs -----------------------------------------------------------------------------------------
 
     def _deliver(self, result: JobResult) -> None:
-        """Take the end of a job from a worker thread; a screen that is gone takes nothing."""
+        """Pass the result of a job on from a worker thread, unless the screen is closed."""
         if self.is_running:
             self.post_message(JobEnded(result))
 
     def on_job_ended(self, event: JobEnded) -> None:
-        """Show how a job ended, and leave if that was what was waited for."""
+        """Show how a job ended, or quit if the app was waiting for it."""
         if self._leaving and not (self.bridge and self.bridge.running):
             self.exit(return_code=self.exit_code())
             return
@@ -170,12 +170,8 @@ class BatchPipeApp(App[None], inherit_bindings=False):
         bridge = self.bridge
         if bridge is None or bridge.pipeline is None or bridge.target is None:
             return
-        file = bridge.target.known_file
-        text = bridge.target.text
-        if file is not None and text.startswith(str(file)):
-            text = f"{file.resolve()}{text[len(str(file)) :]}"
         pipeline = bridge.pipeline
-        recent = stored.Recent(text, pipeline.name, str(pipeline.checkpoint_dir.resolve()))
+        recent = stored.Recent(bridge.target.absolute, pipeline.name, str(pipeline.checkpoint_dir.resolve()))
         self._keep(self.settings.with_recent(recent))
 
     def _keep(self, settings: stored.Settings) -> None:
@@ -185,20 +181,20 @@ class BatchPipeApp(App[None], inherit_bindings=False):
             if problem:
                 self.notify(safe(problem), severity="warning", markup=False)
 
-    # --- what can be done on every screen -------------------------------------------------------------
+    # --- actions of every screen ----------------------------------------------------------------------
 
     def situation(self) -> Situation:
         """Return what decides which actions are possible."""
         return self._dashboard.situation() if self._dashboard is not None else Situation()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Say whether an action can be done now; the registry knows."""
+        """Return whether an action is possible now, according to the registry."""
         del parameters
         return possible(action, self.situation())
 
     def action_theme(self) -> None:
         """Switch to the next theme, and keep it."""
-        self.theme = themes.after(self.theme)
+        self.theme = themes.next_theme(self.theme)
         self._keep(replace(self.settings, theme=self.theme))
         self.notify(self.theme, timeout=2, markup=False)
 
@@ -220,7 +216,7 @@ class BatchPipeApp(App[None], inherit_bindings=False):
     # --- leaving --------------------------------------------------------------------------------------
 
     def action_leave(self) -> None:
-        """Quit; ask first while a run is going on."""
+        """Quit; ask first while a run is in progress."""
         view = self.bridge.view() if self.bridge is not None else None
         if view is None or not view.state.is_live:
             self.leave_when_stopped()
@@ -234,9 +230,9 @@ class BatchPipeApp(App[None], inherit_bindings=False):
         self.push_screen(QuitScreen(view.batches_in_flight), answered)
 
     def action_interrupt(self) -> None:
-        """Once: stop gracefully and quit. Twice: give up what is in flight. Three times: don't wait either."""
+        """Once: stop gracefully and quit. Twice: give up what is in flight. Three times: don't wait for that either."""
         self._interrupts += 1
-        if self.bridge is None or not self.bridge.running or self._interrupts > 2:  # noqa: PLR2004 (told above)
+        if self.bridge is None or not self.bridge.running or self._interrupts > 2:  # noqa: PLR2004 (see above)
             self.exit(return_code=ExitCode.INTERRUPTED if self._interrupts > 1 else self.exit_code())
             return
         self.leave_when_stopped(now=self._interrupts > 1)
@@ -255,7 +251,7 @@ class BatchPipeApp(App[None], inherit_bindings=False):
             self.exit(return_code=self.exit_code())
 
     def leave_from_thread(self) -> None:
-        """Exit, asked from another thread."""
+        """Exit; may be called from any thread."""
         with suppress(RuntimeError):  # the event loop has ended already
             self.call_later(self.exit, None, self.exit_code())
 
@@ -270,7 +266,7 @@ class BatchPipeApp(App[None], inherit_bindings=False):
         return self.exit_code() if self.ended_by_signal else self.return_code or 0
 
     def exit_code(self) -> ExitCode:
-        """Return the status that tells how the last run of this session ended, DONE if nothing was run."""
+        """Return the exit code for the last run of this session, DONE if nothing was run."""
         bridge = self.bridge
         if bridge is None:
             return ExitCode.DONE
@@ -281,12 +277,12 @@ class BatchPipeApp(App[None], inherit_bindings=False):
             return ExitCode.DONE
         if self._interrupts > 1:
             return ExitCode.INTERRUPTED
-        if view.state.is_finished:  # rows in quarantine are kept, and told: they are no failure
+        if view.state.is_finished:  # rows in quarantine are kept and reported: they are no failure
             return ExitCode.DONE
         return ExitCode.FAILED if view.state is RunState.FAILED else ExitCode.RESUMABLE
 
     def printed(self, text: str) -> None:
-        """Take what was written to the terminal past the screen."""
+        """Write into the log what user code printed."""
         if self.bridge is not None:
             self.bridge.log.printed(text)
 

@@ -1,7 +1,7 @@
-"""The command `batchpipe-tui`: what was asked for, and how the program ends.
+"""The command `batchpipe-tui`: its options, and how the program ends.
 
-Nothing heavy is imported before it is known to be needed: `--help` must be quick, and the first picture must
-be on the screen before Polars and DuckDB load.
+Nothing heavy is imported before it is needed: `--help` must be quick, and the first picture must be on the screen
+before Polars and DuckDB load.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Without a terminal (a pipe, CI) the pipeline is run without a screen, as by `bat
 """
 
 GRACE_SECONDS = 60.0
-"""How long the batches in flight may take after the screen has gone, before they are given up."""
+"""How long the batches in flight may take after the screen is closed, before they are given up."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -35,10 +35,12 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--checkpoint-dir", metavar="D", help="use this checkpoint folder instead of the pipeline's own")
     made.add_argument("--batch-size", metavar="N", type=_positive, help="source rows a batch, instead of its own")
     made.add_argument("--executor", choices=["threads", "ray"], help="where batches run: here, or on a Ray cluster")
-    made.add_argument("--ray-address", metavar="A", help="of the cluster, or auto; without it one is started here")
+    made.add_argument(
+        "--ray-address", metavar="A", help="address of the cluster, or auto; without it one is started here"
+    )
     made.add_argument("--ascii", action="store_true", help="draw with ASCII characters only")
     made.add_argument("--theme", metavar="NAME", default="", help="batchpipe-dark, batchpipe-light, high-contrast, …")
-    made.add_argument("--run", action="store_true", help="start, or go on, at once")
+    made.add_argument("--run", action="store_true", help="start or continue at once")
     return made
 
 
@@ -62,10 +64,10 @@ def _on_screen(options: argparse.Namespace) -> int:
     from tui.backend.target import Overrides
     from tui.look.glyphs import ASCII
     from tui.process.output import own_terminal
-    from tui.process.shutdown import farewell, finish_run, guarded, say
+    from tui.process.shutdown import farewell, finish_run, say, stopping_on_signals
 
-    # A step in pure Python holds the interpreter for 5 ms at a time; the screen waited 37 ms in turn, and 9.5 ms
-    # with this.
+    # A step in pure Python keeps the interpreter for 5 ms at a time. The screen then waited up to 37 ms, and 9.5 ms
+    # with this interval.
     sys.setswitchinterval(0.001)
     app = BatchPipeApp(
         options.target,
@@ -74,12 +76,12 @@ def _on_screen(options: argparse.Namespace) -> int:
         theme=options.theme,
         begin=options.run,
     )
-    with guarded(app):
+    with stopping_on_signals(app):
         try:
             with own_terminal(app.printed):
                 app.run()
         except OSError:
-            # Textual's last words to a terminal that was closed.
+            # Textual wrote to a terminal that is closed.
             if not app.ended_by_signal:
                 raise
         finally:
@@ -95,12 +97,8 @@ def _without_screen(options: argparse.Namespace) -> int:
     from engine.cli import main as headless
 
     words = ["run", options.target]
-    if options.checkpoint_dir:
-        words += ["--checkpoint-dir", options.checkpoint_dir]
-    if options.batch_size:
-        words += ["--batch-size", str(options.batch_size)]
-    if options.executor:
-        words += ["--executor", options.executor]
-    if options.ray_address:
-        words += ["--ray-address", options.ray_address]
+    for name in ("checkpoint_dir", "batch_size", "executor", "ray_address"):
+        value = getattr(options, name)
+        if value is not None:
+            words += [f"--{name.replace('_', '-')}", str(value)]
     return headless(words)

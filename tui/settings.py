@@ -1,7 +1,6 @@
-"""What is kept for a person between sessions: theme, glyphs, recent pipelines.
+"""The settings of a person: theme, glyphs, recent pipelines.
 
-One small JSON file. A file that is damaged or can't be written never keeps anybody from working: it reads as
-the defaults, and a save that fails is only reported.
+One small JSON file. A damaged file never stops anybody: it gives the defaults, and a save that fails is only reported.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ FOLDER_VARIABLE = "BATCHPIPE_STATE_DIR"
 
 @dataclass(frozen=True, slots=True)
 class Recent:
-    """A pipeline that was open: its target, and where its checkpoint is, both as absolute paths if files."""
+    """A pipeline that was open: its target and its checkpoint folder, as absolute paths if they are files."""
 
     target: str
     name: str
@@ -34,13 +33,13 @@ class Settings:
     recents: tuple[Recent, ...] = field(default_factory=tuple)
 
     def with_recent(self, recent: Recent) -> Settings:
-        """Return the settings with this pipeline as the newest one, once."""
+        """Return the settings with this pipeline as the newest one, listed once."""
         others = (known for known in self.recents if known != recent)
         return replace(self, recents=(recent, *others)[:KEPT_RECENTS])
 
 
 def settings_file() -> Path:
-    """Return where the settings are: in $BATCHPIPE_STATE_DIR, or in the user's state folder."""
+    """Return the path of the settings: in $BATCHPIPE_STATE_DIR, or in the user's state folder."""
     folder = os.environ.get(FOLDER_VARIABLE)
     if folder:
         return Path(folder) / "settings.json"
@@ -50,7 +49,7 @@ def settings_file() -> Path:
 
 
 def load(path: Path) -> Settings:
-    """Return the settings in `path`; whatever isn't as it should be reads as its default."""
+    """Return the settings in `path`; what is missing or wrong is replaced by its default."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -75,7 +74,7 @@ def _recent(content: object) -> Recent | None:
 
 
 def save(settings: Settings, path: Path) -> str:
-    """Write the settings; return why that failed, empty when it didn't."""
+    """Write the settings; return why that failed, empty when it succeeded."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Replaced as a whole, so that another dashboard never reads half of it. Only its owner may read it.

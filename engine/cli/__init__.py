@@ -1,23 +1,22 @@
-"""The headless command line, `batch-pipeline`: runs, watches and mends pipelines from a shell or a cron job.
+"""The command line `batch-pipeline`: it runs, shows and repairs pipelines from a shell or a cron job.
 
-Invariants: stdout carries results and nothing else, stderr the talk; every way out has its exit code
-(0 done, 1 failed, 2 usage, 3 checkpoint locked or corrupt, 4 stopped and resumable, 5 rows in quarantine where that
-counts, 130 interrupted); what comes from data, errors and paths passes `terminal_safe.safe` on its way to a screen.
-Importing this loads neither Polars nor DuckDB: help must answer at once.
+Invariants: stdout carries results only, stderr carries messages; each way to end has its `ExitCode`; text from data,
+errors and paths passes `terminal_safe.safe` before it reaches a screen. It uses the public part of the engine only.
+Importing it loads neither Polars nor DuckDB: help must be quick.
 
-    app            the commands and their names
-    boundary       errors into sentences and exit codes
-    streams        stdout and stderr, and what happens when nobody reads them
-    driving        one run with its signals and its reporter
-    signals        SIGINT, SIGTERM and SIGHUP into stop requests
-    reporter       the thread that shows how far a run is
-    progress_line  what it shows: a bar, or a line of counters
-    failure_text   what is said of a failed batch
-    wording        numbers, durations, sizes, losses in words
-    agreement      asking before anything is lost
-    places         from TARGET and --checkpoint-dir to a pipeline or a checkpoint
-    commands       run_command, reading, moving, results_commands, quarantine_commands, verify_command,
-                   demonstration
+    app             the table of the commands
+    commands/       one file for each command, or for a few that belong together
+    targets         TARGET and --checkpoint-dir, made into a pipeline or a checkpoint
+    confirm         --yes, and the question before something is lost
+    run_and_report  one run with its signals, its progress and its last words
+    signals         SIGINT, SIGTERM and SIGHUP, made into stop requests
+    reporter        the thread that shows the progress of a run
+    progress_line   what it shows: a bar or a line of counters
+    json_lines      events as JSON, for --json
+    sentences       losses, frontiers and failures in words
+    tables          rows as a table or as CSV
+    streams         stdout and stderr, also when nobody reads them
+    error_exit      errors, made into sentences and exit codes
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line with `arguments`, those of the process when None; return the exit code."""
-    from engine.cli.boundary import run_app
+    """Run the command line with `arguments`, or with those of the process; return the exit code."""
+    from engine.cli.error_exit import run_app
 
     return run_app(arguments)

@@ -1,24 +1,27 @@
-"""The commands and their names.
+"""The table of the commands. A new command is one file in `commands`, and one line here."""
 
-What they do is in modules of their own; the rest of the engine is loaded only when one of them runs.
-"""
-
+import importlib
 import importlib.metadata
 from typing import Annotated
 
 import typer
 
-from engine.cli import (
-    moving,
-    quarantine_commands,
-    reading,
-    recompute_command,
-    results_commands,
-    run_command,
-    verify_command,
-)
-from engine.cli.streams import out
+from engine.cli.streams import print_result
 from engine.text.exit_codes import ExitCode, in_words
+
+# The command, in the order of the help, and the file in `commands` that has it: as a function, or as a group.
+COMMANDS = {
+    "run": "run",
+    "status": "status",
+    "history": "history",
+    "failures": "history",
+    "reset": "rewind",
+    "rewind": "rewind",
+    "recompute": "verify",
+    "verify": "verify",
+    "results": "results",
+    "quarantine": "quarantine",
+}
 
 app = typer.Typer(
     name="batch-pipeline",
@@ -27,22 +30,17 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=f"Exit codes: {in_words()}.",
 )
-app.command("run")(run_command.run)
-app.command("status")(reading.status)
-app.command("history")(reading.history)
-app.command("failures")(reading.failures)
-app.command("reset")(moving.reset)
-app.command("rewind")(moving.rewind)
-app.command("recompute")(recompute_command.recompute)
-app.command("verify")(verify_command.verify)
-app.add_typer(results_commands.app, name="results")
-app.add_typer(quarantine_commands.app, name="quarantine")
+for _name, _file in COMMANDS.items():
+    _command = getattr(importlib.import_module(f"engine.cli.commands.{_file}"), _name)
+    if isinstance(_command, typer.Typer):
+        app.add_typer(_command, name=_name)
+    else:
+        app.command(_name)(_command)
 
 
-def _tell_version(wanted: bool) -> None:  # noqa: FBT001 (typer calls it so)
-    """Print the version."""
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 (typer calls it so)
     if wanted:
-        out(importlib.metadata.version("batchpipe-tui"))
+        print_result(importlib.metadata.version("batchpipe-tui"))
         raise typer.Exit
 
 
@@ -51,16 +49,16 @@ def start(
     context: typer.Context,
     *,
     _version: Annotated[
-        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Show the version.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> ExitCode | None:
     """Stream data larger than memory through steps, batch by batch, and never lose the place.
 
-    TARGET is file.py[:name] or package.module:name; name is "pipeline" unless given. Without a command, a
+    TARGET is file.py[:name] or package.module:name; the default name is "pipeline". Without a command, a
     demonstration runs on sample data.
     """
     if context.invoked_subcommand is not None:
         return None
-    from engine.cli.demonstration import demonstrate
+    from engine.cli.commands.demonstration import demonstrate
 
     return demonstrate()

@@ -1,4 +1,4 @@
-"""Events as JSON, one a line on stdout, for programs that watch a run."""
+"""Events as JSON on stdout, one on each line, for programs that watch a run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class JsonLines:
-    """A listener that writes each event to `stream`, until nobody reads any more. Safe from any thread."""
+    """A listener that writes each event to `stream`, until nobody reads it any more. Any thread may call it."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
@@ -28,7 +28,7 @@ class JsonLines:
         self._gone = False
 
     def __call__(self, event: Event) -> None:
-        """Write one line; the run goes on when that isn't possible any more."""
+        """Write one line; if that fails, write no more: the run continues."""
         with self._lock:
             if self._gone:
                 return
@@ -39,15 +39,15 @@ class JsonLines:
 
 
 def line(event: Event) -> str:
-    """Return the event as a JSON object: its type, then its fields; times as ISO 8601, secrets masked.
+    """Return the event as a JSON object: its type, then its fields; times as ISO 8601 in UTC, secrets masked.
 
-    Everything outside ASCII is escaped, so the line is harmless on a terminal too.
+    All characters outside ASCII are escaped, so that the line is safe on a terminal too.
     """
     return json.dumps({"type": type(event).__name__, **dict(_content(event))})
 
 
 def _content(value: DataclassInstance) -> Iterator[tuple[str, object]]:
-    """Yield the names and values of all fields; the fields of a value inside stand among the others."""
+    """Yield the names and values of all fields; the fields of a nested value come in its place."""
     for field in fields(value):
         content = getattr(value, field.name)
         if is_dataclass(content) and not isinstance(content, type):

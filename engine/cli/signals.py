@@ -1,7 +1,7 @@
-"""SIGINT, SIGTERM and SIGHUP while a pipeline runs: stop gracefully, then now, then at once.
+"""SIGINT, SIGTERM and SIGHUP during a run: the first stops gracefully, the second stops now, a third SIGINT exits.
 
-The run itself is in another thread, so the main one, which Python gives the signals to, can always answer:
-it never holds a lock that it would need here.
+The run is in another thread. Python gives signals to the main thread, which holds no lock that a handler needs, so it
+can always handle them.
 """
 
 from __future__ import annotations
@@ -18,32 +18,33 @@ from engine.text.exit_codes import ExitCode
 if TYPE_CHECKING:
     from types import FrameType
 
+    from engine import BatchPipeline
     from engine.events import Event
-    from engine.pipeline import BatchPipeline
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_GIVING_UP = b"\ninterrupted. Everything up to the frontier is safe: the same command goes on from there.\n"
+_EXITING = b"\ninterrupted. Everything up to the frontier is safe: the same command continues from there.\n"
 
 
 class StopOnSignals:
-    """Turns signals into stop requests for `pipeline` while the block runs; the handlers are restored after it.
+    """Turns signals into stop requests for `pipeline` during the block, and restores the handlers after it.
 
-    A signal that is ignored stays so (nohup, a shell's background jobs). Outside the main thread, where
-    Python has no signals, nothing happens at all.
+    An ignored signal stays ignored (nohup, background jobs of a shell). Outside the main thread, where Python has no
+    signals, nothing happens.
     """
 
     def __init__(self, pipeline: BatchPipeline) -> None:
         self._pipeline = pipeline
         self._before: dict[signal.Signals, Any] = {}
         self._count = 0
-        self.interrupted = False
-        """Whether it was a second SIGINT that gave up what was in flight."""
+        self._interrupted = False
         pipeline.add_listener(self._repeat)
 
     @property
-    def came(self) -> bool:
-        """Whether there was any signal."""
-        return self._count > 0
+    def exit_code(self) -> ExitCode:
+        """The exit code of a run that these signals stopped; DONE if there was no signal."""
+        if self._interrupted:
+            return ExitCode.INTERRUPTED
+        return ExitCode.RESUMABLE if self._count else ExitCode.DONE
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
@@ -63,12 +64,12 @@ class StopOnSignals:
             return
         if number == signal.SIGINT and self._count > 2:  # noqa: PLR2004 (the third time they mean it)
             with suppress(OSError):
-                os.write(2, _GIVING_UP)
+                os.write(2, _EXITING)
             os._exit(ExitCode.INTERRUPTED)
-        self.interrupted = self.interrupted or number == signal.SIGINT
+        self._interrupted = self._interrupted or number == signal.SIGINT
         self._pipeline.request_stop(now=True)
 
     def _repeat(self, event: Event) -> None:
-        # A run forgets what was asked before it began, so it is asked again.
+        # A run forgets stop requests from before its start, so they are repeated.
         if isinstance(event, RunStarted) and self._count:
             self._pipeline.request_stop(now=self._count > 1)

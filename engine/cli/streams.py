@@ -1,8 +1,8 @@
-"""The two streams: results out, talk aside. Neither may hurt a run when nobody reads it any more.
+"""The two output streams: results on stdout, messages on stderr. A run continues when nobody reads them.
 
-A terminal that has gone answers with EIO, a closed pipe with EPIPE. Talk is dropped then; results end the
-command quietly. What is left in a buffer would raise once more at exit and spoil the exit code, so a dead
-stream is pointed at /dev/null.
+A terminal that was closed fails with EIO, a closed pipe with EPIPE. Messages are dropped then; results end the
+command without an error. Text that is still in a buffer would raise again at exit and change the exit code, so a dead
+stream is redirected to /dev/null.
 """
 
 from __future__ import annotations
@@ -10,59 +10,71 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from contextlib import suppress
-from typing import IO
+from contextlib import contextmanager, redirect_stdout, suppress
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class ReaderGone(Exception):
-    """Nobody reads stdout any more: there is no point in going on with output."""
+    """Nobody reads stdout any more: more output is of no use."""
 
 
 def make_printable() -> None:
-    """Let both streams escape what their encoding can't show instead of raising."""
+    """Let both streams escape what their encoding can't show, instead of raising."""
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
 
 
-def out(text: str) -> None:
-    """Write a line of results. Raises `ReaderGone`."""
-    write_result(sys.stdout, text + "\n")
+@contextmanager
+def user_output_on_stderr() -> Iterator[IO[str]]:
+    """Send what the user's code prints to stderr, and give the real stdout, which is for results."""
+    stdout = sys.stdout
+    with redirect_stdout(sys.stderr):
+        yield stdout
 
 
-def flush_out() -> None:
-    """Hand over what is buffered. Raises `ReaderGone`."""
+def print_result(*lines: str) -> None:
+    """Write lines of results. Raises `ReaderGone`."""
+    for line in lines:
+        write_result(sys.stdout, line + "\n")
+
+
+def flush_results() -> None:
+    """Write what is still in the buffer. Raises `ReaderGone`."""
     write_result(sys.stdout, "", flush=True)
 
 
 def write_result(stream: IO[str], text: str, *, flush: bool = False) -> None:
-    """Write results to a stream that stands for stdout. Raises `ReaderGone`."""
+    """Write results to `stream`, which stands for stdout. Raises `ReaderGone`."""
     try:
         stream.write(text)
         if flush:
             stream.flush()
     except (OSError, ValueError) as error:
-        abandon(stream)
+        _redirect_to_nothing(stream)
         raise ReaderGone from error
 
 
-def say(text: str) -> None:
-    """Write a line of talk; nothing happens when there is nobody to hear it."""
-    talk(text + "\n")
+def print_message(*lines: str) -> None:
+    """Write lines of messages at once; drop them if nobody reads stderr."""
+    for line in lines:
+        write_message(line + "\n")
 
 
-def talk(text: str) -> None:
-    """Write talk as it is, at once."""
+def write_message(text: str) -> None:
+    """Write a message as it is, without a line end, at once; drop it if nobody reads stderr."""
     try:
         sys.stderr.write(text)
         sys.stderr.flush()
     except (OSError, ValueError):
-        abandon(sys.stderr)
+        _redirect_to_nothing(sys.stderr)
 
 
-def abandon(stream: IO[str]) -> None:
-    """Point a dead stream at nothing, so that what is still buffered goes there."""
+def _redirect_to_nothing(stream: IO[str]) -> None:
     with suppress(OSError, ValueError):  # a stream without a descriptor needs none of this
         nothing = os.open(os.devnull, os.O_WRONLY)
         try:
@@ -72,8 +84,8 @@ def abandon(stream: IO[str]) -> None:
         stream.flush()
 
 
-def shows(stream: IO[str], characters: str) -> bool:
-    """Say whether the stream's encoding has these characters."""
+def can_show(stream: IO[str], characters: str) -> bool:
+    """Return whether the encoding of the stream has these characters."""
     try:
         characters.encode(getattr(stream, "encoding", None) or "ascii")
     except (UnicodeEncodeError, LookupError):
@@ -81,17 +93,17 @@ def shows(stream: IO[str], characters: str) -> bool:
     return True
 
 
-def columns(stream: IO[str]) -> int:
-    """Return how wide the terminal behind the stream is, 80 when nobody knows."""
+def width(stream: IO[str]) -> int:
+    """Return the width of the stream's terminal in columns; 80 if it is unknown."""
     with suppress(OSError, ValueError):
-        wide = os.get_terminal_size(stream.fileno()).columns
-        if wide > 0 and "COLUMNS" not in os.environ:
-            return wide
+        columns = os.get_terminal_size(stream.fileno()).columns
+        if columns > 0 and "COLUMNS" not in os.environ:
+            return columns
     return shutil.get_terminal_size().columns
 
 
 def is_screen(stream: IO[str]) -> bool:
-    """Say whether the stream is a terminal that can go back to the start of a line."""
+    """Return whether the stream is a terminal that can go back to the start of a line."""
     try:
         return stream.isatty() and os.environ.get("TERM", "") != "dumb"
     except ValueError:

@@ -1,1 +1,1 @@
-"""Where the steps run. The runner talks to the `Executor` protocol and to nothing else in here."""
+"""Where batches are worked on. The batch loop knows only the `Executor` protocol of this package."""

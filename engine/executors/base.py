@@ -1,4 +1,4 @@
-"""The protocol between the runner and whatever does the work: threads here, a cluster elsewhere.
+"""The protocol between the batch loop and what does the work: threads of this process, or a cluster.
 
 An executor turns batch ids into manifests of durable parts. It never touches the catalog.
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Executor(Protocol):
-    """Runs batches. Call order: `prepare`, `start`, `submit` for each, `shutdown`; all from the runner's thread."""
+    """Runs batches. Call order: `prepare`, `start`, `submit` for each batch, `shutdown`; all from one thread."""
 
     workers: int
     """How many batches are worked on at the same time."""
@@ -29,27 +29,27 @@ class Executor(Protocol):
     """How many batches may be submitted and not yet committed: the back-pressure."""
 
     def prepare(self, steps: Sequence[BatchStep], fetcher: BatchFetcher) -> None:
-        """Connect to whatever does the work, so that `workers` and `window` are known.
+        """Connect to what does the work, so that `workers` and `window` are known.
 
-        Called once before `start`, while neither the source is open nor the steps are set up: they can still be
-        sent somewhere.
+        Called once before `start`, when the source isn't open and the steps aren't set up: they can still be sent to
+        another machine.
         """
 
     def start(self, recipe: Recipe, *, stop: StopSignal, emit: Listener, on_done: Callable[[], None]) -> None:
-        """Get ready to work by the recipe, until `stop` is asked for.
+        """Get ready to work by the recipe, until `stop` is requested.
 
         The executor must call `on_done`, from any thread, each time that a submitted batch is done.
         """
 
     def submit(self, batch_id: int) -> Future[Manifest | None]:
-        """Take up a batch; ids come in ascending order without gaps.
+        """Accept a batch; ids come in ascending order without gaps.
 
-        The future gives the manifest of the batch, whose part is durable under its temporary name, or None
-        when the source has ended before it. It raises what `BatchWork` raises.
+        The future's result is the manifest of the batch, whose part is durable under its temporary name, or None
+        past the end of the source. It raises what `BatchWork` raises.
         """
 
     def shutdown(self) -> None:
-        """Begin no further batch, give up what waits, and return when nothing is being worked on.
+        """Begin no further batch, cancel those that wait, and return when no batch is in work.
 
-        What hangs in user code can't be ended from outside; such a thread is left behind after a while.
+        User code that hangs can't be ended from outside; after some seconds such a thread is abandoned.
         """

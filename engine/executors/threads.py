@@ -1,7 +1,7 @@
 """Batches in threads of this process: Polars, Arrow and DuckDB release the GIL while they compute.
 
-The threads are daemons and are waited for only so long: a step that hangs must not keep a process from
-ending, and nothing is lost with it, since only the runner's thread commits.
+The threads are daemons, and the wait for them has a limit: a step that hangs must not keep the process alive. Nothing
+is lost with such a thread, since only the batch loop commits.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _GRACE_SECONDS = 5.0
 def default_workers() -> int:
     """Return how many batches to work on at once: one more than cores, to compute while others fsync; 4 at most.
 
-    Polars spreads each batch over all cores anyway, and each further batch in work costs its memory.
+    Polars uses all cores for each batch anyway, and each further batch in work costs its memory.
     """
     return min(4, len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else 4)
 
@@ -41,7 +41,7 @@ Job = tuple[int, "Future[Manifest | None]"]
 
 
 class ThreadExecutor:
-    """`workers` threads, each of which takes whole batches."""
+    """`workers` threads; each takes whole batches."""
 
     def __init__(self, workers: int | None = None) -> None:
         self.workers = workers or default_workers()
@@ -65,17 +65,17 @@ class ThreadExecutor:
         """Start the threads. `source` takes the place of the recipe's own.
 
         Raises:
-            UsageError: a thread of an earlier run still hangs, maybe in a step that takes one batch at a time.
+            UsageError: a thread of an earlier run still hangs, perhaps in a step that takes one batch at a time.
         """
         _join(self._threads)
         work = recipe.work(stop=stop, emit=emit, source=source)
         if work.ordered and any(thread.is_alive() for thread in self._threads):
             raise UsageError(
-                "a batch of the last run is still at work in this process, in a step or fetch that hangs",
-                hint="Wait until it returns, or end this process and run again: it goes on from the frontier.",
+                "a batch of the last run is still running in this process, in a step or fetch that hangs",
+                hint="Wait until it returns, or end this process and run again: it continues from the frontier.",
             )
         self._work = work
-        # A queue for each run: a thread of the last one that was left behind must not take from this one's.
+        # A queue for each run: an abandoned thread of the last run must not take batches of this one.
         self._jobs = queue.SimpleQueue()
         self._threads = [
             threading.Thread(target=_loop, args=(self._jobs, work, on_done), name=f"batch-worker-{number}", daemon=True)
@@ -91,7 +91,7 @@ class ThreadExecutor:
         return future
 
     def shutdown(self) -> None:
-        """Empty the queue, wake up whoever waits, and wait for the threads, though not for ever."""
+        """Empty the queue, cancel all waits, and wait for the threads, but not for ever."""
         while True:
             try:
                 waiting = self._jobs.get_nowait()
@@ -113,7 +113,7 @@ def _loop(jobs: queue.SimpleQueue[Job | None], work: BatchWork, on_done: Callabl
             continue
         try:
             future.set_result(work(batch_id))
-        except BaseException as error:  # noqa: BLE001 (the future hands it to the runner, which decides)
+        except BaseException as error:  # noqa: BLE001 (the batch loop gets it from the future)
             future.set_exception(error)
         on_done()
 

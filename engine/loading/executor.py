@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
 
 class ExecutorChoice(StrEnum):
-    """What a person can choose."""
+    """The values of --executor."""
 
     THREADS = "threads"
     RAY = "ray"
 
 
 def executor_named(choice: ExecutorChoice | None, ray_address: str | None) -> Executor | None:
-    """Return the executor that is meant; None for that of the pipeline.
+    """Return the executor for these options; None for the pipeline's own.
 
     Raises:
-        UsageError: an address of a cluster without the choice of one.
+        UsageError: the address of a cluster without `--executor ray`.
     """
     if choice is ExecutorChoice.RAY:
         from engine.executors.ray.executor import RayExecutor

@@ -1,6 +1,6 @@
-"""Run a Python file again as if it had never been imported, and leave `sys.path` and `sys.modules` usable after.
+"""Run a Python file again as if it had never been imported; `sys.path` and `sys.modules` stay usable.
 
-Not safe to call from two threads at once: it changes both for the time of a load.
+Not safe to call from two threads at once: it changes both during a load.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _brought_in: dict[Path, set[str]] = {}
 
 
 class FreshLoader(SourceFileLoader):
-    """Compiles the source each time: a cached file may be as new as the second in which it was edited."""
+    """Compiles the source each time: a cached file may have the same second as an edit."""
 
     def get_code(self, fullname: str) -> CodeType:
         """Return the code of the source as it is now."""
@@ -31,7 +31,7 @@ class FreshLoader(SourceFileLoader):
 
 
 def run_file(name: str, file: Path, *, packages: list[str] | None = None) -> ModuleType:
-    """Return the module that running `file` makes, known as `name`; raise what it raises.
+    """Run `file` as the module `name` and return it; raise what it raises.
 
     `packages` are the folders of its submodules when the file is a package's `__init__.py`.
     """
@@ -48,9 +48,9 @@ def run_file(name: str, file: Path, *, packages: list[str] | None = None) -> Mod
 
 @contextmanager
 def importing_from(folder: Path) -> Iterator[None]:
-    """Put `folder` first on `sys.path` for the block, and last after it: functions import when they are called.
+    """Put `folder` first on `sys.path` for the block, and last after it: functions may import when they are called.
 
-    The modules that an earlier load brought in from there are forgotten first, so that edits in them count.
+    Modules that an earlier load imported from there are removed first, so that edits in them have an effect.
     """
     for name in _brought_in.pop(folder, ()):
         sys.modules.pop(name, None)
@@ -75,7 +75,7 @@ def importing_from(folder: Path) -> Iterator[None]:
 
 
 def _lies_in(module: ModuleType, folder: Path) -> bool:
-    """Say whether a module is a file of that folder, and not one of an environment inside it."""
+    """Return whether a module is a file of that folder, and not of an environment inside it."""
     file = getattr(module, "__file__", None)
     if not isinstance(file, str):
         return False

@@ -1,7 +1,7 @@
-"""Find the pipeline that a person names: `file.py[:name]` or `package.module:name`.
+"""Find the pipeline that a TARGET names: `file.py[:name]` or `package.module:name`.
 
-Every load runs the file again, under a module name of its own and past Python's caches, so that an edit
-counts at once. Whatever goes wrong in there is told as theirs: the file, the line, the sentence.
+Each load runs the file again, under a new module name and without Python's caches, so that an edit has an effect at
+once. An error of that file is reported as its own: with the file, the line and the message.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _one_at_a_time = threading.RLock()
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """A Python file, what to call it in messages, and the module name to run it under."""
+    """A Python file, its name in messages, and the module name for its run."""
 
     shown: str
     file: Path
@@ -52,7 +52,7 @@ def load(target: str) -> BatchPipeline:
 
     Raises:
         TargetNotFound: no such file, module or name, it is something else, or the file raised.
-        PipelineError: the pipeline's own definition is wrong; a note tells the line.
+        PipelineError: the pipeline's own definition is wrong; a note says on which line.
     """
     place, name = _split(target)
     with _one_at_a_time:
@@ -151,7 +151,7 @@ def _needs_nothing(function: Callable[..., object]) -> bool:
         inspect.signature(function).bind()
     except TypeError:
         return False
-    except ValueError:  # a callable of C that doesn't tell: calling it will
+    except ValueError:  # a callable of C without a signature: the call will tell
         return True
     return True
 
@@ -172,7 +172,7 @@ def _others(module: ModuleType, source: _Source, *, besides: str = "") -> str:
 
 @contextmanager
 def _theirs(shown: str, file: Path) -> Iterator[None]:
-    """Tell what the block raises as a fault of that file."""
+    """Report what the block raises as an error of that file."""
     try:
         yield
     except PipelineError as error:
@@ -198,7 +198,7 @@ def _raised(shown: str, file: Path | None, error: BaseException) -> TargetNotFou
 
 
 def _line(error: BaseException, file: Path) -> int | None:
-    """Return the line of `file` where the error came from, the innermost one."""
+    """Return the innermost line of `file` in the error's traceback."""
     if isinstance(error, SyntaxError) and error.filename == str(file):
         return error.lineno
     lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == str(file)]

@@ -20,7 +20,7 @@ from engine.progress.view import RunView
 from engine.state import RunState, transition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
 KEPT = 100
 
@@ -28,28 +28,18 @@ KEPT = 100
 class Progress:
     """Folds events into a view: call it with each event, from any thread, and ask for `view()` at any time.
 
-    Before the first run it shows the place where that run would go on: `frontier` is the committed one,
-    `steps` are its step names unless given, `source_rows` is None when unknown, `state` is any in which
-    nothing is running, `failures` are those of earlier runs, oldest first. `clock` gives seconds that never
-    go back.
+    Before the first run it shows the place where that run would go on: `frontier` is the committed one, `state` is
+    any in which nothing is running, `failures` are those of earlier runs, oldest first. `clock` gives seconds that
+    never go back.
     """
 
     def __init__(
         self,
+        info: events.RunInfo,
         *,
-        pipeline: str = "",
-        source: str = "",
-        checkpoint_dir: str = "",
-        steps: Sequence[str] | None = None,
-        batch_size: int = 0,
-        workers: int = 0,
-        window: int = 0,
-        source_rows: int | None = None,
-        source_rows_exact: bool = False,
         frontier: Frontier | None = None,
         state: RunState = RunState.IDLE,
         failures: Iterable[events.FailureRecord] = (),
-        sinks: Iterable[str] = (),
         rows_quarantined: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -62,17 +52,8 @@ class Progress:
         self._stop: events.StopWasRequested | None = None
         past = tuple(failures)
         frontier = Frontier() if frontier is None else frontier
-        self._steps = tuple(frontier.step_states if steps is None else steps)
-        self._sinks = tuple(sinks)
         self._about = RunView(
-            pipeline=pipeline,
-            source=source,
-            checkpoint_dir=checkpoint_dir,
-            batch_size=batch_size,
-            workers=workers,
-            window=window,
-            source_rows=source_rows,
-            source_rows_exact=source_rows_exact,
+            info=info,
             failures=past[-KEPT:],
             rows_quarantined=rows_quarantined,
             failure_count_all_runs=len(past),
@@ -121,7 +102,8 @@ class Progress:
         """Nothing has run from here yet."""
         self._began: float | None = None
         self._ended: float | None = None
-        self._tally = Tally(self._steps, frontier=frontier, rows=rows, sinks=self._sinks)
+        info = self._about.info
+        self._tally = Tally(info.steps, frontier=frontier, rows=rows, sinks=info.sinks)
         self._about = replace(
             self._about,
             run_id=None,
@@ -133,29 +115,16 @@ class Progress:
         )
 
     def _note_actual_size(self) -> None:
-        self._about = replace(self._about, source_rows=self._tally.rows, source_rows_exact=True)
+        info = replace(self._about.info, source_rows=self._tally.rows, source_rows_exact=True)
+        self._about = replace(self._about, info=info)
 
     def _run_started(self, event: events.RunStarted) -> None:
         self._state = transition(self._state, RunState.RUNNING)
         self._stop = None
-        self._steps = event.steps
-        self._sinks = event.sinks
+        self._about = replace(self._about, info=event.info, rows_quarantined=event.rows_quarantined)
         self._stand_at(event.next_batch_id - 1, event.next_row)
         self._began = self._clock()
-        self._about = replace(
-            self._about,
-            run_id=event.run_id,
-            started_at=event.at,
-            pipeline=event.pipeline,
-            source=event.source,
-            checkpoint_dir=event.checkpoint_dir,
-            batch_size=event.batch_size,
-            workers=event.workers,
-            window=event.window,
-            source_rows=event.source_rows,
-            source_rows_exact=event.source_rows_exact,
-            rows_quarantined=event.rows_quarantined,
-        )
+        self._about = replace(self._about, run_id=event.run_id, started_at=event.at)
 
     def _batch_failed(self, event: events.BatchFailed) -> None:
         self._about = replace(
@@ -185,7 +154,8 @@ class Progress:
             self._note_actual_size()
 
     def _cluster_seen(self, event: events.ClusterSeen) -> None:
-        self._about = replace(self._about, nodes=event.nodes, workers=event.workers)
+        info = replace(self._about.info, workers=event.workers)
+        self._about = replace(self._about, nodes=event.nodes, info=info)
 
     def _warned(self, event: events.Warned) -> None:
         self._about = replace(

@@ -22,9 +22,12 @@ def snapshot(
 ) -> RunView:
     """Return `about`, which holds what changes rarely, filled in with what the tally says at `elapsed` seconds."""
     live, finished = state.is_live, state.is_finished
-    outgrown = about.source_rows is not None and tally.rows_seen > about.source_rows
-    source_rows = tally.rows_seen if outgrown else about.source_rows
-    total_batches = _total_batches(tally, source_rows, about.batch_size, finished=finished)
+    info = about.info
+    outgrown = info.source_rows is not None and tally.rows_seen > info.source_rows
+    if outgrown:
+        info = replace(info, source_rows=tally.rows_seen, source_rows_exact=False)
+    source_rows = info.source_rows
+    total_batches = _total_batches(tally, source_rows, info.batch_size, finished=finished)
     forecast = None if source_rows is None or outgrown else source_rows - tally.rows
     p50, p95 = tally.percentiles()
     slowest_seconds, slowest_batch_id = tally.slowest or (None, None)
@@ -35,13 +38,12 @@ def snapshot(
         stop_requested=stop is not None,
         stop_now=stop is not None and stop.now,
         elapsed_seconds=elapsed,
-        source_rows=source_rows,
-        source_rows_exact=about.source_rows_exact and not outgrown,
+        info=info,
         total_batches=total_batches,
         frontier=tally.frontier,
         rows_committed=tally.rows,
         fraction=fraction_of(tally.rows, source_rows, finished=finished),
-        eta_seconds=None if forecast is None else tally.eta_seconds(elapsed, forecast, about.workers),
+        eta_seconds=None if forecast is None else tally.eta_seconds(elapsed, forecast, info.workers),
         rows_per_second=tally.rows_recent.rate(elapsed, over=lately) if live else 0.0,
         batches_per_second=tally.batches_recent.rate(elapsed, over=lately) if live else 0.0,
         average_rows_per_second=tally.rows_done / elapsed if elapsed > 0 else 0.0,

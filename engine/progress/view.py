@@ -7,10 +7,11 @@ nothing. Every field has a default, so that a test writes only the ones it is ab
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
+from engine.events import RunInfo
 from engine.state import RunState
 
 if TYPE_CHECKING:
@@ -98,22 +99,14 @@ class RunView:
 
     run_id: int | None = None
     """None when no run has begun since this checkpoint was opened, rewound or reset."""
-    pipeline: str = ""
-    source: str = ""
-    checkpoint_dir: str = ""
-    batch_size: int = 0
-    workers: int = 0
+    info: RunInfo = field(default_factory=RunInfo)
+    """Its `source_rows` grow when there turns out to be more; they are what there really was once finished."""
     nodes: int | None = None
     """Of the cluster that works on the batches, None when this process does."""
-    window: int = 0
-    """How many batches may be in flight."""
     started_at: datetime | None = None
     ended_at: datetime | None = None
     elapsed_seconds: float = 0.0
 
-    source_rows: int | None = None
-    """None when unknown. Grows when there turns out to be more; what there really was once finished."""
-    source_rows_exact: bool = False
     total_batches: int | None = None
     """Estimated from the rows to go and the batch size; None when unknown, exact once finished."""
 
@@ -185,7 +178,7 @@ class RunView:
     @property
     def rows_to_go(self) -> int | None:
         """Source rows that aren't durable yet, None when the size is unknown."""
-        return None if self.source_rows is None else self.source_rows - self.rows_committed
+        return None if self.info.source_rows is None else self.info.source_rows - self.rows_committed
 
 
 def fraction_of(rows: int, source_rows: int | None, *, finished: bool) -> float | None:

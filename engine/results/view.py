@@ -102,12 +102,12 @@ class CheckpointView:
 
     # --- frontier and history -------------------------------------------------------------------------
 
-    def _step_names(self) -> Sequence[str] | None:
+    def _steps(self) -> Sequence[str] | None:
         """Return the names of the steps whose frontiers are shown; None for those that were recorded last."""
         return None
 
     def _frontier(self, store: CheckpointStore | None) -> Frontier:
-        steps = self._step_names()
+        steps = self._steps()
         if store is None:
             return Frontier.at_start(steps or ())
         return store.frontier(store.history.steps() if steps is None else steps)

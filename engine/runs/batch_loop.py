@@ -1,8 +1,8 @@
-"""The batch loop: keep the window full, wait until a commit is due, commit all that are ready, in order.
+"""The batch loop: keep the window full, wait until a commit is due, commit all batches that are ready, in order.
 
-The loop runs in one thread, the only one that touches the catalog. Batches are computed ahead and out
-of order by the executor; that window is bounded, which is the back-pressure, and whatever was computed
-beyond the frontier when the loop ends is thrown away.
+The loop runs in one thread, the only one that uses the catalog. The executor computes batches ahead and out of order.
+That window is bounded, which is the back-pressure. What was computed beyond the frontier when the loop ends is
+discarded.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ if TYPE_CHECKING:
 
 _LOOK_SECONDS = 0.1  # how soon a stop "now" is seen while a batch hangs
 _COMMIT_SECONDS = 0.1
-"""While more batches are on their way, the shortest time from one commit to the next: small and fast batches then
-share one. A commit costs 2 to 3 ms of CPU, a kill costs 0.1 s of work more."""
+"""While more batches are in flight, the shortest time from one commit to the next, so that small and fast batches share
+a commit. A commit costs 2 to 3 ms of CPU; a kill costs up to 0.1 s more of work."""
 
 
 class BatchLoop:
-    """One pass over the source, from `first_batch_id` to its end, a stop or a failure.
+    """One pass over the source, from `first_batch_id` to the end of the source, a stop or a failure.
 
-    `replaces_last` says that the first batch takes the place of the last committed one. `quarantine` holds the
-    limits that no batch may go beyond, and `quarantined` says how many rows are there already. `deliver` is called
-    with the batches of each commit; while it works the window fills, and then the workers wait.
+    `replaces_last` says whether the first batch replaces the last committed one. `quarantine` holds the limits of the
+    quarantine, and `quarantined` is the number of rows in it. `deliver` is called with the batches of each commit;
+    while it works the window fills, and then the workers wait.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class BatchLoop:
         """Return when the source has ended and everything is committed.
 
         Raises:
-            Abandoned: it was stopped before the end; what could be finished is committed.
+            Abandoned: it was stopped before the end; everything that could be finished is committed.
             PipelineError: the first batch that can't be finished; everything before it is committed.
         """
         try:
@@ -86,7 +86,7 @@ class BatchLoop:
             self._executor.shutdown()
 
     def _fill_window(self) -> bool:
-        """Submit batches while there is room; say whether any is in flight."""
+        """Submit batches while there is room; return whether any is in flight."""
         while len(self._window) < self._executor.window and not (self._source_ended or self._stop.asked):
             self._window.append(self._executor.submit(self._next_to_submit))
             self._next_to_submit += 1
@@ -103,7 +103,7 @@ class BatchLoop:
             self._wake.clear()
 
     def _is_due(self) -> bool:
-        """Say whether a commit needn't wait for more company: it has enough, or none will come, or it has waited."""
+        """Return whether to commit now: enough batches are done, no more will come, or the last commit is long ago."""
         done = sum(future.done() for future in self._window)
         return (
             self._stop.asked
@@ -113,11 +113,11 @@ class BatchLoop:
         )
 
     def _take_ready(self) -> list[Manifest]:
-        """Return the oldest batch, which is done, and all behind it that are done as well."""
+        """Return the oldest batch, which is done, and all that follow it and are done as well."""
         ready: list[Manifest] = []
         while self._window and self._window[0].done():
             if ready and not self._follows(ready[-1].end_row + 1):
-                break  # what is ready is committed before the failure behind it is raised
+                break  # commit what is ready before the next batch's failure is raised
             manifest = self._window.popleft().result()
             if manifest is None:
                 self._source_ended = True
@@ -129,7 +129,7 @@ class BatchLoop:
         return ready
 
     def _follows(self, row: int) -> bool:
-        """Say whether the oldest batch, which is done, was a success that starts at `row`, or the end."""
+        """Return whether the oldest batch, which is done, succeeded and starts at `row`, or is the end."""
         future = self._window[0]
         if future.exception() is not None:
             return False
@@ -137,7 +137,7 @@ class BatchLoop:
         return manifest is None or (manifest.start_row == row and not self._excess(manifest))
 
     def _excess(self, manifest: Manifest) -> str:
-        """Return which limit of the quarantine this batch would go beyond, empty when none."""
+        """Return which limit of the quarantine this batch would exceed, empty if none."""
         if self._quarantine is None or not manifest.rows_quarantined:
             return ""
         return self._quarantine.excess(self._quarantined + manifest.rows_quarantined, manifest.end_row + 1)

@@ -1,4 +1,4 @@
-"""Committed batches on their way to the sinks: what a sink lacks is delivered, what it has too much is dropped."""
+"""The delivery of committed batches to the sinks: a sink gets what it lacks, and loses what is beyond the frontier."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     from engine.worker.signals import StopSignal
 
 _LOOKED_AT = 1000
-"""Batches compared at a time."""
+"""How many batches are compared at a time."""
 _TOGETHER = 16
-"""Batches in one transaction while a sink catches up."""
+"""How many batches are in one transaction while a sink catches up."""
 
 T = TypeVar("T")
 
 
 class Deliveries:
-    """Keeps all sinks of a run at the frontier. Owned by the runner's thread, as the store is."""
+    """Keeps all sinks of a run at the frontier. Owned by the thread of the batch loop, as the store is."""
 
     def __init__(self, sinks: Sequence[Sink], store: CheckpointStore, *, stop: StopSignal, emit: Listener) -> None:
         self._sinks = tuple(sinks)
@@ -41,22 +41,22 @@ class Deliveries:
         self._emit = emit
 
     def catch_up(self) -> None:
-        """Open each sink and bring it to the frontier, whichever of the two is ahead.
+        """Open each sink and bring it to the frontier, in whichever direction.
 
         Raises:
             SinkFailed: a sink can't be opened, or doesn't take a batch.
-            Abandoned: a stop was asked for while waiting for another try.
+            Abandoned: a stop was requested during the wait for another try.
         """
         for sink in self._sinks:
             self._catch_up(sink)
 
     def deliver(self, manifests: Sequence[Manifest]) -> None:
-        """Hand these batches, which were committed just now, to each sink. Raises as `catch_up`."""
+        """Deliver these batches, which have just been committed, to each sink. Raises as `catch_up`."""
         for sink in self._sinks:
             self._put(sink, manifests)
 
     def close(self) -> None:
-        """Close each sink; how the run ended is settled, and what can't be closed doesn't change it."""
+        """Close each sink; one that can't be closed doesn't change how the run ended."""
         for sink in self._sinks:
             with suppress(Exception):
                 sink.close()
@@ -73,7 +73,7 @@ class Deliveries:
             lacking = [manifest for manifest in manifests if held.get(manifest.batch_id) != manifest.attempt_id]
             for start in range(0, len(lacking), _TOGETHER):
                 if self._stop.asked:
-                    return  # the next run goes on from here
+                    return  # the next run continues from here
                 self._put(sink, lacking[start : start + _TOGETHER])
         self._emit(SinkDelivered(sink.name, frontier - 1, 0.0))
 

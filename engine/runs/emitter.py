@@ -1,4 +1,4 @@
-"""Facts on their way to whoever listens. A listener can't hurt the run, whatever it does."""
+"""Events on their way to the listeners. A listener can't hurt the run."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _log = logging.getLogger(__name__)
 
 
 class Emitter:
-    """Calls each listener with each event, from whatever thread the event comes."""
+    """Calls each listener with each event, in the thread of the event."""
 
     def __init__(self, listeners: Iterable[Listener]) -> None:
         self._listeners = tuple(listeners)
 
     def __call__(self, event: Event) -> None:
-        """Hand on an event; a listener that raises is logged and misses this event, nothing else."""
+        """Call the listeners; an error of one is logged, and has no other effect."""
         for listener in self._listeners:
             try:
                 listener(event)
-            except KeyboardInterrupt:  # the user's, and only by chance in here
+            except KeyboardInterrupt:  # from the user; it can come at any place
                 raise
-            except BaseException:  # noqa: BLE001 (whatever a listener raises, also SystemExit, the run goes on)
+            except BaseException:  # noqa: BLE001 (the run continues, even after a SystemExit)
                 _log.exception("a listener failed on %s and was ignored", type(event).__name__)

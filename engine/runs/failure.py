@@ -43,7 +43,7 @@ Examples = tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]
 
 
 def now() -> datetime:
-    """Return the time as events and records have it: aware, UTC."""
+    """Return the time for events and records: aware, UTC."""
     return datetime.now(UTC)
 
 
@@ -72,8 +72,8 @@ def failure_record(run_id: int, error: BaseException, next_batch_id: int, steps:
 def named_rows(error: BaseException, steps: Sequence[BatchStep]) -> tuple[tuple[int, ...], Examples]:
     """Return the source rows that the error names, and some of them whole as (columns, rows of texts).
 
-    Both are empty for an error that names none. Row numbers are empty as well where they can't be traced
-    back through the steps before.
+    Both are empty for an error that names none. Row numbers are also empty where they can't be traced back
+    through the earlier steps.
     """
     if not isinstance(error, StepFailed) or not isinstance(error.__cause__, CheckFailed):
         return (), ((), ())
@@ -92,15 +92,15 @@ def named_rows(error: BaseException, steps: Sequence[BatchStep]) -> tuple[tuple[
 def _traced(steps: Sequence[LazyBatchStep], source: Batch, rows: Sequence[int]) -> tuple[int, ...]:
     try:
         return tuple(source.start_row + source_row(steps, source.data, row) for row in rows)
-    except Exception:  # noqa: BLE001 (a step may raise on a part of a batch; that must not hide the failure itself)
+    except Exception:  # noqa: BLE001 (a step may raise on a part of a batch; the failure itself matters more)
         return ()
 
 
 def source_row(steps: Sequence[LazyBatchStep], source: pl.DataFrame, row: int) -> int:
-    """Return the 0-based row of `source` that becomes row `row` behind the row-wise `steps`.
+    """Return the 0-based row of `source` that becomes row `row` after the row-wise `steps`.
 
     Raises:
-        IndexError: that many rows don't come out.
+        IndexError: the steps return fewer rows.
     """
     low, high = row, source.height - 1
     if row > high:

@@ -1,4 +1,4 @@
-"""What a pipeline is, as a value that is kept in the checkpoint and compared on the next run."""
+"""A pipeline as a value that the checkpoint stores and the next run compares with its own."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _as_json(value: Mapping[str, Json], what: str) -> Any:
 
 
 def differences(recorded: str, current: str) -> list[str]:
-    """Return one line for each difference that changes what the results mean; the batch size does not.
+    """Return one line for each difference that changes what the results mean; the batch size doesn't.
 
     >>> step = {"name": "fill", "class": "Fill", "version": "1", "settings": {"value": 0}}
     >>> before = json.dumps({"steps": [step], "source": {"kind": "csv"}, "batch_size": 10})
@@ -90,7 +90,7 @@ def _of_mapping(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     for key in dict.fromkeys([*old, *new]):
         if _differs(old.get(key), new.get(key)):
             now, was = _shown(new.get(key)), _shown(old.get(key))
-            # An expression is kept as text and digest; the digest is only worth a look where the texts are the same.
+            # An expression is stored as text and digest; the digest is shown only if the texts are the same.
             short_now, short_was = _DIGEST.sub("", now), _DIGEST.sub("", was)
             if short_now != short_was:
                 now, was = short_now, short_was

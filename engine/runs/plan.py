@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar, get_args
 
 from engine.checkpoint.parts.parts import PartCompression
 from engine.errors import UsageError
+from engine.events import RunInfo
 from engine.policy import OnError, Quarantine
 from engine.sinks.base import Sink
 from engine.sources.base import SeekableFetcher
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from engine.events import Listener
     from engine.executors.base import Executor
     from engine.policy import RetryPolicy
-    from engine.sources.base import BatchFetcher
+    from engine.sources.base import BatchFetcher, SourceSize
     from engine.storage.objects import ObjectPath
 
 T = TypeVar("T")
@@ -90,12 +91,34 @@ class Plan:
         """The names of the steps, in order."""
         return tuple(step.name for step in self.steps)
 
+    def info(self, executor: Executor, size: SourceSize | None) -> RunInfo:
+        """Return what listeners and views get to know of the plan. `size` is None when it is unknown."""
+        return RunInfo(
+            pipeline=self.title,
+            source=self.source,
+            checkpoint_dir=str(self.checkpoint_dir),
+            steps=self.step_names,
+            batch_size=self.batch_size,
+            workers=executor.workers,
+            window=executor.window,
+            source_rows=size.rows if size else None,
+            source_rows_exact=bool(size and size.exact),
+            sinks=tuple(sink.name for sink in self.sinks),
+        )
+
     @property
     def limits(self) -> Quarantine | None:
         """The limits that hold in a run: a step may quarantine rows although the pipeline stops at them."""
         if self.on_error is None and any(step.on_error == "quarantine" for step in self.steps):
             return Quarantine()
         return self.on_error
+
+
+def listed_steps(steps: Iterable[BatchStep]) -> tuple[BatchStep, ...]:
+    """Return the steps as a tuple. Raises `UsageError` for anything that is not a list."""
+    if not isinstance(steps, Iterable):
+        raise UsageError(f"steps must be a list of steps, not {steps!r}")
+    return tuple(steps)
 
 
 def as_tuple(given: Iterable[T] | T) -> tuple[T, ...]:

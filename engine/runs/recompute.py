@@ -1,4 +1,4 @@
-"""One committed batch computed again, from the source, in the place of its damaged part; the others stay."""
+"""Recompute: one committed batch is computed again from the source and replaces its damaged part."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _same(manifest: Manifest, done: Manifest | None) -> Manifest:
     if done is None or (done.start_row, done.end_row, done.cursor, done.states) != was:
         raise SourceChanged(
             f"batch {manifest.batch_id} was committed with rows {manifest.start_row:,} to {manifest.end_row:,}, and "
-            "comes out otherwise now"
+            "gives a different result now"
         )
     return done
 

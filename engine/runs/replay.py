@@ -1,7 +1,7 @@
-"""Rows out of quarantine and through the steps again, into the places where their results belong.
+"""Replay: rows from the quarantine go through the steps again, and their results to the places where they belong.
 
-Batch by batch: rows that get through now are put into the batch's part, the others stay; part, catalog and what is
-left of the quarantine change in one transaction, so a row is in exactly one of the two at any moment.
+Batch by batch: rows that succeed now are put into the batch's part, the others stay. Part, catalog and quarantine
+change in one transaction, so at any moment a row is either in the results or in quarantine.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What a replay came to: how many rows left the quarantine, how many are still there, and why some can't be tried.
+    """The result of a replay: how many rows left the quarantine, and how many are still in it.
 
-    `obstacles` has one sentence for each reason.
+    `obstacles` has one sentence for each reason why rows could not be tried.
     """
 
     rows: int = 0
@@ -50,7 +50,7 @@ class Replayed:
 
 @dataclass(frozen=True, slots=True)
 class _Tried:
-    """What came of row `number` of a file: `frame` is what the steps made of it, or it fails again with `error`.
+    """The result of row `number` of a file: `frame` is what the steps made of it, None if it failed with `error`.
 
     `position` is its place in the part.
     """
@@ -73,7 +73,7 @@ def replay(plan: Plan, store: CheckpointStore, *, stop: StopSignal, emit: Listen
         run_id = session.begin_run()
         for notice in store.notices:
             emit(Warned(notice))
-        message = "broken off"
+        message = "ended early"
         try:
             session.set_up_steps({}, store.next_batch_id)
             done = _Replay(session, run_id).run()
@@ -100,11 +100,11 @@ class _Replay:
         self._pin = SchemaPin(self._store.pinned_schema(), first_batch_id=0, step=last)
 
     def run(self) -> Replayed:
-        """Try all rows that can be tried; return what came of it. A stop takes effect between two batches.
+        """Try all rows that can be tried; return the result. A stop takes effect between two batches.
 
         Raises:
             CheckpointCorrupt: a file of the quarantine, or a part, is missing or damaged.
-            SchemaDrift: what comes out doesn't have the columns of the results.
+            SchemaDrift: a result doesn't have the columns of the results.
         """
         replayed, obstacles = 0, dict[str, None]()
         for manifest in list(self._store.quarantined_batches()):
@@ -113,20 +113,20 @@ class _Replay:
             try:
                 rows, in_the_way = self._batch(manifest)
             except Abandoned:
-                break  # while it waited for another try
+                break  # during the wait for another try
             replayed += rows
             obstacles |= dict.fromkeys(in_the_way)
         return Replayed(replayed, self._store.rows_quarantined(), tuple(obstacles))
 
     def _batch(self, manifest: Manifest) -> tuple[int, list[str]]:
-        """Replay one batch; return how many rows left the quarantine, and what keeps others from being tried."""
+        """Replay one batch; return how many rows left the quarantine, and why others could not be tried."""
         part = self._part(manifest)
         left: list[tuple[QuarantineFile, pl.DataFrame]] = []
         obstacles: list[str] = []
         rows = 0
         changed = False
         for about, frame in self._files(manifest):
-            # One file of a batch at most has no obstacle, so the places in it are those in the part as it is.
+            # At most one file of a batch has no obstacle, so its places are those in the part as it is now.
             if obstacle := self._obstacle(about):
                 obstacles.append(obstacle)
                 left.append((about, frame))
@@ -134,7 +134,7 @@ class _Replay:
             tried = self._try(manifest, about, frame)
             part, remaining = _put_in(part, tried, frame, whole=about.whole)
             rows += frame.height - remaining.height
-            changed = changed or not remaining.equals(frame)  # its rows may fail for another reason now
+            changed = changed or not remaining.equals(frame)  # its rows may fail with another error now
             if remaining.height:
                 first = remaining.row(0, named=True)
                 now = replace(about, rows=remaining.height, step=first["step"], error=first["error"])
@@ -163,11 +163,11 @@ class _Replay:
     # --- trying ---------------------------------------------------------------------------------------
 
     def _obstacle(self, about: QuarantineFile) -> str:
-        """Return why the rows of a file can't be tried, empty when they can: it may be new, as the steps may be."""
+        """Return why the rows of a file can't be tried, empty if they can. The steps may have changed since."""
         if about.obstacle:
             return about.obstacle
         if about.from_step not in [step.name for step in self._steps]:
-            return f"they go on at step '{about.from_step}', which isn't in the pipeline any more"
+            return f"they continue at step '{about.from_step}', which is no longer in the pipeline"
         for step in self._from(about.from_step):
             if isinstance(step, StatefulBatchStep):
                 return f"step '{step.name}' has a memory of the batches before"
@@ -176,7 +176,7 @@ class _Replay:
         return ""
 
     def _try(self, manifest: Manifest, about: QuarantineFile, frame: pl.DataFrame) -> list[_Tried]:
-        """Try each row by itself, since its results go to its own place; or those of a whole batch together."""
+        """Try each row alone, since its results go to its own place; or the rows of a whole batch together."""
         data = frame["row"].struct.unnest()
         if about.whole:
             return [self._tried(manifest, about, data, 0, 0)]
@@ -195,15 +195,20 @@ class _Replay:
             first_batch_id=manifest.batch_id,
             retry=self._retry,
             stop=self._stop,
-            emit=_of_retries(self._emit),
+            emit=self._emit_retry,
         )
         try:
             result = chain.process(batch).frame
         except StepFailed as error:
             if isinstance(error.__cause__, KeyboardInterrupt):
-                raise error.__cause__ from None  # the steps run in the caller's thread here
+                raise error.__cause__ from None  # here, the steps run in the caller's thread
             return _Tried(number, position, None, error)
         return _Tried(number, position, None if result is None else self._pin.settle(manifest.batch_id, result))
+
+    def _emit_retry(self, event: Event) -> None:
+        """Emit only what concerns retries: the other events of a chain are about whole batches."""
+        if isinstance(event, AttemptFailed):
+            self._emit(event)
 
     def _from(self, name: str) -> tuple[BatchStep, ...]:
         return self._steps[[step.name for step in self._steps].index(name) :]
@@ -228,24 +233,14 @@ class _Replay:
             raise CheckpointCorrupt(path, f"the part of batch {manifest.batch_id} can't be read: {error}") from error
 
 
-def _of_retries(emit: Listener) -> Listener:
-    """Return a listener that hands on what concerns retries: no batch goes through here."""
-
-    def hand_on(event: Event) -> None:
-        if isinstance(event, AttemptFailed):
-            emit(event)
-
-    return hand_on
-
-
 def _put_in(
     part: pl.DataFrame, tried: Sequence[_Tried], frame: pl.DataFrame, *, whole: bool
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the part with the results of the rows in their places, and the rows that are left, with theirs anew."""
+    """Return the part with the new results in their places, and the rows that failed, with their new places."""
     pieces: list[pl.DataFrame] = []
     failed: list[_Tried] = []
     taken = added = 0
-    for row in tried:  # in source order, so positions never go back
+    for row in tried:  # in source order, so positions only grow
         if row.frame is None:
             failed.append(replace(row, position=row.position + added))
         else:
@@ -258,7 +253,7 @@ def _put_in(
 
 
 def _left(frame: pl.DataFrame, failed: Sequence[_Tried], *, whole: bool) -> pl.DataFrame:
-    """Return the rows that failed again, with their places and errors of now."""
+    """Return the rows that failed again, with their new places and errors."""
     if not failed:
         return frame.clear()
     errors = errors_as_columns([row.error for row in failed if row.error], whole=whole)

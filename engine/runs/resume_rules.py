@@ -1,10 +1,10 @@
-"""Where a run goes on, and when it may not: the resume rules, decided from values.
+"""The resume rules: where a run continues, and when it is refused. Decided from values.
 
-nothing changed            from the frontier, the fetcher put to the committed cursor
-batch size                 fine for a seekable fetcher; a plain callable's address is id × size: refused
+nothing changed            continue from the frontier, with the fetcher at the committed cursor
+batch size                 allowed for a seekable fetcher; refused for a plain callable, whose address is id × size
 steps or source            refused with the differences, unless the caller accepts them
-the source has grown       seekable: from the cursor; plain callable: a short last batch is done again
-the source has shrunk      refused; a plain callable is asked for the last batch again to find out
+the source has grown       seekable: continue from the cursor; plain callable: do a short last batch again
+the source has shrunk      refused; a plain callable is called for the last batch again to find this out
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ResumePoint:
-    """Where a run starts. `replaces_last` says that it does the last committed batch again."""
+    """Where a run starts. `replaces_last` says whether it does the last committed batch again."""
 
     position: Position
     replaces_last: bool = False
 
 
 def refuse_changes(recorded: str | None, current: str, *, seekable: bool, accept: bool, started: bool) -> bool:
-    """Say whether the pipeline is new or has changed since it was recorded.
+    """Return whether the pipeline is new or has changed since it was recorded.
 
-    `started` says whether any batch is committed; before that nothing can be mixed up.
+    `started` says whether any batch is committed; before that no change can mix two kinds of results.
 
     Raises:
-        PipelineChanged: by something that would mix two kinds of results, and `accept` is False; or by
-            the batch size of a plain callable.
+        PipelineChanged: a change would mix two kinds of results, and `accept` is False; or the batch size of a plain
+            callable has changed.
     """
     if recorded is None:
         return True
@@ -60,18 +60,21 @@ def refuse_changes(recorded: str | None, current: str, *, seekable: bool, accept
     return recorded != current
 
 
+def next_position(last: Manifest | None) -> Position:
+    """Return the position after the last committed batch, the start of the source if there is none."""
+    return Position() if last is None else Position(last.batch_id + 1, last.end_row + 1, last.cursor)
+
+
 def resume_point(fetcher: BatchFetcher, batch_size: int, last: Manifest | None) -> ResumePoint:
     """Return where the run starts, given the last committed batch.
 
     Raises:
-        SourceChanged: the last batch has become smaller, has moved, or has gone.
-        FetchFailed, SourceContractBroken: a plain callable that was asked for the last batch again, since it
-            can't tell in another way whether its source is still the one that was committed.
+        SourceChanged: the last batch has become smaller, has moved, or is missing.
+        FetchFailed, SourceContractBroken: from a plain callable. It is called for the last batch again: that is the
+            only way to find out whether its source is still the one that was committed.
     """
-    if last is None:
-        return ResumePoint(Position())
-    onward = ResumePoint(Position(last.batch_id + 1, last.end_row + 1, last.cursor))
-    if isinstance(fetcher, SeekableFetcher):
+    onward = ResumePoint(next_position(last))
+    if last is None or isinstance(fetcher, SeekableFetcher):
         return onward
     try:
         batch = fetcher(last.batch_id, batch_size)

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from engine.executors.base import Executor
     from engine.runs.plan import Plan
     from engine.runs.resume_rules import ResumePoint
-    from engine.sources.base import SourceSize
     from engine.worker.signals import StopSignal
 
 
@@ -54,9 +53,11 @@ def run(
             executor.prepare(plan.steps, plan.batch_fetcher)
             size = session.open_source(point.position)
             run_id = session.begin_run()
-            emit(_started(session, executor, run_id, point, size))
+            first = point.position
+            info, quarantined = plan.info(executor, size), _quarantined(store, point)
+            emit(RunStarted(run_id, now(), info, first.next_batch_id, first.next_row, quarantined))
             if stop.asked:
-                emit(StopWasRequested(stop.now))  # asked before anybody could know that a run begins
+                emit(StopWasRequested(stop.now))  # requested before anybody could know that a run begins
             for notice in (*store.notices, *advice.warnings_for(plan.batch_fetcher)):
                 emit(Warned(notice))
             return _run(session, executor, run_id, point)
@@ -105,29 +106,6 @@ def _ended_by(error: BaseException, run_id: int, emit: Listener) -> Ended:
         return Ended(run_id, RunState.FAILED, error)
     emit(StopWasRequested(now=True))
     return Ended(run_id, RunState.RESUMABLE, error)
-
-
-def _started(
-    session: Session, executor: Executor, run_id: int, point: ResumePoint, size: SourceSize | None
-) -> RunStarted:
-    plan = session.plan
-    return RunStarted(
-        run_id=run_id,
-        at=now(),
-        pipeline=plan.title,
-        source=plan.source,
-        checkpoint_dir=str(session.store.folder),
-        steps=plan.step_names,
-        batch_size=plan.batch_size,
-        workers=executor.workers,
-        window=executor.window,
-        next_batch_id=point.position.next_batch_id,
-        next_row=point.position.next_row,
-        source_rows=size.rows if size else None,
-        source_rows_exact=bool(size and size.exact),
-        sinks=tuple(sink.name for sink in plan.sinks),
-        rows_quarantined=_quarantined(session.store, point),
-    )
 
 
 def _quarantined(store: CheckpointStore, point: ResumePoint) -> int:

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from engine.runs.plan import Plan
     from engine.sources.base import Position, SourceSize
     from engine.state import RunState
-    from engine.steps.base import BatchStep
     from engine.text.json_values import Json
     from engine.worker.signals import StopSignal
 
@@ -115,7 +114,14 @@ class Session:
         self._cleanup.callback(self.store.discard_uncommitted)
         for step in self.plan.steps:
             self._at_the_end(step.teardown, f"step '{step.name}' could not be torn down")
-            _set_up(step, states, batch_id)
+            try:
+                step.setup()
+                if isinstance(step, StatefulBatchStep):
+                    step.restore(stored(states.get(step.name)))
+            except PipelineError:
+                raise
+            except Exception as error:
+                raise StepSetupFailed(step.name, batch_id, error) from error
 
     def open_sinks(self) -> Deliveries:
         """Open the sinks and bring each of them to the frontier. Raises what `Deliveries.catch_up` raises."""
@@ -179,14 +185,3 @@ class _RetryCount:
             with self._lock:
                 self.retries += 1
         self._emit(event)
-
-
-def _set_up(step: BatchStep, states: Mapping[str, Json], batch_id: int) -> None:
-    try:
-        step.setup()
-        if isinstance(step, StatefulBatchStep):
-            step.restore(stored(states.get(step.name)))
-    except PipelineError:
-        raise
-    except Exception as error:
-        raise StepSetupFailed(step.name, batch_id, error) from error

@@ -1,4 +1,4 @@
-"""The contract of a sink: a place besides the parts where the results go, exactly once."""
+"""The contract of a sink: another place for the results, besides the parts; each batch gets there exactly once."""
 
 from __future__ import annotations
 
@@ -13,18 +13,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-
 LEDGER = "batchpipe_deliveries"
-"""The table that a sink of the engine keeps beside its target: which batches the target holds."""
+"""The table that a sink keeps in the same database as its target table: the batches that the target has."""
 
 
 def filled_by_another(name: str) -> SinkNotUsable:
-    """Return the error for a target, called `name`, whose ledger names another checkpoint."""
+    """Return the error for a target whose ledger names another checkpoint; `name` is that of the sink."""
     return SinkNotUsable(
         name,
         f"{name} is filled by another checkpoint",
-        hint=f"Give each checkpoint a table of its own; or, to start this table over, drop it and delete its rows from "
-        f"{LEDGER}.",
+        hint="Give each checkpoint its own table. To fill this table from the beginning, drop it and delete its rows "
+        f"from {LEDGER}.",
     )
 
 
@@ -32,7 +31,7 @@ def filled_by_another(name: str) -> SinkNotUsable:
 class Delivery:
     """The results of one committed batch: the Parquet file `part`, written by the attempt that `attempt_id` names.
 
-    The file is local, if need be a copy, and is there as long as `put` takes.
+    The file is local, a copy if necessary, and exists until `put` returns.
     """
 
     batch_id: int
@@ -41,14 +40,14 @@ class Delivery:
 
 
 class Sink(ABC):
-    """Follows the committed batches. What it holds can be asked of it, so nothing has to be remembered here.
+    """A target that follows the committed batches. The engine asks it which batches it has, and records nothing.
 
-    Batches are delivered after they are committed, in order. With the rows of a batch a sink keeps the batch's
-    id and attempt id in the same transaction; on the next run it is asked for them, gets what it lacks, and drops what
-    is no longer among the results: after a crash, a rewind, a reset, or when it is new.
+    Batches are delivered after their commit, in order. In one transaction a sink stores the rows of a batch, its
+    id and its attempt id. The next run compares these ids with the catalog, delivers the missing batches, and drops
+    those that aren't results any more: after a crash, a rewind, a reset, or if the sink is new.
 
-    Call order in a run: `open`, `next_batch_id`, `attempt_ids` and `drop_from` and `put` as needed, `close`. All of it
-    from one thread. After an error the same `put` may come again, and must then work with a new connection.
+    Call order in a run: `open`, `next_batch_id`, `attempt_ids` and `drop_from` and `put` as needed, `close`; all
+    from one thread. After an error the engine may call the same `put` again, which must use a new connection then.
     """
 
     retry: RetryPolicy = RetryPolicy(transient=(ConnectionError,), max_attempts=10, max_seconds=600)
@@ -57,37 +56,37 @@ class Sink(ABC):
     @property
     @abstractmethod
     def name(self) -> str:
-        """What to call it on a screen, without secrets; the same in every run."""
+        """The name to show on a screen, without secrets; the same in every run."""
 
     @abstractmethod
     def open(self, checkpoint_key: str) -> None:
-        """Get ready to take the batches of the checkpoint with this key.
+        """Prepare to store batches of the checkpoint with this key.
 
         Raises:
-            SinkNotUsable: the place belongs to something else, or can't hold results.
+            SinkNotUsable: the target belongs to another checkpoint, or can't hold results.
         """
 
     @abstractmethod
     def next_batch_id(self) -> int:
-        """Return the id after the greatest batch that is held, 0 when there is none."""
+        """Return the id after the last batch in the target, 0 if there is none."""
 
     @abstractmethod
     def attempt_ids(self, first_batch_id: int, last_batch_id: int) -> Mapping[int, str]:
-        """Return the attempt ids of the batches that are held in this range, both ids inclusive, by id."""
+        """Return the attempt ids of the batches in this range, both ids inclusive, that the target has, by batch id."""
 
     @abstractmethod
     def put(self, deliveries: Sequence[Delivery]) -> None:
-        """Take these batches in, all or none: rows, ids and attempt ids in one transaction.
+        """Store these batches, all or none: rows, ids and attempt ids in one transaction.
 
-        A batch that is held from another attempt is replaced; one that is held from the same attempt is left as it is.
+        A batch that the target has from another attempt is replaced; one from the same attempt stays unchanged.
 
         Raises:
-            SinkNotUsable: the place can't take them, such as a table with other columns.
+            SinkNotUsable: the target can't store them, for example because its table has other columns.
         """
 
     @abstractmethod
     def drop_from(self, batch_id: int) -> None:
-        """Take out the batches from this id on, all or none, for they are no longer among the results."""
+        """Delete the batches from this id on, all or none: they aren't results any more."""
 
     def close(self) -> None:  # noqa: B027
-        """Let go of connections. Called once, also after a failure."""
+        """Close connections. Called once, also after a failure."""

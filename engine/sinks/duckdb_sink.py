@@ -1,7 +1,8 @@
-"""Results in a table of a DuckDB file, exactly once; the file is the user's, and may have other tables.
+"""Results in a table of a DuckDB file, exactly once. The file belongs to the user and may have other tables.
 
-The engine's own rules for DuckDB hold here too (docs/decisions/0002): the file is made under another name, and
-never compacted by us, since a kill in the middle of that can cost the file. Whoever opens it next compacts it.
+The engine's rules for its own DuckDB file apply here too (docs/decisions/0002): the file is created under another name,
+and the engine never compacts it, because a kill during a compaction can destroy it. The next program that opens the
+file compacts it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from engine.sinks.base import Delivery
 
 # The ledger's `token` is the attempt's id. The name is older than that word: no migration reaches these tables.
-# Names can't be parameters: {table} and {column} are filled in quoted.
+# Names can't be parameters: {table} and {column} are replaced by quoted names.
 _STATEMENTS = {
     "tables": "SELECT table_name FROM duckdb_tables() WHERE NOT internal",
     "make_ledger": """CREATE TABLE IF NOT EXISTS batchpipe_deliveries (
@@ -43,21 +44,21 @@ _STATEMENTS = {
 }
 _LAST = 2**63 - 1
 
-# No checkpoint happens by itself.
+# DuckDB must not start a checkpoint by itself.
 _SETTINGS: dict[str, Any] = {"wal_autocheckpoint": "1TB", "auto_checkpoint_skip_wal_threshold": "1000000000000"}
 
 
 class DuckDBSink(Sink):
-    """Writes the results into `table` of the DuckDB file `path` as well; both are made when they aren't there.
+    """Also writes the results into `table` of the DuckDB file `path`; creates both if they don't exist.
 
-    The table has the results' columns and `batch_column`, which says of which batch a row is. While a run goes on
-    nobody else can open the file.
+    The table has the columns of the results and `batch_column`, the id of the batch of a row. During a run no other
+    process can open the file.
 
     Raises:
-        UsageError: arguments that can't be right.
+        UsageError: an argument is wrong.
     """
 
-    retry = RetryPolicy()  # a file has no connection to lose
+    retry = RetryPolicy()  # a file has no connection that could be lost
 
     def __init__(self, path: str | Path, table: str = "results", *, batch_column: str = "batch_id") -> None:
         if not table or not isinstance(table, str):
@@ -71,13 +72,13 @@ class DuckDBSink(Sink):
 
     @property
     def name(self) -> str:
-        """The table and the file."""
+        """Return the table and the file."""
         return f"{self._table} in {self._path}"
 
     def open(self, checkpoint_key: str) -> None:
-        """Open the file, and see that it is none of ours and no other checkpoint fills this table."""
+        """Open the file, and check that it isn't a catalog and that no other checkpoint fills this table."""
         self._key = checkpoint_key
-        with self._told():
+        with self._translated():
             if not self._path.exists():
                 self._make()
             self._connected()
@@ -85,7 +86,7 @@ class DuckDBSink(Sink):
             raise SinkNotUsable(
                 self.name,
                 f"{self._path} is the catalog of a checkpoint",
-                hint="Name a file of its own for the results.",
+                hint="Name another file for the results.",
             )
         self._query("make_ledger")
         owners = self._query("owners", self._table)
@@ -93,16 +94,16 @@ class DuckDBSink(Sink):
             raise filled_by_another(self.name)
 
     def next_batch_id(self) -> int:
-        """Return the id after the greatest batch in the ledger."""
+        """Return the id after the last batch in the ledger."""
         ((greatest,),) = self._query("greatest", self._table)
         return 0 if greatest is None else int(greatest) + 1
 
     def attempt_ids(self, first_batch_id: int, last_batch_id: int) -> Mapping[int, str]:
-        """Return what the ledger has in this range."""
+        """Return the batches of this range that the ledger has."""
         return dict(self._query("attempt_ids", self._table, first_batch_id, last_batch_id))
 
     def put(self, deliveries: Sequence[Delivery]) -> None:
-        """Insert from the parts, without a detour through frames, and write the ledger, in one transaction."""
+        """Insert the rows directly from the parts and write the ledger, in one transaction."""
         held = self.attempt_ids(deliveries[0].batch_id, deliveries[-1].batch_id)
         with self._transaction():
             self._make_table(deliveries[0].part)
@@ -115,12 +116,12 @@ class DuckDBSink(Sink):
                 self._query("insert_ledger", self._table, one.batch_id, self._key, one.attempt_id)
 
     def drop_from(self, batch_id: int) -> None:
-        """Delete rows and ledger in one transaction."""
+        """Delete the rows and their entries in the ledger, in one transaction."""
         with self._transaction():
             self._delete(batch_id, _LAST)
 
     def close(self) -> None:
-        """Close the file. Its log stays beside it; the next one who opens the file folds it in."""
+        """Close the file. Its log stays beside it; the next program that opens the file merges the log into it."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
@@ -128,7 +129,7 @@ class DuckDBSink(Sink):
     # --- plumbing -------------------------------------------------------------------------------------
 
     def _make(self) -> None:
-        """Make the file whole under another name: a kill while DuckDB makes one leaves something unopenable."""
+        """Create the file under another name first: a kill in the middle of that leaves a file that can't be opened."""
         temporary = self._path.with_name(f".{self._path.name}.tmp")
         temporary.unlink(missing_ok=True)
         duckdb.connect(str(temporary)).close()
@@ -148,7 +149,10 @@ class DuckDBSink(Sink):
             self._query("make_table", _escaped(part))
         except duckdb.Error as error:
             raise SinkNotUsable(
-                self.name, f"the table can't be made from the results: {error}", hint="Is there a column twice?"
+                self.name,
+                f"the table can't be created from the results: {error}",
+                hint=f"Two columns may have the same name: the sink adds '{self._batch_column}', and SQL doesn't "
+                "distinguish lower and upper case. Rename one in a step, or choose another batch_column.",
             ) from error
 
     def _delete(self, first_batch_id: int, last_batch_id: int) -> None:
@@ -161,20 +165,20 @@ class DuckDBSink(Sink):
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        with self._told():
+        with self._translated():
             connection = self._connected()
             connection.begin()
             try:
                 yield
             except BaseException:
-                with suppress(Exception):  # a connection that is broken has rolled back by itself
+                with suppress(Exception):  # a broken connection has rolled back by itself
                     connection.rollback()
                 raise
             connection.commit()
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Tell DuckDB's errors about the file as those of this sink."""
+    def _translated(self) -> Iterator[None]:
+        """Raise DuckDB's errors about the file as errors of this sink."""
         try:
             yield
         except (duckdb.IOException, duckdb.InvalidInputException, duckdb.BinderException, OSError) as error:
@@ -190,4 +194,4 @@ def _quoted(name: str) -> str:
 
 
 def _escaped(path: Path) -> str:
-    return glob.escape(str(path))  # DuckDB reads any path as a pattern
+    return glob.escape(str(path))  # DuckDB reads every path as a glob

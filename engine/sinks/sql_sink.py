@@ -1,8 +1,7 @@
 """Results in a table of a SQL database, exactly once.
 
-Beside the target table there is one of ours, `batchpipe_deliveries`, with a row for each batch that the target
-holds. Both change in one transaction, so whatever happened to the connection, the row tells whether the batch
-is there.
+Beside the target table the engine keeps a ledger, `batchpipe_deliveries`, with a row for each batch in the target. Both
+change in one transaction, so even after a lost connection the ledger shows whether the target has the batch.
 """
 
 from __future__ import annotations
@@ -24,22 +23,22 @@ if TYPE_CHECKING:
 
 
 class SqlSink(Sink):
-    """Writes the results into `table` as well.
+    """Also writes the results into `table` of a database.
 
-    The table is made from the results' columns when it isn't there. One that is there needs these columns, in any
-    order, and may have others that have defaults. `batch_column` is one more column (BIGINT) that says of which
-    batch a row is; with it batches that were rewound, or done again, can be taken out. With None there is no such
-    column, and a rewind behind what was delivered makes the next run fail until the table is emptied by hand.
+    If the table doesn't exist, it is created with the columns of the results. If it exists, it needs these columns, in
+    any order, and may have other columns with defaults. `batch_column` is an additional column (BIGINT) for the id of
+    the batch of a row; it is needed to delete batches that were rewound or processed again. With None there is no such
+    column: after a rewind of delivered batches the next run fails until the user has emptied the table.
 
     Args:
-        url_or_engine: a URL such as `postgresql://user:password@host/name`, or a SQLAlchemy engine. With the
-            driver psycopg, PostgreSQL takes the rows by COPY; other databases by multi-row INSERT.
-        table: the table's name, not quoted.
-        schema: the schema that it is in.
+        url_or_engine: a URL such as `postgresql://user:password@host/name`, or a SQLAlchemy engine. Rows are written
+            by COPY to PostgreSQL with the driver psycopg, and by multi-row INSERT to other databases.
+        table: the name of the table, not quoted.
+        schema: the schema of the table.
         batch_column: the name of the column for the batch id, or None.
 
     Raises:
-        UsageError: arguments that can't be right, or a database driver that isn't installed.
+        UsageError: an argument is wrong, or a database driver isn't installed.
     """
 
     def __init__(
@@ -61,12 +60,12 @@ class SqlSink(Sink):
 
     @property
     def name(self) -> str:
-        """The table and the database, without user or password."""
+        """Return the table and the database, without user or password."""
         table = f"{self._schema}.{self._table_name}" if self._schema else self._table_name
         return f"{table} in {self._database.label}"
 
     def open(self, checkpoint_key: str) -> None:
-        """Make the ledger if it isn't there, and see that no other checkpoint fills this table."""
+        """Create the ledger if it doesn't exist, and check that no other checkpoint fills this table."""
         self._key = checkpoint_key
         self._table = None
         self._ledger = sa.Table(
@@ -93,13 +92,13 @@ class SqlSink(Sink):
         return self._ledger.c.target == self._table_name
 
     def next_batch_id(self) -> int:
-        """Return the id after the greatest batch in the ledger."""
+        """Return the id after the last batch in the ledger."""
         with self._database.connect() as connection:
             greatest = connection.execute(sa.select(sa.func.max(self._ledger.c.batch_id)).where(self._mine)).scalar()
         return 0 if greatest is None else int(greatest) + 1
 
     def attempt_ids(self, first_batch_id: int, last_batch_id: int) -> Mapping[int, str]:
-        """Return what the ledger has in this range."""
+        """Return the batches of this range that the ledger has."""
         with self._database.connect() as connection:
             return self._attempt_ids(connection, first_batch_id, last_batch_id)
 
@@ -112,7 +111,7 @@ class SqlSink(Sink):
         return {row.batch_id: row.token for row in connection.execute(statement)}
 
     def put(self, deliveries: Sequence[Delivery]) -> None:
-        """Write rows and ledger in one transaction."""
+        """Write the rows and the ledger, in one transaction."""
         with self._database.connect() as connection, connection.begin():
             table = self._target(connection, deliveries[0])
             held = self._attempt_ids(connection, deliveries[0].batch_id, deliveries[-1].batch_id)
@@ -124,10 +123,10 @@ class SqlSink(Sink):
                 sql_table.insert_rows(connection, table, self._frame(one))
                 row = {"target": self._table_name, "batch_id": one.batch_id, "token": one.attempt_id}
                 connection.execute(self._ledger.insert(), {**row, "checkpoint_key": self._key})
-        self._table = table  # only now: one that was made went with its transaction if that was rolled back
+        self._table = table  # not earlier: if the transaction is rolled back, a table that it created is gone
 
     def drop_from(self, batch_id: int) -> None:
-        """Delete rows and ledger in one transaction."""
+        """Delete the rows and their entries in the ledger, in one transaction."""
         with self._database.connect() as connection, connection.begin():
             there = sa.inspect(connection).has_table(self._table_name, schema=self._schema)
             table = self._reflected(connection) if there else None
@@ -144,10 +143,10 @@ class SqlSink(Sink):
         if self._batch_column is None:
             raise SinkNotUsable(
                 self.name,
-                f"batches from {batch_id} on were done again or rewound, and {self.name} has no column that tells "
+                f"batches from {batch_id} on were rewound or processed again, but {self.name} has no column that says "
                 "which rows are theirs",
-                hint=f"Empty the table and delete its rows from {LEDGER}: the next run fills it anew. With "
-                "batch_column='batch_id' this can't happen.",
+                hint=f"Empty the table and delete its rows from {LEDGER}: the next run fills it again. With "
+                "batch_column='batch_id' this isn't necessary.",
             )
         if table is not None:
             theirs = sa.select(self._ledger.c.batch_id).where(self._mine, which)
@@ -164,7 +163,7 @@ class SqlSink(Sink):
     # --- the target table -----------------------------------------------------------------------------
 
     def _target(self, connection: sa.Connection, delivery: Delivery) -> sa.Table:
-        """Return the target table, made from the results' schema when it isn't there; looked at once a run."""
+        """Return the target table, and create it from the schema of the results if necessary; read once per run."""
         if self._table is not None:
             return self._table
 
@@ -184,8 +183,8 @@ class SqlSink(Sink):
         if self._batch_column in schema:
             raise SinkNotUsable(
                 self.name,
-                f"the results have a column '{self._batch_column}' of their own",
-                hint="Give the sink another one: batch_column='…'.",
+                f"the results already have a column '{self._batch_column}'",
+                hint="Choose another name for that of the sink: batch_column='…'.",
             )
         columns = []
         for name, dtype in schema.items():
@@ -193,8 +192,8 @@ class SqlSink(Sink):
             if declared is None:
                 raise SinkNotUsable(
                     self.name,
-                    f"column '{name}' is {dtype}, for which {self._database.kind} has no type",
-                    hint="Cast it in a step: to text, to numbers, or to several columns.",
+                    f"column '{name}' has the dtype {dtype}, for which {self._database.kind} has no type",
+                    hint="Convert it in a step: to text, to numbers, or to several columns.",
                 )
             columns.append(sa.Column(name, declared))
         if self._batch_column is not None:
@@ -210,7 +209,7 @@ class SqlSink(Sink):
             raise SinkNotUsable(
                 self.name,
                 f"the table {self.name} has no column {', '.join(missing)}",
-                hint="Add it, or name another table. The batch column can be left out with batch_column=None."
+                hint="Add it, or name another table. With batch_column=None the sink needs no such column."
                 if missing == [self._batch_column]
-                else "Add it, or name a table that isn't there: it is made with the right columns.",
+                else "Add it, or name a table that doesn't exist: the sink creates it with the right columns.",
             )

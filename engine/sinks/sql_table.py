@@ -1,9 +1,9 @@
-"""The table of a database that a sink fills: which type each column gets, and how the rows get in.
+"""The table of a database that a sink fills: the types of its columns, and how rows are written.
 
 Rows are written inside the caller's transaction: by COPY if psycopg talks to PostgreSQL, else by INSERT.
 
-COPY is sent as CSV: PostgreSQL's own input functions read the values, so a text goes into a uuid, jsonb or numeric
-column as well as into a text column (docs/decisions/0007 compares it with ADBC's binary form).
+COPY sends CSV: PostgreSQL's own input functions read the values, so a text can go into a uuid, jsonb or numeric column
+as well as into a text column (docs/decisions/0007 compares it with the binary format of ADBC).
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ _TYPES: tuple[tuple[type[pl.DataType], sa.types.TypeEngine[Any]], ...] = (
 
 
 def column_type(dtype: pl.DataType, kind: str) -> sa.types.TypeEngine[Any] | None:
-    """Return the type for a dtype in a database of this kind, None when it has none that loses nothing.
+    """Return the type for a dtype in a database of this kind; None if every type would lose information.
 
-    Durations and nested dtypes have none; times finer than a microsecond haven't either.
+    That is so for durations, nested dtypes, and times finer than a microsecond.
     """
     if isinstance(dtype, pl.Decimal):
         return sa.Numeric(dtype.precision, dtype.scale)
@@ -52,12 +52,12 @@ def column_type(dtype: pl.DataType, kind: str) -> sa.types.TypeEngine[Any] | Non
             return None
         return sa.DateTime(timezone=dtype.time_zone is not None)
     if kind == "sqlite" and isinstance(dtype, pl.UInt64 | pl.Int128):
-        return None  # its integers have 64 bits and a sign, and its other numbers 53
+        return None  # its integers have 64 bits with sign, its floats 53
     return next((declared for known, declared in _TYPES if isinstance(dtype, known)), None)
 
 
 def insert_rows(connection: sa.Connection, table: sa.Table, frame: pl.DataFrame) -> None:
-    """Add the frame's rows; its columns are found in the table by name."""
+    """Add the rows of the frame; its columns are matched with those of the table by name."""
     if not frame.height:
         return
     if connection.dialect.driver == "psycopg" and connection.dialect.name == "postgresql":
@@ -70,7 +70,7 @@ def _copy(connection: sa.Connection, table: sa.Table, frame: pl.DataFrame) -> No
     quote = connection.dialect.identifier_preparer
     columns = ", ".join(quote.quote(name) for name in frame.columns)
     driver: Any = connection.connection.driver_connection
-    # In CSV a NULL is an empty field, and an empty text a quoted one. No parameters, so no % is looked at.
+    # In CSV, NULL is an empty field and an empty text is a quoted one. Without parameters psycopg keeps each %.
     statement = f"COPY {quote.format_table(table)} ({columns}) FROM STDIN (FORMAT csv)".replace("%%", "%")
     with driver.cursor() as cursor, cursor.copy(statement) as copy:
         for piece in frame.iter_slices(_COPY_ROWS):
@@ -80,7 +80,7 @@ def _copy(connection: sa.Connection, table: sa.Table, frame: pl.DataFrame) -> No
 
 
 def _as_text(frame: pl.DataFrame) -> pl.DataFrame:
-    """Write what Polars' CSV can't, or writes otherwise than PostgreSQL reads it, as text."""
+    """Return the frame with text for dtypes that Polars can't write as CSV, or not as PostgreSQL reads them."""
     return frame.with_columns(
         *(
             ("\\x" + pl.col(name).bin.encode("hex")).alias(name)
@@ -97,7 +97,7 @@ def _as_text(frame: pl.DataFrame) -> pl.DataFrame:
 
 def _execute_many(connection: sa.Connection, table: sa.Table, frame: pl.DataFrame) -> None:
     if connection.dialect.name == "sqlite":
-        # Values as SQLite stores them: its types are affinities, and the driver knows neither dates nor decimals.
+        # Values as SQLite stores them: its types are affinities, and the driver can't convert dates or decimals.
         target = sa.table(table.name, *(sa.column(name) for name in frame.columns), schema=table.schema)
         statement = target.insert()
         frame = frame.with_columns(_sqlite_value(name, dtype) for name, dtype in frame.schema.items())

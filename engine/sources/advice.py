@@ -1,4 +1,4 @@
-"""What the engine can tell about a user's own fetcher before it has cost them a night."""
+"""Warnings about a user's own fetcher, given before the first batch is fetched."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def warnings_for(fetcher: BatchFetcher) -> list[str]:
-    """Return sentences about this fetcher that its author should know; mostly none."""
+    """Return what the author of this fetcher should know, one sentence each; usually nothing."""
     if not any("OFFSET" in text.upper().split() for text in _texts(getattr(fetcher, "__code__", None))):
         return []
     name = getattr(fetcher, "__name__", type(fetcher).__name__)
@@ -24,7 +24,7 @@ def warnings_for(fetcher: BatchFetcher) -> list[str]:
 
 
 def _texts(code: object) -> Iterator[str]:
-    """Give the literal texts of a function, those inside f-strings and inner functions too."""
+    """Yield the string literals of a function, including those in f-strings and inner functions."""
     if not isinstance(code, CodeType):
         return
     for constant in code.co_consts:

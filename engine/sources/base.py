@@ -1,4 +1,4 @@
-"""The contract of a source: how batches are asked for, and how a run finds its place again."""
+"""The contract of a source: how the engine asks for batches, and how a run finds its place again."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from engine.text.json_values import Json
 
 BatchFetcher = Callable[[int, int], "Batch | None"]
-"""Any callable `(batch_id, batch_size) -> Batch | None`. It must give the same rows for the same two
-numbers, every time; None means the end of the source, and nothing else."""
+"""Any callable `(batch_id, batch_size) -> Batch | None`. It must return the same rows for the same two
+numbers, every time. None means the end of the source, and nothing else."""
 
 
 def answer_problem(answer: Any, batch_id: int) -> str:
-    """Return what is wrong with a fetcher's answer other than None, empty when nothing is."""
+    """Return what is wrong with an answer of a fetcher that is not None; an empty text if nothing is wrong."""
     import polars as pl
 
     if not isinstance(answer, Batch):
@@ -45,7 +45,7 @@ def answer_problem(answer: Any, batch_id: int) -> str:
 class Position:
     """Where a run starts: the first batch and source row to fetch, and the cursor committed before them.
 
-    `cursor` is None when nothing is committed. Values that `cursor_after` returned come back as they were.
+    `cursor` is None if nothing is committed. Its values are those that `cursor_after` returned.
     """
 
     next_batch_id: int = 0
@@ -55,74 +55,73 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class SourceSize:
-    """How many rows the source has, counted from its very start. `exact` is False for an estimate."""
+    """How many rows the source has in all, not only the ones still to read. `exact` is False for an estimate."""
 
     rows: int
     exact: bool = True
 
 
 class SeekableFetcher(ABC):
-    """A source that can go on from a cursor, with any batch size.
+    """A source that can continue from a cursor, with any batch size.
 
-    Call order: `open(position)`, then fetches, then `close()`; all of it once a run. The first fetch is
-    for `position.next_batch_id`. Unless `concurrent` is true, fetches come one at a time, in batch order,
-    and are never repeated except after an error of the fetch itself. When it is true they come from
-    several threads and in any order, and batch b starts at row
-    `position.next_row + (b - position.next_batch_id) * batch_size`.
-    After the end each further fetch returns None.
+    Call order: `open(position)`, then fetches, then `close()`, once per run. The first fetch is for
+    `position.next_batch_id`. If `concurrent` is false, the engine fetches one batch at a time, in batch order,
+    and repeats a fetch only after it has failed. If it is true, fetches come from several threads and in any
+    order, and batch b starts at row `position.next_row + (b - position.next_batch_id) * batch_size`.
+    After the end, every further fetch returns None.
     """
 
     concurrent: bool = False
 
     retry: RetryPolicy | None = None
-    """When to try a fetch again; None takes the pipeline's own policy."""
+    """When to try a fetch again; None uses the policy of the pipeline."""
 
     plans: bool = False
-    """True when `plan` and `fetch_planned` can take the place of fetches in order."""
+    """True if the engine may call `plan` and `fetch_planned` instead of fetching in batch order."""
 
     route: str = ""
-    """How the rows are read, if there are several ways; known once it is open. For people to read."""
+    """How the rows are read, if there are several ways; for people to read. It is known after `open`."""
 
     def open(self, position: Position) -> None:
-        """Get ready to fetch from `position` on.
+        """Prepare to fetch from `position` on.
 
         Raises:
-            SourceNotFound: there is nothing to read at all.
+            SourceNotFound: there is nothing to read.
             SourceChanged: the source ends before `position`.
         """
         self.position = position
 
     @abstractmethod
     def __call__(self, batch_id: int, batch_size: int) -> Batch | None:
-        """Return the batch: at most `batch_size` source rows, fewer only at the end. None is the end."""
+        """Return the batch: `batch_size` source rows, fewer only at the end of the source, None after it."""
 
     @abstractmethod
     def cursor_after(self, batch: Batch) -> Mapping[str, Json]:
-        """Return where the source stands after `batch`, as a small JSON object without secrets.
+        """Return the position of the source after `batch`, as a small JSON object without secrets.
 
-        `batch` is as this fetcher returned it. A pure function of it, or of what was noted when it was
-        fetched: it may be called from the thread that fetched it, before later fetches.
+        `batch` is one that this fetcher returned. The result may depend only on it, or on what the fetcher
+        recorded while it fetched it: the engine calls this from the thread that fetched it, before later fetches.
         """
 
     @abstractmethod
     def identity(self) -> Mapping[str, Json]:
-        """Return what is read, as JSON values without secrets; a resume over another source is refused."""
+        """Return what is read, as JSON values without secrets. A resume with another source is refused."""
 
     def plan(self, batch_id: int, batch_size: int) -> Mapping[str, Json] | None:
-        """Return where the next batch begins and ends, as a small JSON object, without reading it; None is the end.
+        """Return where the next batch begins and ends, as a small JSON object, without reading it; None after the end.
 
-        Called in batch order, instead of fetches. What it returns goes to `fetch_planned` of this object, or of a copy
-        of it in another process that was opened at the same position.
+        The engine calls this in batch order, instead of fetching. It passes the result to `fetch_planned` of this
+        object, or of a copy in another process that was opened at the same position.
         """
         raise NotImplementedError
 
     def fetch_planned(self, batch_id: int, plan: Mapping[str, Json]) -> Batch:
-        """Return the batch that was planned so; in any order, and again after an error."""
+        """Return the batch of a plan. Calls come in any order, and again after an error."""
         raise NotImplementedError
 
     def size(self) -> SourceSize | None:
-        """Return how many rows there are, or None when nobody knows. Called after `open`; must be cheap."""
+        """Return how many rows there are, or None if that is unknown. Called after `open`; it must be cheap."""
         return None
 
     def close(self) -> None:  # noqa: B027
-        """Let go of files and connections. Called once, also after a failure."""
+        """Close files and connections. Called once, also after a failure."""

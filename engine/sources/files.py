@@ -1,9 +1,9 @@
 """Which files a source is: a file, a glob, a folder, or a list of these, turned into absolute paths.
 
-Invariant: the same files give the same order, every time. A name that exists is taken literally, whatever
-characters it has; only one that doesn't exist is read as a glob. A cursor names the file that holds the last
-committed row, so a file that was added before it later is noticed: it moves the named file to another place. This
-module must not know what is in the files.
+Invariant: the same files are read in the same order, every time. A name that exists is taken literally, even if it
+contains a `*`; only a name that doesn't exist is read as a glob. A cursor names the file of the last committed row, so
+a file that was added before that one is noticed: it moves the named file to another place. This module must not know
+what is in the files.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ FileSource: TypeAlias = "FilePath | Sequence[FilePath]"
 
 @dataclass(frozen=True, slots=True)
 class SourceFiles:
-    """The files in reading order, each once, as absolute paths; never empty.
+    """The files in reading order, each once, as absolute paths; there is at least one.
 
-    `fixed` is True when the source named one file, so that no other file can ever come before it.
+    `fixed` is True if the source names a single file, so that no other file can come before it.
     """
 
     paths: tuple[Path, ...]
     fixed: bool
 
     def cursor_to(self, file: int) -> dict[str, Json]:
-        """Return the part of a cursor that names the file; nothing for a source that is one named file."""
+        """Return the part of a cursor that names this file; empty if the source is a single file."""
         return {} if self.fixed else {"file": file, "name": self.paths[file].name}
 
     def file_at(self, cursor: Mapping[str, Json]) -> int:
-        """Return the number of the file that the cursor names; the first if it names none.
+        """Return the number of the file that the cursor names, or 0 if it names none.
 
         Raises:
-            SourceChanged: that file is not at its place any more.
+            SourceChanged: another file, or none, is at that place now.
         """
         match cursor:
             case {"file": int(file), "name": str(name)}:
@@ -60,24 +60,24 @@ class SourceFiles:
 
 
 def find_files(source: FileSource, suffix: str) -> SourceFiles:
-    """Return the files of `source`; those of a folder end in `suffix`, in any case, and aren't hidden.
+    """Return the files of `source`. Of a folder it takes the files with `suffix`, in any case, except hidden ones.
 
-    A folder's and a glob's files are sorted by path; the items of a list keep their order. A file that is
+    The files of a folder or a glob are sorted by path; the items of a list keep their order. A file that is
     named twice is read once, at its first place.
 
     Raises:
-        SourceNotFound: an item gives no file at all.
+        SourceNotFound: there is no file for an item.
     """
     items = _items(source)
     if not items:
-        raise SourceNotFound("there is nothing to read: the list of files is empty", hint="Name at least one file.")
+        raise SourceNotFound("the list of files to read is empty", hint="Name at least one file.")
     found = [_find_one(item, suffix) for item in items]
     paths = tuple(dict.fromkeys(path for paths in found for path in paths))
     return SourceFiles(paths, fixed=len(items) == 1 and paths == (_absolute(items[0]),))
 
 
 def source_as_json(source: FileSource) -> Json:
-    """Return `source` as JSON, not made absolute: a folder that has moved is still the same source."""
+    """Return `source` as JSON. Paths stay relative: a folder that was moved is still the same source."""
     items = [mask_secrets(item) for item in _items(source)]
     return items[0] if isinstance(source, (str, os.PathLike)) else items
 
@@ -88,15 +88,15 @@ def _items(source: FileSource) -> list[str]:
 
 
 def _absolute(name: str) -> Path:
-    # Not resolve(): a link that is moved to another file stays the same source.
+    # Not resolve(): a link that now points to another file is still the same source.
     return Path(os.path.abspath(os.path.expanduser(name)))  # noqa: PTH100, PTH111
 
 
 def _find_one(item: str, suffix: str) -> list[Path]:
     if "://" in item:
         raise SourceNotFound(
-            f"{item} is an address, and only files of this computer are read",
-            hint="Download it first, or mount it, and name the file.",
+            f"{item} is an address, but only files on this computer can be read",
+            hint="Download or mount it first, then name the file.",
         )
     path = _absolute(item)
     try:
@@ -104,20 +104,22 @@ def _find_one(item: str, suffix: str) -> list[Path]:
             return [path]
         if item and path.is_dir():
             return _files_in(path, suffix)
-        # Path.glob takes neither an absolute pattern nor "~".
+        # Path.glob accepts neither an absolute pattern nor "~".
         names = glob.iglob(os.path.expanduser(item), recursive=True)  # noqa: PTH111, PTH207
         files = [match for match in sorted(map(_absolute, names)) if match.is_file()]
     except OSError as error:
         raise SourceNotFound(
-            f"cannot look for {path}: {describe(error)}", hint="Check the name and the permissions of its folder."
+            f"cannot look for {path}: {describe(error)}", hint="Check the name, and the permissions of its folder."
         ) from error
     if files:
         return files
     if glob.has_magic(item):
-        raise SourceNotFound(f"no file matches {path}", hint="Check the pattern; a * doesn't go into subfolders.")
+        raise SourceNotFound(
+            f"no file matches {path}", hint="Check the pattern; a * doesn't match files in subfolders."
+        )
     raise SourceNotFound(
-        f"{path} is not there" if item else "the name of the file to read is empty",
-        hint=f"Name a file, a folder of *{suffix} files, or a glob. A relative name is looked up in {Path.cwd()}.",
+        f"{path} doesn't exist" if item else "the name of the file to read is empty",
+        hint=f"Name a file, a folder with *{suffix} files, or a glob. A relative name is looked up in {Path.cwd()}.",
     )
 
 
@@ -130,6 +132,6 @@ def _files_in(folder: Path, suffix: str) -> list[Path]:
     if not files:
         raise SourceNotFound(
             f"the folder {folder} has no *{suffix} files",
-            hint=f"Subfolders are not searched: the glob {folder}/**/*{suffix} does that.",
+            hint=f"Subfolders are not searched; use the glob {folder}/**/*{suffix} for that.",
         )
     return files

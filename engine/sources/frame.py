@@ -1,7 +1,7 @@
-"""Batches of a Polars frame: slices of a DataFrame, or of a LazyFrame's result, spooled to disk.
+"""Batches of a Polars frame: slices of a DataFrame, or of the result of a LazyFrame, which is written to disk first.
 
-Invariant: no row is handed out before the whole plan has succeeded. Polars' streams can't keep that
-(`csv_blocks` tells why), so a plan is run into a temporary Parquet file, in one pass and bounded memory.
+Invariant: no row is returned before the whole plan has succeeded. Polars' streams can't promise that (see
+`engine.sources.csv.blocks`), so the plan is run into a temporary Parquet file, in one pass and with bounded memory.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ SPOOL_ROW_GROUP = 100_000
 
 
 class FrameFetcher(SeekableFetcher):
-    """Fetches the rows of `frame`, for several batches at once.
+    """Fetches the rows of `frame`; several batches may be fetched at once.
 
     A DataFrame is sliced without a copy. A LazyFrame is run when the fetcher is opened, into a temporary
-    file (TMPDIR says where) that needs space for all its rows and goes when the fetcher is closed; a resume
-    runs it again. So its plan must give the same rows in the same order every time: a group-by or a join
-    needs a sort behind it. For files as they are, `ParquetFetcher` and `CsvFetcher` need no such detour.
+    file (in the folder that TMPDIR names) that needs space for all its rows; closing the fetcher deletes it, and a
+    resume runs the plan again. So the plan must give the same rows in the same order every time: sort after a
+    group-by or a join. To read files as they are, use `ParquetFetcher` or `CsvFetcher`: they write no such file.
     """
 
     concurrent = True
@@ -42,15 +42,15 @@ class FrameFetcher(SeekableFetcher):
         self._folder: TemporaryDirectory[str] | None = None
 
     def __getstate__(self) -> dict[str, object]:
-        """Send the frame alone to another process: the temporary file belongs to this one."""
+        """Return the frame alone, for another process: the temporary file belongs to this process."""
         return {"_frame": self._frame, "_folder": None}
 
     def open(self, position: Position) -> None:
-        """Get ready; for a LazyFrame this runs the whole plan.
+        """Prepare to fetch; for a LazyFrame this runs the whole plan.
 
         Raises:
-            SourceChanged: the frame has fewer rows than are done.
-            SourceError: the plan fails, or its rows find no place on the disk.
+            SourceChanged: the frame has fewer rows than are committed.
+            SourceError: the plan fails, or the disk has no space for its rows.
         """
         import polars as pl
 
@@ -64,7 +64,7 @@ class FrameFetcher(SeekableFetcher):
             self._height = pl.scan_parquet(spool, glob=False).select(pl.len()).collect().item()
         if self._height < position.next_row:
             raise SourceChanged(
-                f"{position.next_row:,} rows of the frame are committed, and it now has {self._height:,}"
+                f"{position.next_row:,} rows of the frame are committed, but now it has {self._height:,}"
             )
         if isinstance(self._rows, ParquetFetcher):
             self._rows.open(position)
@@ -82,7 +82,7 @@ class FrameFetcher(SeekableFetcher):
         return {"next_row": batch.end_row + 1}
 
     def identity(self) -> Mapping[str, Json]:
-        """Return the columns and their dtypes: all of a frame that is the same in another process."""
+        """Return the columns and their dtypes: nothing else of a frame is the same in another process."""
         try:
             schema = self._frame.lazy().collect_schema()
         except Exception as error:
@@ -103,12 +103,12 @@ class FrameFetcher(SeekableFetcher):
         self._folder = TemporaryDirectory(prefix="batch-pipeline-", ignore_cleanup_errors=True)
         path = Path(self._folder.name) / "rows.parquet"
         try:
-            # Snappy, and no statistics that nobody reads: the file is written once and read once.
+            # Snappy and no statistics: the file is written once and read once.
             plan.sink_parquet(path, compression="snappy", statistics=False, row_group_size=SPOOL_ROW_GROUP)
         except OSError as error:
             raise SourceError(
                 f"cannot run the lazy frame into {path}: {describe(error)}",
-                hint="All its rows must find place there; the environment variable TMPDIR names another folder.",
+                hint="The folder needs space for all its rows; the environment variable TMPDIR names another folder.",
             ) from error
         except Exception as error:
             raise _failed(error) from error
@@ -118,5 +118,5 @@ class FrameFetcher(SeekableFetcher):
 def _failed(error: Exception) -> SourceError:
     return SourceError(
         f"the lazy frame can't be run: {describe(error)}",
-        hint="Collect it on its own to see the whole error: frame.collect(engine='streaming').",
+        hint="To see the whole error, collect it yourself: frame.collect(engine='streaming').",
     )

@@ -1,7 +1,7 @@
-"""Batches of a database's table or query, page by page along a key.
+"""Batches of a table or a query of a database, page by page in the order of a key.
 
-Each batch is one statement of its own, so nothing is held open on the server between batches, and a lost
-connection costs one batch's fetch. What happens to rows that change in the meantime is in docs/databases.md.
+Each batch is a statement of its own, so nothing stays open on the server between batches, and a lost connection costs
+the fetch of one batch. docs/databases.md says what happens to rows that change during a run.
 """
 
 from __future__ import annotations
@@ -30,29 +30,29 @@ _PATIENCE_SECONDS = 5.0
 class SqlFetcher(SeekableFetcher):
     """Fetches a table or view, or the rows of a query, in the order of a key.
 
-    The statements are `SELECT … WHERE key > last ORDER BY key LIMIT batch_size`: no page costs more than the
-    first one, if an index leads with the key. Dtypes come from the declared types: integers, floats, booleans,
+    The statements are `SELECT … WHERE key > last ORDER BY key LIMIT batch_size`: every page costs the same as the
+    first one, if an index begins with the key. Dtypes come from the declared types: integers, floats, booleans,
     texts, dates, times, timestamps (with a zone: UTC), bytes, NUMERIC(p, s) and arrays of numbers or texts keep
-    theirs; whatever Polars has no dtype for (UUID, JSON, intervals, enums, NUMERIC without a precision …) comes
-    as the database's text.
+    their types. A type without a Polars dtype (UUID, JSON, intervals, enums, NUMERIC without a precision …) is read
+    as text, in the form that the database gives it.
 
     Args:
-        url_or_engine: a URL such as `postgresql://user:password@host/name`, or a SQLAlchemy engine. `route` tells how
+        url_or_engine: a URL such as `postgresql://user:password@host/name`, or a SQLAlchemy engine. `route` says how
             rows are read: from PostgreSQL by COPY, if the driver is psycopg; from an SQLite file that a URL names by
             its ADBC driver, if that is installed; else row by row, which takes several times as long.
-        table: the table or view to read, `schema.table` or with `schema=`.
-        query: a SELECT to read instead. It is run again for each page, inside `SELECT … FROM (query) …`.
-        key: the columns that tell rows apart and that are never NULL; the primary key by default. For a
-            view or a query nothing is declared: there each page is checked.
+        table: the table or view to read, as `schema.table` or with `schema=`.
+        query: a SELECT to read instead. It runs again for each page, inside `SELECT … FROM (query) …`.
+        key: the columns that identify a row and are never NULL; the primary key by default. A view or a query
+            declares no key, so there each page is checked for rows with the same key.
         columns: which columns to read; all by default.
-        where: a condition in SQL, or of SQLAlchemy; it must hold for the same rows throughout the run.
-        until: "start" reads up to the greatest key that there is when a run first begins; None goes on as long as
-            there are rows, also new ones.
+        where: a condition in SQL, or of SQLAlchemy; it must hold for the same rows during the whole run.
+        until: "start" reads up to the greatest key at the start of the first run; None reads as long as there are
+            rows, including new ones.
         dtypes: dtypes by column, instead of those of the declared types.
-        schema: the schema that the table is in.
+        schema: the schema of the table.
 
     Raises:
-        UsageError: arguments that can't be right, or a database driver that isn't installed.
+        UsageError: an argument is wrong, or a database driver isn't installed.
     """
 
     plans = True
@@ -74,7 +74,10 @@ class SqlFetcher(SeekableFetcher):
         from engine.sql.database import Database
 
         if (table is None) == (query is None):
-            raise UsageError("name either a table or a query", hint="SqlFetcher(url, 'orders') or query='SELECT …'.")
+            raise UsageError(
+                "name either a table or a query",
+                hint="Write SqlFetcher(url, 'orders') or SqlFetcher(url, query='SELECT …').",
+            )
         if until not in {"start", None}:
             raise UsageError(f"until must be 'start' or None, not {until!r}")
         if isinstance(columns, str):
@@ -91,18 +94,18 @@ class SqlFetcher(SeekableFetcher):
         self._reader: Any = None
 
     def __getstate__(self) -> dict[str, object]:
-        """Send the arguments alone to another process; what is open stays here."""
+        """Return the arguments alone, for another process: open connections belong to this one."""
         return {name: value for name, value in vars(self).items() if name in _ARGUMENTS} | {"_reader": None}
 
     # --- opening --------------------------------------------------------------------------------------
 
     def open(self, position: Position) -> None:
-        """Look at the table, and put the fetcher behind the cursor.
+        """Read the columns and the key of the table, and continue after the cursor.
 
         Raises:
-            SourceNotFound: no such table, or no such SQLite file.
-            UsageError: no usable key, or a column that can't be read.
-            SourceChanged: the cursor is one of another key.
+            SourceNotFound: there is no such table, or no such SQLite file.
+            UsageError: there is no usable key, or a column can't be read.
+            SourceChanged: the cursor belongs to another key.
             ConnectionError: the database can't be reached.
         """
         from engine.sql import reading
@@ -134,34 +137,34 @@ class SqlFetcher(SeekableFetcher):
         return KeysetQuery(handed_on, key, self._where, self._database.kind, proven=whole.constrained)
 
     def _place(self, connection: sa.Connection, position: Position) -> None:
-        """Take up where the cursor stands: the last key read, and the bound that the run before had set itself."""
+        """Take the last key and the bound from the cursor, or find them; the bound is the last key to read."""
         keyset, cursor = self._keyset, position.cursor
         self._after: tuple[Any, ...] | None = None
         self._bound: tuple[Any, ...] | None = None
-        if cursor is None or "key" not in cursor:  # committed from another source: there is only the row's number
+        if cursor is None or "key" not in cursor:  # committed from another source: only the number of the row is known
             self._after = keyset.key_of_row(connection, position.next_row - 1) if position.next_row else None
         else:
             if cursor["key"] != keyset.key_names:
                 raise SourceChanged(
-                    f"the committed rows are in the order of {cursor['key']}, and the key now is {keyset.key_names}"
+                    f"the committed rows are in the order of {cursor['key']}, but now the key is {keyset.key_names}"
                 )
             self._after, self._bound = _from_json(cursor["after"]), _from_json(cursor["until"])
         if not self._until_start:
             self._bound = None
         elif self._bound is None or self._after is None or not keyset.has_rows(connection, self._after, self._bound):
-            self._bound = keyset.greatest_key(connection)  # a bound with rows below it to be read stays
+            self._bound = keyset.greatest_key(connection)  # a bound is kept while rows up to it are still to be read
 
     # --- reading --------------------------------------------------------------------------------------
 
     def __call__(self, batch_id: int, batch_size: int) -> Batch | None:
-        """Return the rows after the last key; the page behind them is read meanwhile."""
+        """Return the rows after the last key; the page after them is read ahead."""
         if self._ended or (self._until_start and self._bound is None):
             return None
         self._batch_size = batch_size
         try:
             return self._fetch(batch_id, batch_size)
         except BaseException:
-            self._pages.give_up()  # this batch will be asked for again, not the one behind it
+            self._pages.cancel()  # the next fetch is for this batch again, not for the one after it
             raise
 
     def _fetch(self, batch_id: int, batch_size: int) -> Batch | None:
@@ -182,7 +185,7 @@ class SqlFetcher(SeekableFetcher):
         return Batch(batch_id, start_row, self._next_row - 1, data)
 
     def _page(self, after: tuple[Any, ...] | None) -> SqlPage:
-        # One row more tells whether the page's last key is shared by the next row, where no constraint says so.
+        # Without a constraint, one more row shows whether the next row has the same key as the last row of the page.
         limit = self._batch_size if self._keyset.proven else self._batch_size + 1
         dtypes = {name: column.wire_dtype for name, column in self._keyset.wanted.items()}
         page: SqlPage = self._reader.read(self._keyset.page(after, self._bound, limit), limit, dtypes)
@@ -202,7 +205,7 @@ class SqlFetcher(SeekableFetcher):
     # --- reading by plan ------------------------------------------------------------------------------
 
     def plan(self, batch_id: int, batch_size: int) -> Mapping[str, Json] | None:  # noqa: ARG002 (the contract's)
-        """Return the last key before the batch and its own last key, which an index alone can tell."""
+        """Return the last key before the batch and the last key in it, which the database finds in the index alone."""
         if self._ended or (self._until_start and self._bound is None):
             return None
         with self._database.connect() as connection:
@@ -235,15 +238,15 @@ class SqlFetcher(SeekableFetcher):
         page = self._page(_from_json(facts["after"]))
         if facts["rows"] is not None and page.height != facts["rows"]:
             raise QueryFailed(
-                f"batch {batch_id} was planned with {facts['rows']:,} rows, and {page.height:,} are there now: rows "
-                "between its keys were added or deleted meanwhile. Run again: it goes on from the frontier"
+                f"batch {batch_id} was planned with {facts['rows']:,} rows, but now it has {page.height:,}: rows "
+                "between its keys were added or deleted during the run. Run again: the run continues from the frontier"
             )
         self._after, self._bound = last, _from_json(facts["until"])
         self._noted = (batch_id, self._cursor())
         data = self._conformed(page.frame())
         return Batch(batch_id, int(facts["start_row"]), int(facts["start_row"]) + page.height - 1, data)
 
-    # --- where it stands ------------------------------------------------------------------------------
+    # --- position and size ----------------------------------------------------------------------------
 
     def _cursor(self) -> Mapping[str, Json]:
         after = _to_json(self._after) or []
@@ -252,11 +255,11 @@ class SqlFetcher(SeekableFetcher):
     def cursor_after(self, batch: Batch) -> Mapping[str, Json]:
         """Return the last key read, and the bound: `{"key": names, "after": values, "until": values}`."""
         if self._noted is None or self._noted[0] != batch.batch_id:
-            raise SourceContractBroken(batch.batch_id, "its cursor was asked for after a later fetch")
+            raise SourceContractBroken(batch.batch_id, "the engine asked for its cursor after a later fetch")
         return self._noted[1]
 
     def identity(self) -> Mapping[str, Json]:
-        """Return the database without user and password, and what is read from it."""
+        """Return the database, without user and password, and what is read from it."""
         what = self._table if self._query is None else "a query"
         return {
             "kind": "sql",
@@ -270,7 +273,7 @@ class SqlFetcher(SeekableFetcher):
         }
 
     def size(self) -> SourceSize | None:
-        """Return PostgreSQL's estimate; elsewhere a count, unless that takes longer than half a second."""
+        """Return the estimate of PostgreSQL; for other databases a count, or None if it takes over half a second."""
         from engine.sql.sizing import count_rows, estimate_rows
 
         if self._until_start and self._bound is None:
@@ -286,7 +289,7 @@ class SqlFetcher(SeekableFetcher):
         """Close the connections."""
         if self._reader is not None:
             self._reader.cancel()
-            if self._pages.give_up(_PATIENCE_SECONDS):  # a connection that somebody reads from must not be closed
+            if self._pages.cancel(_PATIENCE_SECONDS):  # a connection must not be closed while a thread reads from it
                 self._reader.close()
         self._database.close()
 
@@ -295,7 +298,7 @@ _ARGUMENTS = {
     "_database", "_table", "_schema", "_query", "_key_names", "_column_names", "_where", "_until_start", "_dtypes"
 }  # fmt: skip
 _MORE = 1_000
-"""By how many rows a planned batch may turn out larger and be told exactly: others may have added some."""
+"""How many rows more than planned are read, to report the number of rows that others have added."""
 
 
 def _to_json(key: tuple[Any, ...] | None) -> list[Json] | None:

@@ -1,4 +1,4 @@
-"""Databases, as sources and sinks share them: connections, dtypes, what a table is, and ways to read it.
+"""What sources and sinks share about databases: connections, dtypes, tables and their keys, and ways to read them.
 
-Importing this package is free; its modules load sqlalchemy, so they are imported where they are first needed.
+Importing this package loads nothing; its modules load sqlalchemy, so sources import them where they first need them.
 """

@@ -1,4 +1,4 @@
-"""One column of what is read: how to select it, and as which dtype it comes."""
+"""A column that is read: how to select it, and with which dtype its values arrive."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: `element` to compare and order by, `dtype` in the frames.
+    """A column: `element` is used to compare and to order, `dtype` is that of the frames.
 
-    `wire_dtype` is the one that it is read with: String if the database is to make a text of it, None for whatever
-    comes.
+    `wire_dtype` is the dtype with which the values arrive: String if the database converts them to text, None if it
+    isn't known before.
     """
 
     name: str
@@ -32,10 +32,10 @@ class Column:
     as_text: bool
 
     def wire(self, kind: str) -> sa.ColumnElement[Any]:
-        """Return what to select for it."""
+        """Return the expression to select."""
         if self.as_text:
             return sa.cast(self.element, sa.CHAR() if kind == "mysql" else sa.Text()).label(self.name)
-        if kind == "sqlite":  # its values as they are: a date is a text there, on every path
+        if kind == "sqlite":  # unconverted values: a date is a text there, for every reader
             return sa.type_coerce(self.element, sa.types.NullType()).label(self.name)
         if kind == "postgresql":
             return _checked(self).label(self.name)
@@ -43,16 +43,16 @@ class Column:
 
 
 def _checked(column: Column) -> sa.ColumnElement[Any]:
-    """Return the column, or an error of the database for values that would silently come as others.
+    """Return an expression that is the column, or fails in the database for values that would arrive changed.
 
-    24:00 becomes NULL in Polars, and an array of arrays, which is no type of its own, comes flattened from a
-    driver. The cast can't succeed: it says what is wrong by failing.
+    24:00 would become NULL in Polars, and an array of arrays, which has no type of its own, would arrive flattened.
+    The cast can't succeed: its error message, from the database, contains the text.
     """
     element, declared = column.element, column.declared
     if isinstance(declared, sa.ARRAY):
         wrong, what = sa.func.array_ndims(element) > sa.literal_column("1"), "an array of arrays"
     elif isinstance(declared, sa.Time):
-        wrong, what = element == sa.literal_column("time '24:00'"), "no time of a day"
+        wrong, what = element == sa.literal_column("time '24:00'"), "not a time of day"
     else:
         return element
     text = f" is {what}, in column '{column.name}'. {way_out(column.name)}"
@@ -67,7 +67,7 @@ def column_of(
     *,
     nullable: bool,
 ) -> Column:
-    """Return a column as its declared type has it, unless `dtypes` names it. Raises UsageError for an unknown type."""
+    """Return a column with the dtype in `dtypes`, else that of its type. Raises UsageError for an unknown type."""
     kind = connection.dialect.name
     name = str(element.key)
     plain = plain_dtype(declared, kind)
@@ -75,14 +75,14 @@ def column_of(
     if isinstance(declared, sa.types.NullType):
         if wanted is None:
             raise UsageError(
-                f"the database doesn't tell the type of column '{name}'",
-                hint=f"Say it with dtypes={{{name!r}: pl.Int64}}, or write CAST(… AS …) in a query.",
+                f"the database doesn't say which type column '{name}' has",
+                hint=f"Give its dtype with dtypes={{{name!r}: pl.Int64}}, or write CAST(… AS …) in a query.",
             )
         return Column(name, element, declared, nullable, wanted, None, as_text=False)
-    # A date as text must be the database's text of it: Polars' own would differ from one path to another.
+    # A date as text must be in the form of the database: that of Polars would depend on the reader.
     text_wanted = isinstance(wanted, pl.String) and not isinstance(plain, pl.String)
     if plain is None or text_wanted:
         return Column(name, element, declared, nullable, wanted or pl.String(), pl.String(), as_text=True)
-    # SQLite's values have whatever type they have; what they should be is for `conform` to say.
+    # In SQLite each value has a type of its own, independent of the declaration; `conform` converts them later.
     wire_dtype = None if kind == "sqlite" else plain
     return Column(name, element, declared, nullable, wanted or plain, wire_dtype, as_text=False)

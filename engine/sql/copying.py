@@ -1,7 +1,7 @@
-"""Pages out of PostgreSQL by COPY in its CSV form, parsed by Polars: no Python object is made of any value.
+"""Pages from PostgreSQL by COPY in CSV format, parsed by Polars: no value becomes a Python object.
 
-In that form a NULL is an empty field and an empty text a quoted one, which Polars tells apart; floats and timestamps
-are written so that they read back as they were.
+In this format NULL is an empty field and an empty text is a quoted one; Polars distinguishes them. Floats and
+timestamps are written so that reading them gives the same value.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from engine.sql.database import Database
     from engine.sql.libpq_copy import Copied
 
-# These Polars reads in a CSV file as PostgreSQL writes them; the others come as text first.
+# Polars reads these dtypes in a CSV file as PostgreSQL writes them; values of other dtypes are read as text first.
 _DIRECT = (pl.Int16, pl.Int32, pl.Int64, pl.Float32, pl.Float64, pl.Decimal, pl.String, pl.Date)
 
-# What is written as text must not depend on how the server, the database or the user are set up.
+# The text of a value must not depend on the settings of the server, the database or the user.
 _SETTINGS = "SET LOCAL datestyle = 'ISO'; SET LOCAL bytea_output = 'hex'; SET LOCAL extra_float_digits = 1"
 
 
 class CopyReader:
-    """Reads through the connections of the database's own SQLAlchemy engine, whose driver must be psycopg."""
+    """Reads through the connections of the SQLAlchemy engine, whose driver must be psycopg."""
 
     route = "COPY"
 
@@ -38,7 +38,7 @@ class CopyReader:
         self._driver: Any = None
 
     def read(self, statement: sa.Select[Any], rows: int, dtypes: Mapping[str, pl.DataType | None]) -> CsvPage:  # noqa: ARG002
-        """Return the page. Values are written into the statement by SQLAlchemy: COPY takes no parameters."""
+        """Return the page. SQLAlchemy writes the values into the statement, because COPY has no parameters."""
         import psycopg
 
         from engine.sql.libpq_copy import copy_out
@@ -57,10 +57,10 @@ class CopyReader:
         return CsvPage(copied, columns)
 
     def close(self) -> None:
-        """The connections are the database's."""
+        """Do nothing: the connections belong to the `Database`."""
 
     def cancel(self) -> None:
-        """Let the server end the statement that is being read."""
+        """Ask the server to cancel the statement that is being read."""
         driver = self._driver
         if driver is not None:
             with suppress(Exception):
@@ -76,7 +76,7 @@ class CopyReader:
 
 
 class CsvPage:
-    """A page as the text of a CSV file."""
+    """A page as CSV text."""
 
     def __init__(self, copied: Copied, columns: Mapping[str, pl.DataType]) -> None:
         self._copied = copied
@@ -84,7 +84,7 @@ class CsvPage:
         self.height = copied.height
 
     def row(self, number: int) -> pl.DataFrame:
-        """Return one row alone."""
+        """Return one row."""
         return self._parsed(self._copied.row(number))
 
     def frame(self) -> pl.DataFrame:
@@ -93,7 +93,7 @@ class CsvPage:
             return pl.DataFrame(schema=dict(self._columns))
         frame = self._parsed(self._copied.text)
         if frame.height != self.height:
-            raise QueryFailed(f"{self.height:,} rows came, and {frame.height:,} could be read")
+            raise QueryFailed(f"{self.height:,} rows arrived, but only {frame.height:,} could be read")
         return frame
 
     def _parsed(self, text: bytes | bytearray) -> pl.DataFrame:
@@ -101,7 +101,7 @@ class CsvPage:
         try:
             frame = pl.read_csv(bytes(text), has_header=False, schema=schema)
         except pl.exceptions.ComputeError:
-            # A value that doesn't fit: as texts they can be looked at column by column, and the column be named.
+            # A value doesn't fit: read as text, the columns can be converted one by one, to name the one that fails.
             frame = pl.read_csv(bytes(text), has_header=False, schema=dict.fromkeys(schema, pl.String()))
         if frame.schema == self._columns:
             return frame
@@ -112,7 +112,7 @@ class CsvPage:
 
 
 def _arrays_as_json(statement: sa.Select[Any], columns: Mapping[str, pl.DataType]) -> sa.Select[Any]:
-    """Let arrays come as JSON: the text form of PostgreSQL's own has no parser here."""
+    """Return the statement with arrays as JSON, because there is no parser for the array format of PostgreSQL."""
     if not any(isinstance(dtype, pl.List) for dtype in columns.values()):
         return statement
     selected = statement.selected_columns
@@ -126,7 +126,7 @@ def _arrays_as_json(statement: sa.Select[Any], columns: Mapping[str, pl.DataType
 
 
 def _as_json(column: sa.ColumnElement[Any], dtype: pl.List) -> sa.ColumnElement[Any]:
-    # JSON has no NaN: floats are texts in it.
+    # JSON has no NaN, so floats are texts in it.
     return sa.func.array_to_json(sa.cast(column, sa.ARRAY(sa.Text())) if _has_floats(dtype) else column)
 
 
@@ -135,7 +135,7 @@ def _has_floats(dtype: pl.List) -> bool:
 
 
 def _from_text(frame: pl.DataFrame, columns: Mapping[str, pl.DataType]) -> pl.DataFrame:
-    """Return the frame with values of the dtypes whose text form is PostgreSQL's own."""
+    """Return the frame with converted values for the dtypes that PostgreSQL writes in a form of its own."""
     for name, dtype in columns.items():
         if isinstance(dtype, pl.Boolean | pl.Binary | pl.List) or (isinstance(dtype, pl.Datetime) and dtype.time_zone):
             try:

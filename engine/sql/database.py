@@ -1,4 +1,4 @@
-"""One database: how to connect, what to call it on a screen, and which of its errors another try may mend."""
+"""A database: how to connect, its name on a screen, and after which of its errors another try may succeed."""
 
 from __future__ import annotations
 
@@ -16,43 +16,45 @@ if TYPE_CHECKING:
 
 _DRIVERS = {"postgresql": "pip install 'batchpipe-tui[postgres]'"}
 
-# Of SQLSTATE: connection exceptions; serialization failure and deadlock; too many connections; shutting down,
+# SQLSTATE: connection exceptions; serialization failure and deadlock; too many connections; server shutting down,
 # crashed, starting up. (PostgreSQL documentation, appendix A "Error Codes".)
 _TRANSIENT_STATES = ("08", "40001", "40P01", "53300", "57P01", "57P02", "57P03")
 
 
 class ConnectionLost(ConnectionError):
-    """The database couldn't be reached, or went away: another try, with a new connection, may well work."""
+    """The database can't be reached, or the connection broke: another try with a new connection may succeed."""
 
 
 class QueryFailed(Exception):
-    """What the database says against a statement; trying again won't help."""
+    """The database refused a statement; another try won't help."""
 
 
 class Database:
-    """A database that a URL or a SQLAlchemy engine names. Connects when it is first asked to.
+    """The database of a URL or of a SQLAlchemy engine. It connects at the first call of `connect`.
 
     Raises:
-        UsageError: not a URL, an unknown kind of database, or its driver isn't installed.
+        UsageError: the URL is wrong, the kind of database is unknown, or its driver isn't installed.
     """
 
     def __init__(self, url_or_engine: str | sa.URL | sa.Engine) -> None:
         self.given_engine = isinstance(url_or_engine, sa.Engine)
-        """Whether connections are made by somebody else's engine, with settings that its URL doesn't tell."""
+        """Whether the user passed an engine, which may have settings that aren't in its URL."""
         if isinstance(url_or_engine, sa.Engine):
             self.engine = url_or_engine
         else:
             self.engine = _engine(url_or_engine)
         self.url = self.engine.url
         self._may_make_file = False
-        # A password that is also the user's or the database's name can't be hidden without hiding those.
+        # A password that is also the name of the user or the database can't be masked without masking that as well.
         if self.url.password not in {self.url.username, self.url.database, self.url.host}:
             keep_secret(self.url.password)
 
     def __getstate__(self) -> dict[str, object]:
-        """Send the URL to another process; what an engine may do besides can't be sent."""
+        """Return the URL, for another process; the settings of a user's engine can't be sent."""
         if self.given_engine:
-            raise TypeError("a SQLAlchemy engine can't be sent to other processes; name the database by a URL")
+            raise TypeError(
+                "a SQLAlchemy engine can't be sent to other processes; give the URL of the database instead"
+            )
         return {"url": self.url}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -65,7 +67,7 @@ class Database:
 
     @property
     def label(self) -> str:
-        """Return what to call it: kind, host and name, without user or password."""
+        """Return kind, host and name, without user or password."""
         url = self.url
         if self.kind == "sqlite":
             return f"sqlite:{url.database or ':memory:'}"
@@ -75,12 +77,12 @@ class Database:
 
     @contextmanager
     def connect(self) -> Iterator[sa.Connection]:
-        """Hold a connection from the pool; what is begun in it and not committed is rolled back.
+        """Yield a connection from the pool; an open transaction is rolled back at the end.
 
         Raises:
-            ConnectionLost: it can't be reached, or went away in the block.
-            QueryFailed: it refuses a statement.
-            SourceNotFound: an SQLite file that isn't there.
+            ConnectionLost: the database can't be reached, or the connection broke in the block.
+            QueryFailed: the database refused a statement.
+            SourceNotFound: the SQLite file doesn't exist.
         """
         self._require_file()
         with self.translated(), self.engine.connect() as connection:
@@ -88,7 +90,7 @@ class Database:
 
     @contextmanager
     def translated(self) -> Iterator[None]:
-        """Tell what drivers raise in the block as `ConnectionLost` or `QueryFailed`."""
+        """Raise errors of drivers in the block as `ConnectionLost` or `QueryFailed`."""
         try:
             yield
         except sa.exc.DBAPIError as error:
@@ -100,28 +102,30 @@ class Database:
             raise QueryFailed(f"{self.label}: {' '.join(str(error).split())}") from error
 
     def make_file(self) -> None:
-        """Let an SQLite file that isn't there be made by the next connection, for what is written rather than read."""
+        """Allow the next connection to create a missing SQLite file, for writing."""
         self._may_make_file = True
 
     def close(self) -> None:
-        """Close the connections of the pool, unless it belongs to somebody else. It opens new ones when asked."""
+        """Close the connections of the pool, unless it is of a user's engine. `connect` opens new ones."""
         if not self.given_engine:
             self.engine.dispose()
 
     def _require_file(self) -> None:
-        # Connecting to an SQLite file that isn't there would make it.
+        # A connection to a missing SQLite file would create it.
         name = self.url.database
         if self._may_make_file:
             return
         if self.kind == "sqlite" and name and not name.startswith((":", "file:")) and not Path(name).is_file():
-            raise SourceNotFound(f"there is no SQLite file {name}", hint=f"The folder looked in is {Path.cwd()}.")
+            raise SourceNotFound(
+                f"there is no SQLite file {name}", hint=f"Check the name; a relative one is looked up in {Path.cwd()}."
+            )
 
 
 def _engine(url: str | sa.URL) -> sa.Engine:
     try:
         parsed = sa.make_url(url)
     except (sa.exc.ArgumentError, ValueError):
-        # Not chained: the error repeats what it took for the port, and that may be a piece of the password.
+        # Not chained: the error repeats what it parsed as the port, which may be a part of the password.
         raise UsageError(
             "the database URL can't be read",
             hint="Write dialect://user:password@host:port/name; in the password, @ : / % are written %40 %3A %2F %25.",
@@ -129,11 +133,11 @@ def _engine(url: str | sa.URL) -> sa.Engine:
     try:
         return sa.create_engine(parsed)
     except sa.exc.NoSuchModuleError as error:
-        raise UsageError(f"there is no support for {parsed.drivername} databases here") from error
+        raise UsageError(f"databases of the kind {parsed.drivername} aren't supported") from error
     except ModuleNotFoundError as error:
         name = parsed.get_backend_name()
         raise UsageError(
-            f"the driver for {name} databases is not installed: no module {error.name}",
+            f"the driver for {name} databases is not installed: there is no module {error.name}",
             hint=f"Install it: {_DRIVERS.get(name, f'pip install {error.name}')}",
         ) from error
     except (TypeError, ValueError) as error:
@@ -146,23 +150,23 @@ def _is_transient(error: sa.exc.DBAPIError) -> bool:
         return is_transient_state(state)
     if error.connection_invalidated:
         return True
-    # Without a state it never reached the server's SQL: it was refused, timed out, or was cut. SQLite has none at all.
+    # Without a state the server didn't run it: the connection was refused, timed out, or broke. SQLite never has one.
     busy = "database is locked" in str(error.orig)
     return isinstance(error, sa.exc.OperationalError) and (busy or "sqlite" not in type(error.orig).__module__)
 
 
 def is_transient_state(state: str) -> bool:
-    """Say whether an error of this SQLSTATE may be gone when the statement is tried again on a new connection."""
+    """Return whether the statement may succeed on a new connection after an error with this SQLSTATE."""
     return state.startswith(_TRANSIENT_STATES)
 
 
 def literal_sql(statement: sa.Select[Any], dialect: sa.Dialect) -> str:
     """Return the statement as text with its values written into it, quoted by SQLAlchemy."""
     sql = str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
-    # For a driver that formats parameters into the text each % is doubled; there is nobody here to undouble it.
+    # For drivers that format parameters into the text, each % is doubled; no driver formats this text.
     return sql.replace("%%", "%") if dialect.paramstyle in {"format", "pyformat"} else sql
 
 
 def sqlstate(error: Any) -> str:
-    """Return the SQLSTATE of a driver's error, empty where it tells none."""
+    """Return the SQLSTATE of a driver's error, empty if it has none."""
     return str(getattr(error, "sqlstate", None) or getattr(error, "pgcode", None) or "")

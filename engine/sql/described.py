@@ -1,7 +1,7 @@
-"""The types of columns, as the database describes a result: the same way for a table, a view and a query.
+"""The types of columns, from the description of a result: the same for a table, a view and a query.
 
-PostgreSQL tells the number of each column's type (of a domain, of the type that it is made of) and a numeric's
-digits. A type that is not in the list here has a name in its catalog: all that is needed to compare with its values.
+PostgreSQL returns the number (OID) of the type of each column (for a domain, that of its base type), and the digits of
+a numeric. A type that isn't in the list here has a name in the catalog, which is enough to compare with its values.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _CHAR_OID = 1042
 
 
 class NamedType(sa.types.UserDefinedType[str]):
-    """A type of PostgreSQL that is known by its name alone; the catalog gives it quoted."""
+    """A type of PostgreSQL of which only the name is known; the catalog returns it quoted."""
 
     cache_ok = True
 
@@ -53,12 +53,12 @@ class NamedType(sa.types.UserDefinedType[str]):
         self.name = name
 
     def get_col_spec(self, **_: Any) -> str:
-        """Return what a CAST calls it."""
+        """Return the name to use in a CAST."""
         return self.name
 
 
 class PaddedText(sa.CHAR):
-    """CHAR(n): its comparisons leave trailing spaces out, so a value must not come as TEXT, where they count."""
+    """CHAR(n): its comparisons ignore trailing spaces, so a value must not be sent as TEXT, whose comparisons don't."""
 
     def bind_expression(self, bindvalue: sa.BindParameter[str]) -> sa.ColumnElement[str]:
         """Return the value as a CHAR of any length."""
@@ -66,7 +66,7 @@ class PaddedText(sa.CHAR):
 
 
 def postgresql_types(connection: sa.Connection, source: sa.FromClause) -> list[tuple[str, sa.types.TypeEngine[Any]]]:
-    """Return name and type of each column, asking for no row."""
+    """Return the name and type of each column, without reading a row."""
     nothing: sa.Select[Any] = sa.select(sa.literal_column("*")).select_from(source).where(sa.false())
     result = connection.execute(nothing)
     described: Sequence[Any] = result.cursor.description if result.cursor else []
@@ -76,15 +76,15 @@ def postgresql_types(connection: sa.Connection, source: sa.FromClause) -> list[t
 
 
 def _names(connection: sa.Connection, oids: set[int]) -> dict[int, str]:
-    """Return the names of types, as they are written in SQL."""
+    """Return the names of types, as SQL writes them."""
     catalog = sa.table("pg_type", sa.column("oid", sa.BigInteger()), schema="pg_catalog")
-    # -1 for "any length": without it, bit and character would mean those of length 1.
+    # -1 means any length: without it, bit and character would be those of length 1.
     statement = sa.select(catalog.c.oid, sa.func.format_type(catalog.c.oid, -1)).where(catalog.c.oid.in_(sorted(oids)))
     return {int(oid): name for oid, name in connection.execute(statement)} if oids else {}
 
 
 def _type(described: Any, names: dict[int, str]) -> sa.types.TypeEngine[Any]:
-    """Return a column's type from the driver's description: (name, oid, …, precision, scale, …)."""
+    """Return the type of a column from the driver's description: (name, oid, …, precision, scale, …)."""
     oid = described[1]
     if oid == _CHAR_OID:
         return PaddedText()

@@ -1,8 +1,8 @@
-"""Which Polars dtype a column of a database has, from its declared type alone, and how values get there.
+"""Which Polars dtype a column of a database has, from its declared type alone, and how values are converted to it.
 
-A column is *plain* when every way to read it gives values of that dtype or of one that casts to it without loss.
-Everything else (UUID, JSON, intervals, network addresses, enums …) is read as the text that the database makes
-of it: the same on each path, and nothing lost.
+A column is *plain* if every reader returns values of that dtype, or of one that casts to it without loss. All other
+columns (UUID, JSON, intervals, network addresses, enums …) are read as text in the form of the database: the same for
+every reader, and without loss.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 MAX_DIGITS = 38
-"""What a Polars Decimal holds."""
+"""How many digits a Polars Decimal can have."""
 
 _SINGLE_BITS = 24
-"""In SQL, FLOAT(p) of up to so many bits is single precision."""
+"""In SQL, FLOAT(p) with p up to this many bits has single precision."""
 
 
 def plain_dtype(declared: sa.types.TypeEngine[Any], kind: str) -> pl.DataType | None:
-    """Return the dtype of a plain column, None for one that is to be read as text.
+    """Return the dtype of a plain column, None for one that is read as text.
 
-    `kind` is the database's: SQLite's integers are 64 bits wide and its floats 8 bytes, however they are declared.
+    `kind` is that of the database: in SQLite all integers have 64 bits and all floats 8 bytes.
     """
     for base, dtype_of in _DTYPES:
         if isinstance(declared, base):
@@ -57,7 +57,7 @@ def _decimal_dtype(declared: sa.Numeric[Any], kind: str) -> pl.DataType | None:
     digits, scale = declared.precision, declared.scale or 0
     if digits is not None and digits <= MAX_DIGITS and 0 <= scale <= digits:
         return pl.Decimal(digits, scale)
-    # Without a precision it is what SQLite's affinity makes of it there, and any number of digits elsewhere.
+    # Without a precision: a number by affinity in SQLite, any number of digits in other databases.
     return pl.Float64() if kind == "sqlite" else None
 
 
@@ -69,7 +69,7 @@ def _array_dtype(declared: sa.ARRAY[Any], kind: str) -> pl.DataType | None:
     return pl.List(item) if item is not None and isinstance(item, flat) else None
 
 
-# The first that a type is one of counts: SQLAlchemy's Float is a Numeric, its Enum a String.
+# The first base that matches counts: in SQLAlchemy, Float is a Numeric and Enum is a String.
 _DTYPES: tuple[tuple[type[Any], Callable[[Any, str], pl.DataType | None]], ...] = (
     (sa.ARRAY, _array_dtype),
     (sa.Float, _float_dtype),
@@ -86,10 +86,10 @@ _DTYPES: tuple[tuple[type[Any], Callable[[Any, str], pl.DataType | None]], ...] 
 
 
 def conform(frame: pl.DataFrame, dtypes: Mapping[str, pl.DataType]) -> pl.DataFrame:
-    """Return the columns that `dtypes` names, in its order and with its dtypes; what came off the wire may differ.
+    """Return the columns of `dtypes`, in its order, with values converted to its dtypes.
 
     Raises:
-        ValueError: a value that its column's dtype can't hold, naming the column.
+        ValueError: a dtype can't hold a value of its column; the message names the column.
     """
     try:
         cast = frame.select(_cast(name, _found(frame[name]), dtype) for name, dtype in dtypes.items())
@@ -101,7 +101,7 @@ def conform(frame: pl.DataFrame, dtypes: Mapping[str, pl.DataType]) -> pl.DataFr
 
 
 def _found(column: pl.Series) -> pl.DataType:
-    """Return the dtype that came: that of nothing but NULL says nothing."""
+    """Return the dtype of the values that arrived; Null if there are only NULLs."""
     return pl.Null() if column.null_count() == len(column) else column.dtype
 
 
@@ -112,7 +112,7 @@ def _cast(name: str, found: pl.DataType, wanted: pl.DataType) -> pl.Expr:
     if isinstance(found, pl.Null):
         return pl.repeat(None, pl.len(), dtype=wanted).alias(name)
     if isinstance(found, pl.String):
-        # SQLite has no types for these: they are texts in the form that SQL writes and ISO 8601 allows.
+        # SQLite has no types for these: they are texts in the format of SQL, which is also ISO 8601.
         if isinstance(wanted, pl.Date):
             return column.str.to_date("%Y-%m-%d")
         if isinstance(wanted, pl.Time):
@@ -135,27 +135,27 @@ def _which_misfit(frame: pl.DataFrame, dtypes: Mapping[str, pl.DataType], error:
 
 
 def misfit(name: str, dtype: pl.DataType | None, reason: str) -> str:
-    """Return what to say of a column with values that its dtype can't hold; None is the dtype of mixed values."""
-    declared = f"is declared as {dtype}, and has values that don't fit" if dtype else "has values of several types"
+    """Return the message about a column with values that its dtype can't hold; None is the dtype of mixed values."""
+    declared = f"is declared as {dtype}, but has values that don't fit" if dtype else "has values of several types"
     return f"column '{name}' {declared}: {reason.rstrip('.')}. {way_out(name)}"
 
 
 def way_out(name: str) -> str:
-    """Return what to do about a column with such values."""
+    """Return what the user can do about such a column."""
     return f"Read it as text (dtypes={{{name!r}: pl.String}}), or leave it out (columns=…)"
 
 
 def first_line(error: Exception) -> str:
-    """Return what an error of Polars says first; the rest is advice on Polars."""
+    """Return the first line of an error of Polars; the rest is advice about Polars."""
     return str(error).strip().partition("\n")[0]
 
 
 def _refuse_other_numbers(before: pl.DataFrame, after: pl.DataFrame) -> None:
-    """Refuse numbers that became others: Polars makes 1 of 1.5 for an integer, and true of 2 for a boolean."""
+    """Refuse numbers that the cast has changed: Polars casts 1.5 to the integer 1, and 2 to the boolean true."""
     for name, dtype in after.schema.items():
         found = before.schema[name]
         fractions = (pl.Float32, pl.Float64, pl.Decimal)
-        rounded = dtype.is_float() and isinstance(found, fractions)  # what a float is for
+        rounded = dtype.is_float() and isinstance(found, fractions)  # expected of a float
         if found == dtype or not found.is_numeric() or rounded or not (dtype.is_numeric() or dtype == pl.Boolean):
             continue
         others = before[name].filter(before[name].ne_missing(after[name].cast(found)))
@@ -164,11 +164,11 @@ def _refuse_other_numbers(before: pl.DataFrame, after: pl.DataFrame) -> None:
 
 
 def _refuse_infinite_times(frame: pl.DataFrame) -> None:
-    """Refuse PostgreSQL's infinity and years outside 1 to 9999, which nothing behind this can handle."""
+    """Refuse PostgreSQL's infinity and years outside 1 to 9999, which Python and the steps can't handle."""
     limits = {name: _limits(dtype) for name, dtype in frame.schema.items() if isinstance(dtype, pl.Date | pl.Datetime)}
     if not limits or not frame.height:
         return
-    # As the numbers that they are: what Polars makes of a year that far away is null, or a panic.
+    # Compared as the numbers that Polars stores: it converts such a year to null, or panics.
     beyond = frame.select(
         pl.col(name).to_physical().is_between(low, high).not_().any() for name, (low, high) in limits.items()
     ).row(0)
@@ -178,7 +178,7 @@ def _refuse_infinite_times(frame: pl.DataFrame) -> None:
 
 
 def _limits(dtype: pl.Date | pl.Datetime) -> tuple[int, int]:
-    """Return the first and the last day or moment that Python knows, as Polars stores them."""
+    """Return the first and the last date or moment of Python, as the numbers that Polars stores."""
     if isinstance(dtype, pl.Date):
         first, last = pl.Series([date.min, date.max]).to_physical()
     else:

@@ -1,8 +1,8 @@
-"""Paging by key: where a page begins, as a condition of SQL and as a cursor of JSON.
+"""Paging by key: where a page begins, as a SQL condition and as a JSON cursor.
 
-Instead of counting off rows that were read before (OFFSET), the next page is asked for by the last key read:
+The next page begins after the last key that was read, and no rows are skipped by counting (OFFSET):
 `WHERE (a, b) > (x, y) ORDER BY a, b LIMIT n`. (M. Winand, "We need tool support for keyset pagination",
-use-the-index-luke.com/no-offset.) The database compares, so its collations and types decide the order.
+use-the-index-luke.com/no-offset.) The database compares keys, so its collations and types decide the order.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from engine.text.json_values import Json
 
 SHARED = "batchpipe_shared"
-"""The column of `flag_shared_keys` that is 1 where a row has the key of the row before."""
+"""The column of `flag_shared_keys`: 1 if a row has the same key as the row before it, else 0."""
 
-# These compare rows as values and use an index over the columns for it.
+# Databases that compare row values, and use an index over the columns for that.
 _ROW_VALUES = {"postgresql", "sqlite"}
 
 
@@ -37,7 +37,7 @@ def rows_after(key: Sequence[Column], values: Sequence[Any], kind: str) -> sa.Co
         return elements[0] > literals[0]
     if kind in _ROW_VALUES:
         return sa.tuple_(*elements) > sa.tuple_(*literals)
-    # a > x, or a = x and b > y …; a >= x besides, since otherwise not every planner finds the range in the index.
+    # a > x, or a = x and b > y …; and a >= x, because without it some planners don't find the range in the index.
     cases = [
         sa.and_(*(elements[i] == literals[i] for i in range(position)), elements[position] > literals[position])
         for position in range(len(key))
@@ -57,12 +57,12 @@ def rows_up_to(key: Sequence[Column], values: Sequence[Any], kind: str) -> sa.Co
 
 
 def _literal(column: Column, value: Any, kind: str) -> sa.ColumnElement[Any]:
-    """Return a key's value so that it compares as the column does, also when it is written into the statement."""
+    """Return the value of a key as SQL that compares like the column, also if it is written into the statement."""
     if isinstance(value, bytes):
         return _bytes_literal(column, value, kind)
     if isinstance(value, float):
         return _float_literal(column, value, kind)
-    if kind == "sqlite":  # values as they are stored, whatever the column's declared type would make of them
+    if kind == "sqlite":  # values as they are stored, not converted to the declared type
         return sa.literal(value)
     if column.as_text:
         return sa.cast(sa.literal(value, sa.Text()), column.declared)
@@ -78,7 +78,7 @@ def _bytes_literal(column: Column, value: bytes, kind: str) -> sa.ColumnElement[
 
 
 def _float_literal(column: Column, value: float, kind: str) -> sa.ColumnElement[Any]:
-    """Return a float that is equal to the one it was: written as a decimal number, 0.1 isn't the REAL nearest to it."""
+    """Return SQL for exactly this float: the decimal number 0.1 isn't equal to the REAL nearest to it."""
     if kind == "postgresql":
         return sa.cast(sa.literal(repr(value), sa.Text()), column.declared)
     if math.isinf(value):
@@ -89,9 +89,9 @@ def _float_literal(column: Column, value: float, kind: str) -> sa.ColumnElement[
 def flag_shared_keys(
     page: sa.Select[Any], key: Sequence[Column], wanted: Sequence[Column], kind: str
 ) -> sa.Select[Any]:
-    """Return what to select of a page of bare columns, and whether each row's key is that of the row before.
+    """Return a statement for the columns of a page, and a flag: whether a row has the same key as the row before it.
 
-    The database compares: for it 1.0 and 1.00 may be one key, or "a" and "A".
+    The database compares the keys: 1.0 and 1.00, or "a" and "A", may be equal in it.
     """
     rows = page.subquery("batchpipe_page")
     keys = [rows.c[column.name] for column in key]
@@ -112,13 +112,13 @@ _ISO: tuple[tuple[type[datetime | date | time], str], ...] = (
 
 
 def to_json(value: Any) -> Json:
-    """Return a key's value as JSON, without loss.
+    """Return the value of a key as JSON, without loss.
 
     >>> to_json(Decimal("1.50"))
     {'decimal': '1.50'}
 
     Raises:
-        TypeError: a value of a type that no key has.
+        TypeError: no key can have a value of this type.
     """
     if isinstance(value, float) and not math.isfinite(value):
         return {"float": str(value)}
@@ -137,7 +137,7 @@ def to_json(value: Any) -> Json:
 
 
 def from_json(value: Any) -> Any:
-    """Return the value that `to_json` was given.
+    """Return the value from the result of `to_json`.
 
     >>> from_json(to_json(datetime(2024, 1, 1, 12, 30)))
     datetime.datetime(2024, 1, 1, 12, 30)

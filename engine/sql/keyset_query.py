@@ -1,6 +1,6 @@
-"""Every statement that reading a table needs: which rows, in which order, between which keys.
+"""All statements that are needed to read a table: which rows, in which order, between which keys.
 
-Owns what is selected from and its key; knows nothing of how far a run is.
+This module knows the table and its key; it must not know how far a run is.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from engine.sql.relation import Relation
 
 Key = tuple[Any, ...]
-"""A key's values, as they come off the wire."""
+"""The values of a key, as the database returned them."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeysetQuery:
-    """What is read: `relation` with the columns to hand on, in the order of `key`, as far as `where` holds.
+    """The rows of `relation` for which `where` is true, in the order of `key`.
 
-    `proven` says that the database promises a unique key; otherwise each page is checked.
+    `proven` is True if the database guarantees that the key is unique; otherwise each page is checked.
     """
 
     relation: Relation
@@ -40,16 +40,16 @@ class KeysetQuery:
 
     @property
     def key_names(self) -> list[str]:
-        """The names of the key's columns, in its order."""
+        """Return the names of the columns of the key, in its order."""
         return [column.name for column in self.key]
 
     @property
     def wanted(self) -> Mapping[str, Column]:
-        """The columns to select: those to hand on, and those of the key."""
+        """Return the columns to select: those of the batches, and those of the key."""
         return {**self.relation.columns, **{column.name: column for column in self.key}}
 
     def page(self, after: Key | None, bound: Key | None, limit: int) -> sa.Select[Any]:
-        """Return the statement for at most `limit` rows behind `after`, up to `bound`."""
+        """Return the statement for at most `limit` rows after the key `after`, up to and including `bound`."""
         wanted = list(self.wanted.values())
         selected = [column.wire(self.kind) if self.proven else column.element for column in wanted]
         statement = self._within(sa.select(*selected).select_from(self.relation.source), after, bound)
@@ -57,11 +57,11 @@ class KeysetQuery:
         return statement if self.proven else keyset.flag_shared_keys(statement, self.key, wanted, self.kind)
 
     def rows(self, after: Key | None, bound: Key | None) -> sa.Select[Any]:
-        """Return the statement whose rows, each of them 1, are those between the keys."""
+        """Return a statement that selects 1 for each row between the keys."""
         return self._within(self._ones(), after, bound)
 
     def refuse_shared_keys(self, batch_id: int, wire: pl.DataFrame) -> None:
-        """Raise `SourceContractBroken` for a page that isn't proven in which rows share a key."""
+        """Raise `SourceContractBroken` if rows of a page have the same key, unless the key is proven unique."""
         if self.proven:
             return
         shared = wire[keyset.SHARED].to_list()
@@ -70,13 +70,13 @@ class KeysetQuery:
             raise SourceContractBroken(
                 batch_id,
                 f"its key ({', '.join(self.key_names)}) is not unique: several rows have {key}, "
-                "and a page that ends between them would lose some. Choose a key that tells rows apart",
+                "and a page that ends between them would lose some. Choose a key that is unique",
             )
 
-    # --- looking, over a connection -------------------------------------------------------------------
+    # --- queries --------------------------------------------------------------------------------------
 
     def refuse_nulls(self, connection: sa.Connection) -> None:
-        """Look for NULL in the key where its declaration doesn't rule it out; raise UsageError if there is one."""
+        """Raise UsageError if a key is NULL; columns that are declared NOT NULL aren't searched."""
         doubtful = [column for column in self.key if column.nullable]
         if not doubtful:
             return
@@ -85,34 +85,34 @@ class KeysetQuery:
             names = ", ".join(column.name for column in doubtful)
             raise UsageError(
                 f"{self.relation.name} has rows whose key ({names}) is NULL, and they would never be read",
-                hint="Choose another key, or leave those rows out with where=….",
+                hint="Choose another key, or exclude those rows with where=….",
             )
 
     def has_rows(self, connection: sa.Connection, after: Key, bound: Key) -> bool:
-        """Say whether there is any row between the keys."""
+        """Return whether there is any row between the keys."""
         return connection.execute(self.rows(after, bound).limit(1)).first() is not None
 
     def greatest_key(self, connection: sa.Connection) -> Key | None:
-        """Return the greatest key that there is, whatever `where` says; None of an empty table."""
-        # Where NULL is the greatest of all it would be found; a condition of the user's leaves such rows out.
+        """Return the greatest key of the table, without regard to `where`; None if the table is empty."""
+        # If NULL sorts last it would be found; rows with NULL are excluded by the user's `where`.
         statement = self._keys().where(*(column.element.is_not(None) for column in self.key if column.nullable))
         row = connection.execute(statement.order_by(*self._downwards()).limit(1)).first()
         return tuple(row) if row is not None else None
 
     def key_of_row(self, connection: sa.Connection, row: int) -> Key:
-        """Return the key of a row by its number. Raises `SourceChanged` when there are fewer rows."""
+        """Return the key of the row with this number, from 0. Raises `SourceChanged` if there are fewer rows."""
         ordered = self._filtered(self._keys()).order_by(*self._elements())
         found = connection.execute(ordered.offset(row).limit(1)).first()
         if found is None:
-            raise SourceChanged(f"{row + 1:,} rows are committed, and {self.relation.name} has fewer")
+            raise SourceChanged(f"{row + 1:,} rows are committed, but {self.relation.name} has fewer now")
         return tuple(found)
 
     def key_ahead(
         self, connection: sa.Connection, after: Key | None, bound: Key | None, rows: int
     ) -> tuple[Key | None, bool]:
-        """Return the key that many rows behind `after`, or the last one if there are fewer; and whether there are.
+        """Return the key `rows` rows after `after`, or the last key if there are fewer; and whether there are fewer.
 
-        The key is None when there is no row.
+        The key is None if there is no row.
         """
         within = self._within(self._keys(), after, bound)
         found = connection.execute(within.order_by(*self._elements()).offset(rows - 1).limit(1)).first()

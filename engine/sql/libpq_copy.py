@@ -1,7 +1,7 @@
 """COPY … TO STDOUT over psycopg's libpq layer (`psycopg.pq`), into one buffer.
 
-psycopg's own iteration waits once for each row, which costs as much as all the rest of reading it; here the rows that
-have arrived are taken without waiting, and the wait for more lets other threads run.
+psycopg's own iteration waits once for each row, which takes as long as everything else together. This module takes the
+rows that have arrived without waiting, and lets other threads run while it waits for more.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Copied:
-    """The rows as they came, one after the other in `text`, and where the last two begin."""
+    """The rows in the order of arrival, in `text`, and where the last two begin."""
 
     __slots__ = ("height", "last", "last_but_one", "text")
 
@@ -36,10 +36,10 @@ class Copied:
 
 
 def copy_out(connection: psycopg.Connection[object], statement: str) -> Copied:
-    """Return what a COPY statement gives, inside the connection's transaction.
+    """Return the output of a COPY statement, run in the transaction of the connection.
 
     Raises:
-        psycopg.Error: as psycopg does.
+        psycopg.Error: the server refused the statement, or the connection broke.
     """
     pgconn = connection.pgconn
     pgconn.send_query(statement.encode(connection.info.encoding))
@@ -69,7 +69,7 @@ def _take_all(pgconn: pq.abc.PGconn, copied: Copied) -> None:
 
 
 def _end(pgconn: pq.abc.PGconn, failed: pq.abc.PGresult | None) -> None:
-    """Take in the last results, all of them, so that the connection is free; raise what they say."""
+    """Read all remaining results, so that the connection can be used again; raise the first error among them."""
     while (result := _next_result(pgconn)) is not None:
         if result.status != pq.ExecStatus.COMMAND_OK:
             failed = failed or result
@@ -86,6 +86,6 @@ def _next_result(pgconn: pq.abc.PGconn) -> pq.abc.PGresult | None:
 
 
 def _wait(pgconn: pq.abc.PGconn) -> None:
-    """Wait for bytes from the server, and take them in."""
+    """Wait for bytes from the server, and read them."""
     select.select([pgconn.socket], [], [])
     pgconn.consume_input()

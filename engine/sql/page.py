@@ -1,4 +1,4 @@
-"""One page of rows as it came off the wire, and the page behind it, which is read meanwhile."""
+"""A page of rows as it arrived from the database, and reading the next page ahead in a thread."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ if TYPE_CHECKING:
 
 
 class SqlPage(Protocol):
-    """Rows that have arrived; a frame is made of them when it is wanted."""
+    """Rows that have arrived; they are converted to a frame only when it is needed."""
 
     height: int
 
     def row(self, number: int) -> pl.DataFrame:
-        """Return one row alone, as a frame."""
+        """Return one row, as a frame."""
 
     def frame(self) -> pl.DataFrame:
         """Return all rows."""
 
 
 class FramePage:
-    """A page that came as a frame."""
+    """A page that arrived as a frame."""
 
     def __init__(self, frame: pl.DataFrame) -> None:
         self._frame = frame
         self.height = frame.height
 
     def row(self, number: int) -> pl.DataFrame:
-        """Return one row alone."""
+        """Return one row."""
         return self._frame[number : number + 1]
 
     def frame(self) -> pl.DataFrame:
@@ -40,9 +40,9 @@ class FramePage:
 
 
 class ReadAhead:
-    """Reads the next page in a thread while its caller works on the last one; never more than one.
+    """Reads the next page in a thread while the caller processes the last one; never more than one page ahead.
 
-    `read` takes the key behind which the page begins. Not to be used by two threads at once.
+    `read` gets the last key before the page. Only one thread at a time may use this object.
     """
 
     def __init__(self, read: Callable[[Any], SqlPage]) -> None:
@@ -50,7 +50,7 @@ class ReadAhead:
         self._next: tuple[Any, _Reading] | None = None
 
     def take(self, after: Any) -> SqlPage:
-        """Return the page behind this key: the one that is being read, if that is it. Raises what reading raised."""
+        """Return the page after this key; it may have been read ahead. Raises the errors of `read`."""
         expected, self._next = self._next, None
         if expected is None:
             return self._read(after)
@@ -58,11 +58,11 @@ class ReadAhead:
         return page if expected[0] == after else self._read(after)
 
     def begin(self, after: Any) -> None:
-        """Begin to read the page behind this key."""
+        """Begin to read the page after this key."""
         self._next = (after, _Reading(lambda: self._read(after)))
 
-    def give_up(self, seconds: float | None = None) -> bool:
-        """Forget the page that is being read, and wait until nobody reads any more; say whether that is so."""
+    def cancel(self, seconds: float | None = None) -> bool:
+        """Drop the page that is being read and wait for its thread, at most `seconds`; return whether it has ended."""
         expected, self._next = self._next, None
         if expected is None:
             return True
@@ -71,7 +71,7 @@ class ReadAhead:
 
 
 class _Reading:
-    """One page on its way."""
+    """A page that is being read."""
 
     def __init__(self, read: Callable[[], SqlPage]) -> None:
         self._read = read
@@ -83,7 +83,7 @@ class _Reading:
     def _run(self) -> None:
         try:
             self._page = self._read()
-        except BaseException as error:  # noqa: BLE001 (raised where the page is taken)
+        except BaseException as error:  # noqa: BLE001 (raised by `result`)
             self._error = error
 
     def result(self) -> SqlPage:

@@ -1,7 +1,7 @@
-"""The ways to read a page of rows: COPY from PostgreSQL, Arrow from SQLite's ADBC driver, else rows by SQLAlchemy.
+"""The ways to read a page of rows: COPY from PostgreSQL, Arrow from the ADBC driver of SQLite, else SQLAlchemy.
 
-All send a statement of SQLAlchemy Core; `dtypes.conform` makes their frames the same. Which one is taken depends on
-what is installed and never changes the rows.
+All of them run a statement of SQLAlchemy Core, and `dtypes.conform` makes their frames equal. Which one is used depends
+on what is installed; the rows are always the same.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ _ROWS_AT_A_TIME = 10_000
 
 
 class PageReader(Protocol):
-    """One way to run a statement. Used by one thread at a time, except for `cancel`."""
+    """A way to run a statement. Only one thread at a time may use it, except for `cancel`."""
 
     @property
     def route(self) -> str:
-        """What to call it on a screen."""
+        """The name to show on a screen."""
 
     def read(self, statement: sa.Select[Any], rows: int, dtypes: Mapping[str, pl.DataType | None]) -> SqlPage:
-        """Return what the statement gives, at most `rows`; `dtypes` are those of its columns, None for unknown.
+        """Return the rows of the statement, at most `rows`; `dtypes` are those of its columns, None if unknown.
 
         Raises:
-            ConnectionLost, QueryFailed: as `Database`. The next call begins with a new connection.
+            ConnectionLost, QueryFailed: see `Database`. The next call uses a new connection.
         """
 
     def cancel(self) -> None:
-        """Cut off what another thread is reading, where that can be done."""
+        """Interrupt a read in another thread, if the driver can do that."""
 
     def close(self) -> None:
-        """Let go of the connection; nobody may be reading."""
+        """Close the connection. No thread may be reading."""
 
 
 def reader_for(database: Database) -> PageReader:
@@ -53,7 +53,7 @@ def reader_for(database: Database) -> PageReader:
     if database.kind == "postgresql" and database.engine.dialect.driver == "psycopg":
         return CopyReader(database)
     name = database.url.database
-    # An engine's own settings (`connect_args`, a `creator`) can't be handed to another driver.
+    # The settings of a user's engine (`connect_args`, a `creator`) can't be passed to another driver.
     is_file = database.kind == "sqlite" and not database.given_engine and name is not None and ":" not in name
     if is_file and name and importlib.util.find_spec("adbc_driver_sqlite") is not None:
         return SqliteReader(database, name)
@@ -61,7 +61,7 @@ def reader_for(database: Database) -> PageReader:
 
 
 class RowReader:
-    """Rows through SQLAlchemy, on any driver that it knows."""
+    """Reads rows through SQLAlchemy, with any driver."""
 
     route = "rows (SQLAlchemy)"
 
@@ -69,11 +69,11 @@ class RowReader:
         self._database = database
 
     def read(self, statement: sa.Select[Any], rows: int, dtypes: Mapping[str, pl.DataType | None]) -> FramePage:  # noqa: ARG002
-        """Return the page, made of frames of some thousand rows: Python's objects for all of it would be large."""
+        """Return the page, joined from frames of some thousand rows: Python objects of all rows need much memory."""
         names = [column.name for column in statement.selected_columns]
         schema = {name: dtypes.get(name) for name in names}
         with self._database.connect() as connection, _unreadable_named(dtypes):
-            # No cursor on the server's side (`stream_results`): psycopg's warns when the connection under it is lost.
+            # No server-side cursor (`stream_results`): that of psycopg warns if the connection is lost.
             result = connection.execute(statement)
             parts = [
                 _frame([tuple(row) for row in chunk], schema, names) for chunk in result.partitions(_ROWS_AT_A_TIME)
@@ -83,10 +83,10 @@ class RowReader:
         return FramePage(pl.concat(parts, how="vertical_relaxed", rechunk=True))
 
     def cancel(self) -> None:
-        """Rows can't be cut off: drivers differ."""
+        """Do nothing: drivers have no common way to interrupt a read."""
 
     def close(self) -> None:
-        """The pool is the database's."""
+        """Do nothing: the pool belongs to the `Database`."""
 
 
 def _frame(rows: list[tuple[Any, ...]], schema: dict[str, pl.DataType | None], names: list[str]) -> pl.DataFrame:
@@ -104,7 +104,7 @@ def _series(name: str, values: tuple[Any, ...], dtype: pl.DataType | None) -> pl
 
 
 def _dtype_of(name: str, values: tuple[Any, ...]) -> pl.DataType | None:
-    """Return the dtype of SQLite's values where Polars wouldn't find it: integers are floats among floats."""
+    """Return the dtype of SQLite's values if Polars wouldn't find it: integers and floats together are floats."""
     kinds = {type(value) for value in values} - {type(None)}
     if kinds == {int, float} and all(float(value) == value for value in values if value is not None):
         return pl.Float64()
@@ -115,18 +115,18 @@ def _dtype_of(name: str, values: tuple[Any, ...]) -> pl.DataType | None:
 
 @contextmanager
 def _unreadable_named(dtypes: Mapping[str, pl.DataType | None]) -> Iterator[None]:
-    """Add the columns that it may be about to a driver's refusal to make Python's date or time of a value."""
+    """Name the possible columns if a driver can't convert a value to a date or time of Python."""
     try:
         yield
     except sa.exc.DataError as error:
         names = [name for name, dtype in dtypes.items() if dtype and dtype.is_temporal()]
-        if sqlstate(error.orig) or not names:  # with a state it is the server's
+        if sqlstate(error.orig) or not names:  # with a state it is an error of the server
             raise
         raise QueryFailed(f"{error.orig}, in column {' or '.join(names)}. {way_out(names[0])}") from error
 
 
 class SqliteReader:
-    """Arrow from SQLite's ADBC driver, which reads the file itself."""
+    """Reads Arrow data through the ADBC driver of SQLite, which opens the file itself."""
 
     route = "ADBC"
 
@@ -136,13 +136,13 @@ class SqliteReader:
         self._connection: Any = None
 
     def read(self, statement: sa.Select[Any], rows: int, dtypes: Mapping[str, pl.DataType | None]) -> FramePage:  # noqa: ARG002
-        """Return the page. Values are written into the statement by SQLAlchemy."""
+        """Return the page. SQLAlchemy writes the values into the statement."""
         import adbc_driver_manager
 
         sql = literal_sql(statement, self._database.engine.dialect)
         try:
             with self._connected().cursor() as cursor:
-                # It tells a column's type from the rows of its first batch: let that be the whole page.
+                # The driver takes the type of a column from its first batch of rows: make that the whole page.
                 cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": str(max(rows, 1))})
                 cursor.execute(sql)
                 return FramePage(cursor.fetch_polars())
@@ -151,10 +151,10 @@ class SqliteReader:
             raise self._translated(error) from error
 
     def cancel(self) -> None:
-        """A page of a file comes soon enough."""
+        """Do nothing: reading a page of a file takes little time."""
 
     def close(self) -> None:
-        """Close the connection; a broken one says whatever it says."""
+        """Close the connection; errors of a broken one are ignored."""
         connection, self._connection = self._connection, None
         if connection is not None:
             with suppress(Exception):
@@ -168,7 +168,7 @@ class SqliteReader:
         return self._connection
 
     def _translated(self, error: Exception) -> Exception:
-        # The driver repeats the whole statement, which has values of the data in it.
+        # The message repeats the whole statement, which contains values from the data.
         words = " ".join(str(error).partition("\nquery:")[0].split()).removeprefix("got external error: ")
         text = f"{self._database.label}: {words}"
         return ConnectionLost(text) if "database is locked" in text else QueryFailed(text)

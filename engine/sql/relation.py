@@ -1,4 +1,4 @@
-"""What is read: a table, a view or a query, its columns with their dtypes, and a key that orders its rows."""
+"""A table, a view or a query that is read: its columns with their dtypes, and the key that orders its rows."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _ALIAS = "batchpipe_query"
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """Something to select from. `unique` are the sets of columns that are declared to tell its rows apart.
+    """Something to select from. `unique` are the sets of columns that the database declares unique.
 
-    `constrained` is False for a view and a query, of which a database declares nothing.
+    `constrained` is False for a view and a query, which have no declared constraints.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Relation:
     constrained: bool = False
 
     def column(self, name: str, role: str) -> Column:
-        """Return a column by name. Raises UsageError with what there is."""
+        """Return a column by name. Raises UsageError, with the known names, if there is none."""
         if name not in self.columns:
             near = difflib.get_close_matches(name, list(self.columns), n=1)
             known = f"Did you mean '{near[0]}'?" if near else f"It has {', '.join(self.columns)}."
@@ -51,8 +51,8 @@ def relation_of_table(
     """Return a table or view, as the database declares it.
 
     Raises:
-        SourceNotFound: there is none of that name.
-        UsageError: a column's type isn't known, and `dtypes` doesn't tell it.
+        SourceNotFound: there is no table or view of that name.
+        UsageError: the type of a column isn't known, and `dtypes` doesn't name it.
     """
     inspector = sa.inspect(connection)
     if schema is None and "." in table and not inspector.has_table(table):
@@ -63,7 +63,7 @@ def relation_of_table(
             hint=_near(table, _names(inspector, schema)),
         )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", sa.exc.SAWarning)  # a type that it doesn't know is read as text
+        warnings.simplefilter("ignore", sa.exc.SAWarning)  # a type that SQLAlchemy doesn't know is read as text
         reflected = inspector.get_columns(table, schema=schema)
     types = {one["name"]: one["type"] for one in reflected}
     if connection.dialect.name == "postgresql":
@@ -89,17 +89,17 @@ def relation_of_table(
 
 
 def relation_of_query(connection: sa.Connection, query: str, dtypes: Mapping[str, pl.DataType]) -> Relation:
-    """Return a SELECT as something to select from, asking the database for its columns and no row.
+    """Return a SELECT as something to select from; the database describes its columns, and no row is read.
 
     Raises:
-        UsageError: two columns of one name, or a type that isn't known while `dtypes` doesn't tell it.
+        UsageError: two columns have the same name, or the type of one isn't known and `dtypes` doesn't name it.
     """
     query = query.strip().rstrip(";")
     types = _types_of_query(connection, query)
     names = [name for name, _ in types]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise UsageError(f"the query has two columns called '{twice[0]}'", hint="Give one another name: … AS name.")
+        raise UsageError(f"the query has two columns called '{twice[0]}'", hint="Rename one of them: … AS name.")
     source = _Query(query, *(sa.column(name, declared) for name, declared in types))
     columns = {name: column_of(connection, source.c[name], declared, dtypes, nullable=True) for name, declared in types}
     _check_dtypes(dtypes, columns)
@@ -107,7 +107,7 @@ def relation_of_query(connection: sa.Connection, query: str, dtypes: Mapping[str
 
 
 class _Query(sa.sql.expression.TableClause):
-    """A SELECT in place of a table, word for word: `sa.text` would look for parameters in it, such as a time's :30."""
+    """A SELECT in place of a table, unchanged: `sa.text` would find parameters in it, such as the :30 of a time."""
 
     inherit_cache = False
 
@@ -118,13 +118,13 @@ class _Query(sa.sql.expression.TableClause):
 
 @compiles(_Query)
 def _compile_query(element: _Query, compiler: Any, **options: Any) -> str:
-    # A line of its own for the bracket: the query may end with a comment.
+    # The bracket needs a line of its own: the query may end with a comment.
     return f"({compiler.process(sa.literal_column(element.query), **options)}\n) AS {_ALIAS}"
 
 
 def _types_of_query(connection: sa.Connection, query: str) -> list[tuple[str, sa.types.TypeEngine[Any]]]:
     if connection.dialect.name == "sqlite":
-        # Only a view has columns with declared types here; a temporary one can be made in a read-only file as well.
+        # In SQLite only a view has declared types; a temporary one can be created for a read-only file as well.
         connection.exec_driver_sql(f"CREATE TEMP VIEW {_ALIAS} AS {query}")
         try:
             reflected = sa.inspect(connection).get_columns(_ALIAS, schema="temp")
@@ -141,7 +141,9 @@ def _types_of_query(connection: sa.Connection, query: str) -> list[tuple[str, sa
 def _check_dtypes(dtypes: Mapping[str, pl.DataType], columns: Mapping[str, Column]) -> None:
     for name in dtypes:
         if name not in columns:
-            raise UsageError(f"dtypes names '{name}', which is no column", hint=f"There are {', '.join(columns)}.")
+            raise UsageError(
+                f"dtypes names '{name}', but there is no such column", hint=f"The columns are {', '.join(columns)}."
+            )
 
 
 def _names(inspector: sa.Inspector, schema: str | None) -> list[str]:
@@ -154,14 +156,14 @@ def _near(name: str, names: Sequence[str]) -> str:
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     if near:
         return f"Did you mean {' or '.join(near)}?"
-    return f"There are {', '.join(sorted(names)[:20])}." if names else "There are no tables."
+    return f"The tables and views are {', '.join(sorted(names)[:20])}." if names else "There are no tables."
 
 
 def key_columns(relation: Relation, names: Sequence[str] | None) -> tuple[Column, ...]:
-    """Return the columns of the key: the primary key unless `names` are given.
+    """Return the columns of the key: those in `names`, by default the primary key.
 
     Raises:
-        UsageError: there is no such key, its rows may share a value, or it may be NULL.
+        UsageError: there is no such key, it isn't unique, or it may be NULL.
     """
     candidates = [one for one in relation.unique if not any(relation.columns[name].nullable for name in one)]
     declared = "; ".join(", ".join(sorted(one)) for one in dict.fromkeys(candidates))
@@ -171,7 +173,7 @@ def key_columns(relation: Relation, names: Sequence[str] | None) -> tuple[Column
             what = "has no primary key" if relation.constrained else "is a view or query, which has no primary key"
             raise UsageError(
                 f"{relation.name} {what}",
-                hint=f"Name columns that tell its rows apart: key=[…]. {known}".strip(),
+                hint=f"Name columns that identify a row: key=[…]. {known}".strip(),
             )
         names = relation.primary_key
     key = tuple(relation.column(name, "key") for name in names)
@@ -187,10 +189,10 @@ def key_columns(relation: Relation, names: Sequence[str] | None) -> tuple[Column
     listed = ", ".join(names)
     if not any(one <= set(names) for one in relation.unique):
         raise UsageError(
-            f"the key ({listed}) of {relation.name} is not declared unique, so rows that share a value could be lost",
+            f"the key ({listed}) of {relation.name} is not declared unique, so rows with the same value could be lost",
             hint=known or "Add a unique index over it, or a primary key.",
         )
-    # SQLite lets a primary key be NULL unless it is declared otherwise; there the values are looked at.
+    # In SQLite a primary key may be NULL unless declared otherwise; `KeysetQuery.refuse_nulls` checks the values.
     quirk = set(names) == set(relation.primary_key)
     for column in key:
         if column.nullable and not quirk:
@@ -202,7 +204,7 @@ def key_columns(relation: Relation, names: Sequence[str] | None) -> tuple[Column
 
 
 def with_columns(relation: Relation, names: Sequence[str] | None) -> Relation:
-    """Return the relation with only these columns to hand on, in this order. Raises UsageError for an unknown one."""
+    """Return the relation with only these columns, in this order. Raises UsageError for an unknown one."""
     if names is None:
         return relation
     return replace(relation, columns={name: relation.column(name, "columns") for name in names})

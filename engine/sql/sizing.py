@@ -1,4 +1,4 @@
-"""How many rows a statement will give, without waiting long for the answer."""
+"""How many rows a statement returns, without a long wait for the answer."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def _compile_explain(element: _Explain, compiler: Any, **options: Any) -> str:
 
 
 def estimate_rows(database: Database, statement: sa.Select[Any]) -> int:
-    """Return how many rows PostgreSQL's planner expects; it reads none of them."""
+    """Return how many rows the planner of PostgreSQL expects; no row is read."""
     with database.connect() as connection:
         plan = connection.execute(_Explain(statement)).scalar_one()
     return int(plan[0]["Plan"]["Plan Rows"])
 
 
 def count_rows(database: Database, statement: sa.Select[Any], *, seconds: float) -> int | None:
-    """Return how many rows there are, None when counting them takes longer than `seconds`."""
+    """Return how many rows there are, None if counting them takes longer than `seconds`."""
     answer: list[int] = []
     driver: list[Any] = []
 
@@ -50,5 +50,5 @@ def count_rows(database: Database, statement: sa.Select[Any], *, seconds: float)
     counter.start()
     counter.join(seconds)
     if counter.is_alive() and driver and hasattr(driver[0], "interrupt"):
-        driver[0].interrupt()  # SQLite's: it would go on reading the whole file
+        driver[0].interrupt()  # SQLite has this; it would read the whole file otherwise
     return answer[0] if answer else None

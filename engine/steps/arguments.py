@@ -1,4 +1,4 @@
-"""Checks of what steps are constructed with, so that a mistake shows before the run and not in its first batch."""
+"""Checks of the arguments of steps, so that a mistake is an error before the run and not in its first batch."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Value: TypeAlias = bool | int | float | str | bytes | date | datetime | time | t
 
 
 def column_name(step: str, column: object, what: str = "column") -> str:
-    """Return `column` when it can be a column's name, a non-empty text.
+    """Return `column` if it can be the name of a column: a non-empty text.
 
     Raises:
-        UsageError: it can't.
+        UsageError: it isn't.
     """
     if isinstance(column, str) and column:
         return column
@@ -30,10 +30,10 @@ def column_name(step: str, column: object, what: str = "column") -> str:
 
 
 def column_names(step: str, columns: str | Collection[str] | None) -> tuple[str, ...] | None:
-    """Return the names without repetitions, in the order given; None, which stands for all columns, stays None.
+    """Return the names without repetitions, in the given order; None, which means all columns, stays None.
 
     Raises:
-        UsageError: no name at all, or something that isn't a name.
+        UsageError: there is no name, or something that isn't a name.
     """
     if columns is None:
         return None
@@ -41,16 +41,16 @@ def column_names(step: str, columns: str | Collection[str] | None) -> tuple[str,
     if not names:
         raise UsageError(
             f"step '{step}': the list of columns is empty",
-            hint="Name at least one column, or leave the argument out to mean all of them.",
+            hint="Name at least one column, or leave the argument out to take all columns.",
         )
     return tuple(dict.fromkeys(column_name(step, name) for name in names))
 
 
 def value_as_json(step: str, value: object) -> Json:
-    """Return a cell's value as JSON for `settings()`: itself where JSON has it, else what Python calls it.
+    """Return the value of a cell as JSON for `settings()`: unchanged if JSON has its type, else its `repr`.
 
     Raises:
-        UsageError: it is no value that a cell can hold.
+        UsageError: no cell can hold this value.
     """
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
@@ -60,6 +60,6 @@ def value_as_json(step: str, value: object) -> Json:
         return repr(value)
     raise UsageError(
         f"step '{step}': {value!r} is not a value that a column can be filled with",
-        hint="Give a number, a text, a truth value, bytes, a date, a time, a duration or a Decimal. "
+        hint="Give a number, a text, True or False, bytes, a date, a time, a duration or a Decimal. "
         "For an expression use WithColumnsBatchStep.",
     )

@@ -1,4 +1,4 @@
-"""The contract of a step: what the engine calls, in which order, and what a step promises."""
+"""The contract of a step: what the engine calls and in which order, and what the step promises."""
 
 from __future__ import annotations
 
@@ -20,38 +20,38 @@ if TYPE_CHECKING:
 class BatchStep(ABC):
     """One step of a pipeline. Subclass it and write `process`; everything else has a default.
 
-    The engine calls `setup` once before the first batch of a run, `process` once for each batch (and
-    again when a batch is retried or a run is resumed, and for parts of it while bad rows are looked for),
-    `teardown` once at the end of the run, also after a failure. Unless `concurrent` is true, `process` is called for
-    one batch at a time, in batch order but for those parts, though not always from the same thread.
+    The engine calls `setup` once before the first batch of a run, `process` once for each batch, and `teardown` once
+    at the end of the run, also after a failure. It calls `process` again when it retries a batch or resumes a run,
+    and with parts of a batch when it looks for bad rows. If `concurrent` is false, `process` gets one batch at a
+    time, in batch order except for those parts, but not always in the same thread.
 
-    What a step does to the outside world happens *at least* once: a process that dies between the step
-    and the commit runs the step again. `batch.key` is the same then, and can serve as an idempotency key.
+    Side effects of a step happen *at least* once: if the process dies between the step and the commit, the next run
+    calls the step again. `batch.key` is the same in both calls, so it can be used as an idempotency key.
     """
 
     name: str
-    """Unique in the pipeline; a step is known by its name, never by its position."""
+    """Unique in the pipeline; the engine identifies a step by its name, never by its position."""
 
     version: str = "1"
-    """Change it when the step computes something else: a resume then asks instead of mixing results."""
+    """Change it when the step computes something else: a resume then asks, and doesn't mix results."""
 
     row_wise: bool = True
-    """True when each row's result depends on that row alone, so that one bad row can be told apart."""
+    """True if the result of each row depends on that row alone, so that the engine can find single bad rows."""
 
     concurrent: bool = False
-    """True when `process` may run for several batches at once, from several threads, in any order."""
+    """True if `process` may run for several batches at once, in several threads and in any order."""
 
     retry: RetryPolicy | None = None
-    """When to try again; None takes the pipeline's own policy."""
+    """When to try again; None uses the policy of the pipeline."""
 
     on_error: OnError | None = None
-    """What to do with rows that this step can't process; None does as the pipeline says."""
+    """What to do with rows that this step can't process; None uses the setting of the pipeline."""
 
     timeout_seconds: float | None = None
-    """How long `process` may take for one batch; None for as long as it takes. See `StepTimedOut`.
+    """How long `process` may take for one batch; None for no limit. See `StepTimedOut`.
 
-    With one, `process` runs in a thread of its own each time. A call that can't be ended is left behind: it goes on
-    to the end of what it does in C, and not one instruction of Python further.
+    With a limit, each call of `process` runs in a thread of its own. A call that can't be interrupted is abandoned: it
+    finishes the C function that it is in, and then runs no further Python instruction.
     """
 
     def __init__(self, name: str) -> None:
@@ -61,9 +61,9 @@ class BatchStep(ABC):
 
     @abstractmethod
     def process(self, batch: Batch) -> Batch:
-        """Return the batch with new data: `batch.with_data(frame)`; id and rows stay as they are.
+        """Return the batch with new data: `batch.with_data(frame)`. Don't change its id and rows.
 
-        The frame needs at least one column, and may have no rows. Raise to stop the run at this batch.
+        The frame needs at least one column; it may have no rows. Raise an error to stop the run at this batch.
         """
 
     # Optional hooks: an empty body is the right default, so they are not abstract.
@@ -75,24 +75,24 @@ class BatchStep(ABC):
         """Close what `setup` opened."""
 
     def settings(self) -> Mapping[str, Json]:
-        """Return what the results depend on besides name and version, as JSON values.
+        """Return what the results depend on besides the name and the version, as JSON values.
 
-        A resume with other settings is refused until the caller says what to do.
+        A resume with other settings is refused until the user says what to do.
         """
         return {}
 
 
 class LazyBatchStep(BatchStep):
-    """A step that is a Polars expression over the frame. Neighbours are fused into one plan.
+    """A step that is a Polars expression over the frame. The engine fuses adjacent ones into one plan.
 
-    `lazy` must not look at the data (no `collect`), and must give what `process` gives.
+    `lazy` must not read the data (no `collect`), and its result must be equal to that of `process`.
     """
 
     concurrent = True
 
     @abstractmethod
     def lazy(self, frame: pl.LazyFrame) -> pl.LazyFrame:
-        """Return the plan that makes this step's columns and rows out of `frame`."""
+        """Return the plan that computes the columns and rows of this step from `frame`."""
 
     def process(self, batch: Batch) -> Batch:
         """Run the plan for this batch alone."""
@@ -100,13 +100,13 @@ class LazyBatchStep(BatchStep):
 
 
 class StatefulBatchStep(BatchStep):
-    """A step that remembers something from batch to batch, such as a running total.
+    """A step that remembers something from one batch to the next, such as a running total.
 
-    It always runs one batch at a time, in order. After each batch `snapshot` is committed together with
-    the frontier; before the first batch of a run, after `setup`, `restore` gets the snapshot at the frontier,
-    or None at the very start (and then must put the step into its first state). So it does before a batch is
-    tried again, since the failed attempt may have changed the state. Snapshots are kept for each batch,
-    so that a rewind can bring them back: keep them small.
+    It always processes one batch at a time, in order. After each batch the engine commits its `snapshot` together
+    with the frontier. Before the first batch of a run, after `setup`, it calls `restore` with the snapshot at the
+    frontier, or with None if nothing is committed; then the step must take its initial state. It also calls
+    `restore` before it tries a batch again, since the failed attempt may have changed the state. A snapshot is kept
+    for every batch, so that a rewind can restore it: keep snapshots small.
     """
 
     concurrent = False
@@ -114,8 +114,8 @@ class StatefulBatchStep(BatchStep):
 
     @abstractmethod
     def snapshot(self) -> Json:
-        """Return the state after the last processed batch, as JSON values."""
+        """Return the state after the batch that was processed last, as JSON values."""
 
     @abstractmethod
     def restore(self, state: Json) -> None:
-        """Take on a state that `snapshot` returned, or the first state when it is None."""
+        """Take the state that `snapshot` returned, or the initial state if it is None."""

@@ -23,13 +23,13 @@ _PYTHON_TYPES = frozenset({bool, int, float, str, bytes, date, datetime, time, t
 class CastBatchStep(LazyBatchStep):
     """The same rows with these columns in another dtype: `CastBatchStep("types", {"id": pl.Int64})`.
 
-    A dtype is Polars' or the Python type that stands for one (`int` is Int64, `str` String). Every other column
-    stays as it is; a column that isn't there fails the batch.
+    A dtype is one of Polars, or a Python type that means one (`int` is Int64, `str` is String). All other columns
+    stay the same. A missing column makes the batch fail.
 
-    `strict=True` fails the batch at a value that the new dtype can't hold; False puts a null in its place.
+    With `strict=True` a value that the new dtype can't hold makes the batch fail; with False it becomes null.
 
     Raises:
-        UsageError: nothing to cast, or something that isn't a dtype.
+        UsageError: there is nothing to cast, or something isn't a dtype.
     """
 
     def __init__(
@@ -45,13 +45,13 @@ class CastBatchStep(LazyBatchStep):
         """Return the frame with the new dtypes."""
         import polars as pl
 
-        # frame.cast takes a mapping from columns as selectors too, and its type doesn't cover ours.
+        # Not frame.cast: its mapping may also have selectors as keys, and its annotation doesn't accept ours.
         return frame.with_columns(
             pl.col(column).cast(dtype, strict=self.strict) for column, dtype in self.dtypes.items()
         )
 
     def settings(self) -> Mapping[str, Json]:
-        """Return the dtype of each column, as text, and whether a misfit fails the batch."""
+        """Return the dtype of each column, as text, and `strict`."""
         dtypes = {
             column: dtype.__name__ if isinstance(dtype, type) and dtype in _PYTHON_TYPES else str(dtype)
             for column, dtype in sorted(self.dtypes.items())
@@ -68,5 +68,5 @@ def _dtype(step: str, dtype: PolarsDataType | PythonDataType) -> PolarsDataType 
         return dtype
     raise UsageError(
         f"step '{step}': {dtype!r} is not a dtype",
-        hint="Give one of Polars' such as pl.Int64 or pl.Date, or a Python type such as int or str.",
+        hint="Give a dtype of Polars such as pl.Int64 or pl.Date, or a Python type such as int or str.",
     )

@@ -1,4 +1,4 @@
-"""The step that stops the run when rows break a condition."""
+"""The step that makes the batch fail if rows violate a condition."""
 
 from __future__ import annotations
 
@@ -20,21 +20,22 @@ _MOST_EXAMPLES = 100
 
 
 class CheckBatchStep(BatchStep):
-    """The batch unchanged, when `condition` holds for each of its rows.
+    """The batch unchanged, if `condition` is true for each of its rows.
 
-    `condition` is a Polars expression of dtype Boolean, with one value for each row or one for all of them. As
-    with CHECK in SQL, a row is at fault only where the condition is false; null means that it can't be told, and
-    passes. To refuse nulls, say so: `pl.col("id").is_not_null() & (pl.col("id") > 0)`.
+    `condition` is a Polars expression of dtype Boolean, with one value for each row or one value for all rows. As
+    with CHECK in SQL, only false violates it; null means unknown and passes. To reject nulls as well, write
+    `pl.col("id").is_not_null() & (pl.col("id") > 0)`.
 
-    `message` is what the error calls the check, instead of the expression.
+    `message` names the check in the error, instead of the expression.
 
-    `row_wise=None` decides from the expression: true where Polars vouches that each row is judged by itself,
-    false otherwise, also for Python functions and for selectors such as `pl.all()`. Say True if you know better.
-    A condition that calls Python runs one batch at a time.
+    `row_wise=None` decides from the expression: True if Polars guarantees that each row is judged by itself, else
+    False, also for Python functions and for selectors such as `pl.all()`. Pass True if you know that it is.
+    If the condition calls Python, the step processes one batch at a time.
 
     Raises:
-        UsageError: the condition isn't an expression; from `process`, it isn't Boolean or doesn't fit the rows.
-        CheckFailed: from `process`, with the rows at fault, numbered from 0 in the batch as this step gets it.
+        UsageError: the condition isn't an expression; from `process`: it isn't Boolean, or its number of values is
+            neither one nor that of the rows.
+        CheckFailed: from `process`, with the rows that violate it, numbered from 0 in the batch that this step got.
     """
 
     def __init__(
@@ -59,26 +60,26 @@ class CheckBatchStep(BatchStep):
         return {"condition": describe_expression(self.condition)}
 
     def _broken(self, frame: pl.DataFrame) -> pl.Series:
-        """Return the numbers of the rows for which the condition is false, ascending."""
+        """Return the numbers of the rows for which the condition is false, in ascending order."""
         import polars as pl
 
         answers = frame.select(self.condition)
         if answers.width != 1:
             raise UsageError(
-                f"the condition of step '{self.name}' gives {answers.width} columns instead of one",
+                f"the condition of step '{self.name}' has {answers.width} columns instead of one",
                 hint="Join them with pl.all_horizontal(...) or pl.any_horizontal(...).",
             )
         holds = answers.to_series()
         if holds.dtype not in (pl.Boolean, pl.Null):
             raise UsageError(
-                f"the condition of step '{self.name}' gives {holds.dtype} and not true or false",
-                hint='Compare it with something, as in pl.col("amount") > 0.',
+                f"the condition of step '{self.name}' is {holds.dtype}, not Boolean",
+                hint='Compare it with a value, as in pl.col("amount") > 0.',
             )
         if len(holds) == 1:
             holds = holds.new_from_index(0, frame.height)
         if len(holds) != frame.height:
             raise UsageError(
-                f"the condition of step '{self.name}' gives {len(holds)} answers for {frame.height} rows",
-                hint="It must give one answer for each row, or one for all of them.",
+                f"the condition of step '{self.name}' has {len(holds)} values for {frame.height} rows",
+                hint="It must have one value for each row, or one value for all rows.",
             )
         return (~holds.cast(pl.Boolean)).arg_true()

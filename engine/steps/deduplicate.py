@@ -19,13 +19,13 @@ Keep: TypeAlias = Literal["first", "last", "none"]
 
 
 class DeduplicateBatchStep(LazyBatchStep):
-    """One row of those that are equal in `subset` (None: in all columns), in the order of the batch.
+    """One row of each group of rows that are equal in `subset` (None: in all columns), in the order of the batch.
 
-    `keep` says which: the "first", the "last", or "none" of them where there is more than one. Null equals null.
-    Columns and dtypes stay. Only rows of the same batch are compared: what repeats in another batch stays.
+    `keep` says which one: the "first", the "last", or "none", which drops all rows that have a duplicate. Null equals
+    null. Columns and dtypes stay the same. Only rows of one batch are compared; a duplicate in another batch stays.
 
     Raises:
-        UsageError: `subset` is empty or holds something that isn't a name, or `keep` isn't known.
+        UsageError: `subset` is empty or contains something that isn't a name, or `keep` is unknown.
     """
 
     row_wise = False
@@ -35,15 +35,15 @@ class DeduplicateBatchStep(LazyBatchStep):
         if keep not in get_args(Keep):
             raise UsageError(
                 f"step '{name}': keep must be 'first', 'last' or 'none', not {keep!r}",
-                hint="'any' isn't offered: it may keep another row when a batch is run again.",
+                hint="'any' isn't available: it may keep another row when a batch is processed again.",
             )
         self.subset = column_names(name, subset)
         self.keep: Keep = keep
 
     def lazy(self, frame: pl.LazyFrame) -> pl.LazyFrame:
-        """Return the frame without the repetitions."""
+        """Return the frame without the duplicates."""
         return frame.unique(self.subset, keep=self.keep, maintain_order=True)
 
     def settings(self) -> Mapping[str, Json]:
-        """Return the columns in alphabetical order, which has no part in the result, and which row is kept."""
+        """Return the columns in alphabetical order, as their order doesn't change the result, and `keep`."""
         return {"subset": None if self.subset is None else sorted(self.subset), "keep": self.keep}

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 class DropNullsBatchStep(LazyBatchStep):
-    """The rows that hold no null in any of `columns`; None means all columns.
+    """The rows without a null in any of `columns`; None means all columns.
 
-    Columns, dtypes and the order of rows stay. NaN is a number and not a null: it stays too.
+    Columns, dtypes and the order of rows stay the same. NaN is a number and not a null: its row stays.
 
     Raises:
-        UsageError: `columns` is empty or holds something that isn't a name.
+        UsageError: `columns` is empty or contains something that isn't a name.
     """
 
     def __init__(self, name: str, columns: str | Collection[str] | None = None) -> None:
@@ -33,5 +33,5 @@ class DropNullsBatchStep(LazyBatchStep):
         return frame.drop_nulls(self.columns)
 
     def settings(self) -> Mapping[str, Json]:
-        """Return the columns in alphabetical order, which has no part in the result; null stands for all."""
+        """Return the columns in alphabetical order, as their order doesn't change the result; null means all."""
         return {"columns": None if self.columns is None else sorted(self.columns)}

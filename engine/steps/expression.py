@@ -1,4 +1,4 @@
-"""What the engine must know about a Polars expression: its identity, and whether rows can be told apart in it."""
+"""What the engine must know about a Polars expression: its identity, and whether it treats each row by itself."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from engine.text.json_values import Json
 
-# Where Polars' JSON holds a pickled Python function: map_batches and map_elements; fold and reduce;
+# The keys under which Polars' JSON has a pickled Python function: map_batches and map_elements; fold and reduce;
 # rolling_map and name.map; name.map_fields.
 _PYTHON = re.compile(r'"AnonymousFunction":\{|"(?:callback|Map|MapFieldNames)":\[\d')
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
@@ -25,7 +25,7 @@ _LONGEST_TEXT = 300
 
 
 def checked_expression(step: str, value: object, what: str) -> pl.Expr:
-    """Return `value` when it is a Polars expression.
+    """Return `value` if it is a Polars expression.
 
     Raises:
         UsageError: it isn't.
@@ -36,19 +36,19 @@ def checked_expression(step: str, value: object, what: str) -> pl.Expr:
         return value
     raise UsageError(
         f"step '{step}': the {what} must be a Polars expression, not {value!r}",
-        hint='Write it as in pl.col("amount") > 0, or as SQL in pl.sql_expr("amount > 0").',
+        hint='Write for example pl.col("amount") > 0, or SQL in pl.sql_expr("amount > 0").',
     )
 
 
 def describe_expression(expr: pl.Expr) -> str:
     """Return the expression as text and a digest, the same in every process: `[(col("a")) > (dyn int: 1)] #f00…`.
 
-    The text alone would not do: Polars leaves out the middle of long lists and most functions' options
-    (`round(2)` and `round(3)` both read `round()`), so the digest covers Polars' serialised form. That
-    form may change with a new version of Polars, and the digest with it.
+    The text alone isn't enough: Polars leaves out the middle of long lists and most options of functions
+    (`round(2)` and `round(3)` both read `round()`), so the digest covers the serialised form of Polars. That
+    form, and with it the digest, may change with a new version of Polars.
 
-    Python functions inside have no lasting identity and don't take part, nor do the options of what
-    surrounds them: only the text counts then. Change the step's `version` with the function.
+    A Python function in an expression has no permanent identity. Then the digest covers the text alone, without
+    the function and without options: change the `version` of the step when the function changes.
     """
     text, serialised = str(expr), _serialised(expr)
     if serialised is not None:
@@ -62,20 +62,20 @@ def describe_expression(expr: pl.Expr) -> str:
 
 
 def row_wise_and_concurrent(exprs: Iterable[pl.Expr], row_wise: bool | None) -> tuple[bool, bool]:  # noqa: FBT001
-    """Return these two attributes of a step made of `exprs`. `row_wise` is what the user says, None to decide here."""
+    """Return these attributes of a step made of `exprs`; `row_wise` is the user's argument, None to decide here."""
     known = list(exprs)
     return all(map(is_row_wise, known)) if row_wise is None else row_wise, not any(map(calls_python, known))
 
 
 def is_row_wise(expr: pl.Expr) -> bool:
-    """Return True when Polars vouches that each row's result depends on that row alone, and no row comes or goes.
+    """Return True if Polars guarantees that the result of each row depends on it alone, and the rows stay the same.
 
-    False for aggregates, windows, fills and shifts, for parsing that infers a format from the data, and
-    also where Polars can't tell without the frame: Python functions, and selectors such as `pl.all()`.
+    False for aggregates, windows, fills and shifts, for parsing that infers a format from the data, and also
+    if Polars can't know without the frame: for Python functions, and for selectors such as `pl.all()`.
     """
     from polars.exceptions import PolarsError
 
-    # Polars judges one node without its inputs: it calls `a - a.mean()` separable, and `a.mean()` not.
+    # Polars judges a node without its inputs: `a - a.mean()` is separable for it, `a.mean()` is not.
     pending = [expr]
     while pending:
         node = pending.pop()
@@ -90,26 +90,26 @@ def is_row_wise(expr: pl.Expr) -> bool:
 
 
 def calls_python(expr: pl.Expr) -> bool:
-    """Return True when the expression calls a Python function, which may not bear several threads at once."""
+    """Return True if the expression calls a Python function, which may not be safe in several threads at once."""
     return _serialised(expr) is None
 
 
 def _serialised(expr: pl.Expr) -> str | None:
-    """Return all that Polars knows about the expression, as JSON; None when Python objects are part of it."""
+    """Return the serialised expression, as JSON; None if Python objects are part of it."""
     from polars.exceptions import PolarsError
 
     try:
         serialised = expr.meta.serialize(format="json")
     except PolarsError:
         return None
-    # With cloudpickle at hand functions do get serialised, down to Python's version and the lines of code.
+    # If cloudpickle is installed, functions are serialised too, with the version of Python and line numbers.
     return None if _PYTHON.search(serialised) else serialised
 
 
 def _without_set_order(expr: pl.Expr, serialised: str) -> tuple[pl.Expr, str]:
     """Return the expression with the members of each `is_in` sorted.
 
-    They often come from a set, and the order of a set of texts changes from process to process.
+    They often come from a set, and the order of a set of texts differs from process to process.
     """
     import polars as pl
     from polars.exceptions import PolarsError

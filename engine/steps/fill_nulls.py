@@ -1,4 +1,4 @@
-"""The step that puts values in place of nulls."""
+"""The step that replaces nulls by values."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ _ROW_WISE = ("zero", "one")
 class FillNullsBatchStep(LazyBatchStep):
     """The same rows with nulls filled: by one value, by one value per column, or by a strategy.
 
-    * `FillNullsBatchStep(name, 0)` fills every column that can hold the value: 0 fills numbers, "" texts.
-    * `FillNullsBatchStep(name, {"age": 0, "city": "?"})` fills these columns alone.
-    * `FillNullsBatchStep(name, strategy="forward")` fills with the row before, and likewise "backward",
-      "min", "max", "mean", "zero" and "one". A strategy sees one batch at a time: nulls before the first
-      value of a batch stay when filled forward, and "mean" is the mean of the batch. It must suit the dtype
+    * `FillNullsBatchStep(name, 0)` fills every column that can hold the value: 0 fills numbers, "" fills texts.
+    * `FillNullsBatchStep(name, {"age": 0, "city": "?"})` fills only these columns.
+    * `FillNullsBatchStep(name, strategy="forward")` fills with the value of the row before; other strategies are
+      "backward", "min", "max", "mean", "zero" and "one". A strategy sees one batch at a time: nulls before the first
+      value of a batch aren't filled forward, and "mean" is the mean of the batch. The strategy must suit the dtype
       of every column that it fills.
 
-    `columns` limits a single value or a strategy to these columns. Columns stay in place. A column takes the
-    dtype that Polars gives it together with the value: Int64 filled with 0.5 becomes Float64, with "?" String.
-    NaN is not a null. Row-wise, apart from the strategies that look at other rows.
+    `columns` limits a single value or a strategy to these columns. Columns keep their places. Polars decides the
+    dtype of a column from the dtypes of column and value: Int64 filled with 0.5 becomes Float64, with "?" String.
+    NaN is not a null. The step is row-wise, except for strategies that look at other rows.
 
     Raises:
-        UsageError: not exactly one of value and strategy, or one that isn't known.
+        UsageError: both value and strategy are given, or neither, or the strategy or the value is unknown.
     """
 
     def __init__(
@@ -54,14 +54,15 @@ class FillNullsBatchStep(LazyBatchStep):
             )
         if strategy is not None and strategy not in get_args(Strategy):
             raise UsageError(
-                f"step '{name}': there is no strategy {strategy!r}", hint=f"Known are {', '.join(get_args(Strategy))}."
+                f"step '{name}': there is no strategy {strategy!r}",
+                hint=f"Choose one of {', '.join(get_args(Strategy))}.",
             )
         self.strategy = strategy
         self.columns = column_names(name, columns)
         self.value = value
         if isinstance(value, Mapping):
             if columns is not None:
-                raise UsageError(f"step '{name}': values by column name their columns already; leave `columns` out")
+                raise UsageError(f"step '{name}': a mapping of values already names its columns; leave `columns` out")
             if not value:
                 raise UsageError(f"step '{name}': the mapping of columns to values is empty")
             self.value = {column_name(name, column): each for column, each in value.items()}
@@ -81,6 +82,6 @@ class FillNullsBatchStep(LazyBatchStep):
         return frame.with_columns(pl.col(self.columns).fill_null(self.value, self.strategy))
 
     def settings(self) -> Mapping[str, Json]:
-        """Return value or strategy, and the columns; null stands for what was left out."""
+        """Return value, strategy and columns; null for each that was left out."""
         columns = None if self.columns is None else sorted(self.columns)
         return {"value": self._value_json, "strategy": self.strategy, "columns": columns}

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 class FilterBatchStep(LazyBatchStep):
     """The rows for which `predicate` is true; rows for which it is false or null are dropped.
 
-    `predicate` is a Polars expression of dtype Boolean. Columns, dtypes and the order of rows stay.
+    `predicate` is a Polars expression of dtype Boolean. Columns, dtypes and the order of rows stay the same.
 
-    `row_wise=None` decides from the expression: true where Polars vouches that each row is judged by itself,
-    false otherwise, also for Python functions and for selectors such as `pl.all()`. Say True if you know better.
-    A predicate that calls Python runs one batch at a time.
+    `row_wise=None` decides from the expression: True if Polars guarantees that each row is judged by itself, else
+    False, also for Python functions and for selectors such as `pl.all()`. Pass True if you know that it is.
+    If the predicate calls Python, the step processes one batch at a time.
 
     Raises:
         UsageError: the predicate isn't an expression.
@@ -34,7 +34,7 @@ class FilterBatchStep(LazyBatchStep):
         self.row_wise, self.concurrent = row_wise_and_concurrent([self.predicate], row_wise)
 
     def lazy(self, frame: pl.LazyFrame) -> pl.LazyFrame:
-        """Return the frame with the rows that the predicate holds for."""
+        """Return the frame with the rows for which the predicate is true."""
         return frame.filter(self.predicate)
 
     def settings(self) -> Mapping[str, Json]:

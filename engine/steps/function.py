@@ -1,4 +1,4 @@
-"""The step that a plain function makes."""
+"""The step that calls a plain function."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
 
 class FunctionBatchStep(BatchStep):
-    """What `function` makes of the batch's DataFrame: another DataFrame, with at least one column.
+    """The result of `function` for the DataFrame of the batch: another DataFrame, with at least one column.
 
-    The engine knows the function by its module and name, and by the arguments of a `functools.partial`; it doesn't
-    see what is inside. Change `version` when it computes something else, so that a resume asks instead of mixing
-    results. Lambdas of a module all have the same name.
+    The engine identifies the function by its module and name, and by the arguments of a `functools.partial`; it
+    doesn't compare the code. Change `version` when the function computes something else: a resume then asks, and
+    doesn't mix results. All lambdas of a module have the same name.
 
-    Say `row_wise=False` when a row's result depends on other rows, and `concurrent=True` when the function may run
+    Pass `row_wise=False` if the result of a row depends on other rows, and `concurrent=True` if the function may run
     for several batches at once, in any order.
 
     Raises:
-        UsageError: not a function, or an asynchronous one; or a version that isn't a text.
+        UsageError: `function` isn't a function or is asynchronous, or the version isn't a text.
         StepResultInvalid: from `process`, the function returned something other than a DataFrame.
     """
 
@@ -47,8 +47,8 @@ class FunctionBatchStep(BatchStep):
         super().__init__(name)
         if not callable(function) or isinstance(function, type) or inspect.iscoroutinefunction(function):
             raise UsageError(
-                f"step '{name}' needs a plain function from frame to frame, not {function!r}",
-                hint="Write def clean(frame: pl.DataFrame) -> pl.DataFrame, and pass it without calling it.",
+                f"step '{name}' needs a plain function that takes and returns a frame, not {function!r}",
+                hint="Write def clean(frame: pl.DataFrame) -> pl.DataFrame, and pass clean, without calling it.",
             )
         if not version or not isinstance(version, str):
             raise UsageError(f"step '{name}': the version must be a non-empty text, not {version!r}")
@@ -58,7 +58,7 @@ class FunctionBatchStep(BatchStep):
         self.concurrent = concurrent
 
     def process(self, batch: Batch) -> Batch:
-        """Return the batch with what the function made of its frame."""
+        """Return the batch with the frame that the function returned."""
         import polars as pl
 
         result: object = self.function(batch.data)
@@ -68,7 +68,7 @@ class FunctionBatchStep(BatchStep):
         return batch.with_data(result)
 
     def settings(self) -> Mapping[str, Json]:
-        """Return the function's module and name, and what a partial gives it."""
+        """Return the module and the name of the function, and the arguments of a partial."""
         function: object = self.function
         args: list[object] = []
         keywords: dict[str, object] = {}
@@ -84,13 +84,13 @@ class FunctionBatchStep(BatchStep):
 
 
 def _qualified_name(function: object) -> str:
-    """Return `module:name`; for a callable object that of its class."""
+    """Return `module:name`; for a callable object, those of its class."""
     named = function if hasattr(function, "__qualname__") else type(function)
     return f"{_importable(named.__module__)}:{named.__qualname__}"
 
 
 def _importable(module: str) -> str:
-    """Return the module's name as others import it: a script that is run is called `__main__` only then."""
+    """Return the name under which the module can be imported; a script that is run is called `__main__`."""
     main = sys.modules.get("__main__")
     if module != "__main__" or main is None:
         return module
@@ -100,7 +100,7 @@ def _importable(module: str) -> str:
 
 
 def _json(value: object) -> Json:
-    """Return the value when JSON has it, else its type: a repr may hold an address or a set's order."""
+    """Return the value if JSON has its type, else the name of its type: a repr may contain an address."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
     return _qualified_name(value)

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 class RenameBatchStep(LazyBatchStep):
     """The same rows and columns under other names: `RenameBatchStep("rename", {"old": "new"})`.
 
-    All columns change their names at once, so two can swap them. A column that isn't there fails the batch.
+    All names change at once, so two columns can swap theirs. A missing column makes the batch fail.
 
     Raises:
-        UsageError: nothing to rename, something that isn't a name, or two columns that would get the same one.
+        UsageError: there is nothing to rename, something isn't a name, or two columns would get the same name.
     """
 
     def __init__(self, name: str, names: Mapping[str, str]) -> None:

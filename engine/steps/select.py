@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 class SelectBatchStep(LazyBatchStep):
     """Only these columns, in this order: `SelectBatchStep("pick", "id", pl.col("price") * 2)`.
 
-    Each is a column's name or a Polars expression. The rows stay, unless an expression makes more or fewer of
-    them; one value alone (an aggregate, a literal) is repeated for each row, or is the only row when every
-    expression is of that kind.
+    Each is the name of a column or a Polars expression. The rows stay the same, unless an expression returns more or
+    fewer of them. A single value (of an aggregate or a literal) is repeated for each row; if all expressions return
+    a single value, the result is one row.
 
-    `row_wise=None` decides from the expressions: true where Polars vouches that each row's result depends on
-    that row alone, false otherwise, also for Python functions and for selectors such as `pl.all()`. Say True if
-    you know better. Expressions that call Python run one batch at a time.
+    `row_wise=None` decides from the expressions: True if Polars guarantees that the result of each row depends
+    on that row alone, else False, also for Python functions and for selectors such as `pl.all()`. Pass True if you
+    know that it does. If an expression calls Python, the step processes one batch at a time.
 
     Raises:
-        UsageError: nothing to select, or something that is neither a name nor an expression.
+        UsageError: there is nothing to select, or something is neither a name nor an expression.
     """
 
     def __init__(self, name: str, *columns: str | pl.Expr, row_wise: bool | None = None) -> None:
@@ -39,14 +39,14 @@ class SelectBatchStep(LazyBatchStep):
         expressions = [column for column in self.columns if not isinstance(column, str)]
         self.row_wise, self.concurrent = row_wise_and_concurrent(expressions, row_wise)
         if row_wise is None and self.row_wise and len(expressions) == len(self.columns):
-            self.row_wise = not all(expr.meta.is_scalar() for expr in expressions)  # else one row comes out of many
+            self.row_wise = not all(expr.meta.is_scalar() for expr in expressions)  # then the result is one row
 
     def lazy(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """Return the frame with the selected columns."""
         return frame.select(self.columns)
 
     def settings(self) -> Mapping[str, Json]:
-        """Return the columns in order: a name as it is, an expression as text and digest."""
+        """Return the columns in order: a name unchanged, an expression as text and digest."""
         return {
             "columns": [
                 column if isinstance(column, str) else {"expression": describe_expression(column)}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _MENTIONS_BATCH = re.compile(r"\bbatch\b", re.IGNORECASE)
 
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
-    # One thread gives the same order of rows each time, and the engine already works on several batches at once.
+    # With one thread the order of rows is the same each time; the engine already processes several batches at once.
     "threads": 1,
     "preserve_insertion_order": True,
     # A query over the batch must depend on the batch alone: no files, no downloads, no Python variables.
@@ -36,24 +36,24 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
 class SqlBatchStep(BatchStep):
     """The result of one SELECT over the batch: `SqlBatchStep("vat", "SELECT *, net * 0.2 AS vat FROM batch")`.
 
-    The batch's rows are the table `batch`; there is no other, and neither files nor the network can be reached.
-    The dialect is DuckDB's, close to PostgreSQL's. Columns are named by the query.
+    The rows of the batch are the table `batch`. There is no other table, and the query can't access files or the
+    network. The dialect is that of DuckDB, which is close to PostgreSQL. The query names the columns.
 
     Order: without ORDER BY, a plain SELECT with or without WHERE keeps the order of the batch. Joins, GROUP BY,
-    DISTINCT and windows give an order of their own, the same whenever the same DuckDB runs the batch again.
+    DISTINCT and windows have an order of their own, which is the same whenever the same DuckDB processes the batch.
 
-    Dtypes: most come back as they are. Categorical and Enum come back as String, a Datetime with a time zone in
-    UTC, Float16 as Float32, Int128 (and SUM over integers) as Decimal(38, 0), an untyped Null column as Int32.
-    UInt128 and Object can't go in, intervals (so a Duration as it is) can't come out: the error names the column.
+    Dtypes: most stay the same. Categorical and Enum become String, a Datetime with a time zone is in UTC, Float16
+    becomes Float32, Int128 (and SUM over integers) Decimal(38, 0), and a Null column Int32. UInt128 and Object can't
+    be input, and an interval (such as a Duration) can't be output: the error names the column.
 
-    Why DuckDB and not Polars' own SQL, which costs a hundredth (0.4 ms against 14 ms for `SELECT *` over 100,000
-    rows × 17 columns): Polars 2.1 gives GROUP BY and joins in another order each time, so that an interrupted
-    run would not end like an uninterrupted one; it can read files; and its dialect is a part of the standard.
-    Where speed counts, filters and computed columns are better written as expressions.
+    Polars' own SQL takes 0.4 ms where DuckDB takes 14 ms (`SELECT *` over 100,000 rows × 17 columns). It isn't used
+    because Polars 2.1 returns GROUP BY and joins in another order each time, so an interrupted run would have other
+    results than an uninterrupted one; because it can read files; and because it lacks parts of standard SQL. If speed
+    matters, write filters and computed columns as expressions.
 
     Raises:
-        UsageError: no query, or one that doesn't mention `batch`; from `setup`, a syntax error, or not one SELECT;
-            from `process`, a column that SQL or Polars can't hold.
+        UsageError: there is no query, or it doesn't mention `batch`; from `setup`: it has a syntax error, or isn't a
+            single SELECT; from `process`: SQL or Polars can't hold a column.
     """
 
     concurrent = True
@@ -71,7 +71,7 @@ class SqlBatchStep(BatchStep):
         self._idle: list[duckdb.DuckDBPyConnection] = []
 
     def setup(self) -> None:
-        """Open DuckDB, which shows a mistake in the query before any batch is fetched."""
+        """Open DuckDB, so that a mistake in the query is an error before any batch is fetched."""
         self._idle.append(self._take())
 
     def teardown(self) -> None:
@@ -84,8 +84,8 @@ class SqlBatchStep(BatchStep):
         import polars as pl
 
         source = _ArrowStream(as_sql_can_hold_it(self.name, batch.data))
-        # A connection mustn't be used from two threads, and opening one takes 15 ms: each call takes one that is
-        # idle, so that there are never more of them than calls at the same time.
+        # Two threads must not use one connection, and opening one takes 15 ms: each call takes an idle one, so there
+        # are never more connections than calls at the same time.
         connection = self._take()
         try:
             connection.register("batch", source)
@@ -100,7 +100,7 @@ class SqlBatchStep(BatchStep):
         return batch.with_data(frame)
 
     def settings(self) -> Mapping[str, Json]:
-        """Return the query as it is written."""
+        """Return the text of the query."""
         return {"query": self.query}
 
     def __getstate__(self) -> dict[str, object]:
@@ -118,7 +118,7 @@ class SqlBatchStep(BatchStep):
 
         connection = duckdb.connect(":memory:", config=_CONFIG)
         try:
-            connection.execute("SET TimeZone = 'UTC'")  # else dates depend on where the machine stands
+            connection.execute("SET TimeZone = 'UTC'")  # else dates would depend on the time zone of the machine
             connection.execute("SET lock_configuration = true")
             self._check_query(connection)
         except BaseException:
@@ -141,7 +141,7 @@ class SqlBatchStep(BatchStep):
 
 
 class _ArrowStream:
-    """A frame as nothing but an Arrow stream: DuckDB asks a Polars frame for pyarrow, which we don't install."""
+    """A frame as an Arrow stream and nothing else: for a Polars frame DuckDB needs pyarrow, which we don't install."""
 
     def __init__(self, frame: pl.DataFrame) -> None:
         self._frame = frame

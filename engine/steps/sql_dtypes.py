@@ -1,4 +1,4 @@
-"""Which dtypes SQL can hold, and in what guise the others get into DuckDB and out of it."""
+"""Which dtypes SQL can hold, and as which other dtypes the rest go into DuckDB."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def as_sql_can_hold_it(step: str, frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the frame in names and dtypes that DuckDB reads as they are.
+    """Return the frame with names and dtypes that DuckDB reads unchanged.
 
     Raises:
-        UsageError: a name that DuckDB would silently change, or a dtype whose values it would garble.
+        UsageError: DuckDB would silently change a name, or the values of a dtype.
     """
     import polars as pl
 
@@ -27,7 +27,7 @@ def as_sql_can_hold_it(step: str, frame: pl.DataFrame) -> pl.DataFrame:
     if alike:
         raise UsageError(
             f"step '{step}': the columns {', '.join(map(repr, alike))} have the same name in SQL",
-            hint="SQL takes small and capital letters as the same. Rename columns in a step before this one.",
+            hint="SQL doesn't distinguish lower and upper case. Rename columns in a step before this one.",
         )
     if "" in frame.columns:
         raise UsageError(
@@ -48,21 +48,21 @@ def as_sql_can_hold_it(step: str, frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def refuse_what_polars_cannot_hold(step: str, result: duckdb.DuckDBPyRelation) -> None:
-    """Do nothing when Polars has a dtype for each column of the result.
+    """Check that Polars has a dtype for each column of the result; it panics at intervals and unions.
 
     Raises:
-        UsageError: it hasn't; Polars panics at intervals and unions.
+        UsageError: it has none for a column.
     """
     for column, dtype in zip(result.columns, result.types, strict=True):
         if _is_foreign(dtype):
             raise UsageError(
                 f"step '{step}': column '{column}' of the result is {dtype}, for which Polars has no dtype",
-                hint="Cast it in the query; of an INTERVAL, epoch_us(...) gives the microseconds.",
+                hint="Cast it in the query; epoch_us(...) returns the microseconds of an INTERVAL.",
             )
 
 
 def _carrier(dtype: PolarsDataType) -> PolarsDataType | None:
-    """Return the dtype that brings values into DuckDB: mostly the same, None when there is none."""
+    """Return the dtype in which the values go into DuckDB, usually the same; None if there is none."""
     import polars as pl
 
     if isinstance(dtype, pl.List | pl.Array):
@@ -86,6 +86,6 @@ def _carrier(dtype: PolarsDataType) -> PolarsDataType | None:
 
 def _is_foreign(dtype: DuckDBPyType) -> bool:
     if dtype.id in {"list", "array", "struct", "map"}:
-        # An array has its length among its children.
+        # For an array, `children` includes its length.
         return any(_is_foreign(child) for _, child in dtype.children if isinstance(child, type(dtype)))
     return dtype.id in {"interval", "union", "bignum", "variant"}

@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 class WithColumnsBatchStep(LazyBatchStep):
     """The same rows with more columns: `WithColumnsBatchStep("tax", gross=pl.col("net") * 1.2)`.
 
-    An expression's column goes by the keyword, or by the name that the expression itself gives (the only way for a
-    column called "row_wise"). A column of that name is replaced in its place, a new one is added at the right. All
-    are computed from the frame as it comes in, so none sees another; use two steps for that.
+    The name of a computed column is the keyword, or the output name of the expression (the only way for a column
+    called "row_wise"). A column of that name is replaced in its place; a new one is added at the right. All
+    expressions see the incoming frame, so none can use the column of another; use two steps for that.
 
-    `row_wise=None` decides from the expressions: true where Polars vouches that each row's result depends on
-    that row alone, false otherwise, also for Python functions and for selectors such as `pl.all()`. Say True if
-    you know better. Expressions that call Python run one batch at a time.
+    `row_wise=None` decides from the expressions: True if Polars guarantees that the result of each row depends
+    on that row alone, else False, also for Python functions and for selectors such as `pl.all()`. Pass True if you
+    know that it does. If an expression calls Python, the step processes one batch at a time.
 
     Raises:
-        UsageError: no expression, or something that isn't one; a plain value is written `pl.lit(value)`.
+        UsageError: there is no expression, or something isn't one; write a plain value as `pl.lit(value)`.
     """
 
-    # Positional-only, because "name" is what many a column is called.
+    # Positional-only, because many columns are called "name".
     def __init__(self, name: str, /, *exprs: pl.Expr, row_wise: bool | None = None, **named_exprs: pl.Expr) -> None:
         super().__init__(name)
         if not exprs and not named_exprs:

@@ -72,62 +72,6 @@ class BisectResult:
     rows_good: int = 0
 
 
-class _Search:
-    """One search for the bad rows of `batch`; see `bisect_batch`."""
-
-    def __init__(
-        self,
-        batch: Batch,
-        process: Callable[[Batch], Batch],
-        *,
-        most: int,
-        fatal: Callable[[StepFailed], bool],
-    ) -> None:
-        self._batch = batch
-        self._process = process
-        self._most = most
-        self._fatal = fatal
-        self._frames: list[pl.DataFrame] = []
-        self.found = BisectResult()
-
-    def bisect(self, first: int, rows: pl.DataFrame) -> None:
-        """Try both halves of `rows`, which fail together and begin at row `first` of the batch."""
-        middle = rows.height // 2
-        for offset, half in ((0, rows[:middle]), (middle, rows[middle:])):
-            if half.height:
-                self._try(first + offset, half)
-
-    def _try(self, first: int, rows: pl.DataFrame) -> None:
-        found = self.found
-        try:
-            result = self._process(self._batch.with_data(rows)).data
-        except StepFailed as error:
-            if self._fatal(error):
-                raise
-            if rows.height > 1:
-                self.bisect(first, rows)
-                return
-            found.bad.append((first, found.height, error))
-            if len(found.bad) > self._most:
-                raise TooManyBadRows(found.bad[0][2], len(found.bad)) from error
-            return
-        self._frames.append(result)
-        found.height += result.height
-        found.rows_good += rows.height
-
-    def results(self) -> pl.DataFrame | None:
-        """Return the results of the good rows, as a batch without the bad rows would give them."""
-        if len({tuple(frame.schema.items()) for frame in self._frames}) <= 1:
-            return pl.concat(self._frames) if self._frames else None
-        # A dtype may depend on the values (a column that is null in one piece): take it from all good rows at once.
-        bad = {number for number, _, _ in self.found.bad}
-        good = [number for number in range(self._batch.data.height) if number not in bad]
-        result = self._process(self._batch.with_data(self._batch.data[good])).data
-        if result.height != self.found.height:
-            raise self.found.bad[0][2]  # the step isn't row-wise, although it says so
-        return result
-
-
 def bisect_batch(
     batch: Batch, process: Callable[[Batch], Batch], *, most: int, fatal: Callable[[StepFailed], bool]
 ) -> BisectResult:
@@ -139,11 +83,51 @@ def bisect_batch(
         TooManyBadRows: more than `most` rows fail.
         StepFailed: no row caused the error; `fatal` decides that.
     """
-    search = _Search(batch, process, most=most, fatal=fatal)
-    search.bisect(0, batch.data)
-    if search.found.bad:
-        search.found.frame = search.results()
-    return search.found
+    found = BisectResult()
+    frames: list[pl.DataFrame] = []
+
+    def try_halves(first: int, rows: pl.DataFrame) -> None:
+        middle = rows.height // 2
+        for offset, half in ((0, rows[:middle]), (middle, rows[middle:])):
+            if half.height:
+                try_rows(first + offset, half)
+
+    def try_rows(first: int, rows: pl.DataFrame) -> None:
+        try:
+            frame = process(batch.with_data(rows)).data
+        except StepFailed as error:
+            if fatal(error):
+                raise
+            if rows.height > 1:
+                try_halves(first, rows)
+                return
+            found.bad.append((first, found.height, error))
+            if len(found.bad) > most:
+                raise TooManyBadRows(found.bad[0][2], len(found.bad)) from error
+            return
+        frames.append(frame)
+        found.height += frame.height
+        found.rows_good += rows.height
+
+    try_halves(0, batch.data)
+    if found.bad and frames:
+        found.frame = _concatenated(batch, process, found, frames)
+    return found
+
+
+def _concatenated(
+    batch: Batch, process: Callable[[Batch], Batch], found: BisectResult, frames: Sequence[pl.DataFrame]
+) -> pl.DataFrame:
+    """Return the results of the good rows, as a batch without the bad rows would give them."""
+    if len({tuple(frame.schema.items()) for frame in frames}) == 1:
+        return pl.concat(frames)
+    # A dtype may depend on the values (a column that is null in one piece): take it from all good rows at once.
+    bad = {number for number, _, _ in found.bad}
+    good = [number for number in range(batch.data.height) if number not in bad]
+    frame = process(batch.with_data(batch.data[good])).data
+    if frame.height != found.height:
+        raise found.bad[0][2]  # the step isn't row-wise, although it says so
+    return frame
 
 
 def bad_rows(batch: Batch, found: BisectResult, *, at_source: bool, places: bool) -> pl.DataFrame:

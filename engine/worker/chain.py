@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from engine.errors import StepFailed
 from engine.events import StepFinished
 from engine.policy import NEVER
-from engine.worker.batch_context import BatchContext, PartialResult, SegmentStart
+from engine.worker.batch_result import BatchResult, PartialResult, SegmentStart
 from engine.worker.quarantining import FailurePoint, Quarantiner
 from engine.worker.signals import Abandoned
 from engine.worker.stage import Stage, fusible_groups, segments_of
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from engine.policy import Quarantine, RetryPolicy
     from engine.steps.base import BatchStep
     from engine.text.json_values import Json
-    from engine.worker.batch_context import BatchResult
     from engine.worker.signals import StopSignal
 
 
@@ -73,19 +72,19 @@ class StepChain:
 
         Raises: what `process` raises.
         """
-        context = BatchContext()
+        result = BatchResult()
         current: Batch | None = batch
         done = 0
         for segment in self._segments:
             unordered = list(takewhile(lambda stage: not stage.ordered, segment))
             if len(unordered) < len(segment):
                 if unordered and current is not None:
-                    return self._into(unordered, current, context, done)
+                    return self._into(unordered, current, result, done)
                 break
             if current is not None:  # no turns to take: these stages keep no order
-                current = self._through(segment, current, context)
+                current = self._through(segment, current, result)
             done += len(segment)
-        return context.partial(done, current, None)
+        return PartialResult(done, current, None, result)
 
     def process(self, batch: Batch, before: PartialResult | None = None) -> BatchResult:
         """Return the results of one batch; it starts after `before` if another process ran its leading stages.
@@ -97,52 +96,52 @@ class StepChain:
             Abandoned: the run is stopping, or an earlier batch failed.
         """
         before = before or PartialResult(0, batch)
-        context = BatchContext.after(before)
+        result = before.result
         current, done, start = before.batch, before.stages, before.start
         for segment in self._segments:
             if done >= len(segment):
                 done -= len(segment)
                 continue
             if current is None:
-                self._skip(batch, segment[done:], context)
+                self._skip(batch, segment[done:], result)
             else:
-                current = self._through(segment, current, context, done, start)
+                current = self._through(segment, current, result, done, start)
             done, start = 0, None
-        return context.result(current)
+        return result.complete(current)
 
     def cancel_from(self, batch_id: int) -> None:
         """Cancel the waits of this batch and all later ones for their turns: it has failed."""
         for stage in self._stages:
             stage.cancel_from(batch_id)
 
-    def _into(self, stages: Sequence[Stage], batch: Batch, context: BatchContext, done: int) -> PartialResult:
+    def _into(self, stages: Sequence[Stage], batch: Batch, result: BatchResult, done: int) -> PartialResult:
         """Take a batch through the first stages of a segment, up to one that fails for rows that may be quarantined."""
-        start = self._start(batch, context)
-        batch, passed, _ = self._along(stages, batch, context, start)
-        return context.partial(done + passed, batch, start)
+        start = self._start(batch, result)
+        batch, passed, _ = self._along(stages, batch, result, start)
+        return PartialResult(done + passed, batch, start, result)
 
     def _through(
         self,
         segment: Sequence[Stage],
         batch: Batch,
-        context: BatchContext,
+        result: BatchResult,
         done: int = 0,
         start: SegmentStart | None = None,
     ) -> Batch | None:
         """Take a batch through a segment; it has passed `done` of its stages since `start`."""
-        start = start or self._start(batch, context)
-        batch, passed, error = self._along(segment[done:], batch, context, start)
+        start = start or self._start(batch, result)
+        batch, passed, error = self._along(segment[done:], batch, result, start)
         if error is None or start is None:
             return batch
-        context.dropped = start.dropped
-        return self._without_failing_rows(segment, done + passed, start.batch, error, context)
+        result.dropped = start.dropped
+        return self._without_failing_rows(segment, done + passed, start.batch, error, result)
 
-    def _start(self, batch: Batch, context: BatchContext) -> SegmentStart | None:
+    def _start(self, batch: Batch, result: BatchResult) -> SegmentStart | None:
         """Return where the search for rows that fail begins; kept only if rows may be quarantined: it costs memory."""
-        return SegmentStart(batch, context.dropped) if self._quarantiner.active else None
+        return SegmentStart(batch, result.dropped) if self._quarantiner.active else None
 
     def _along(
-        self, stages: Sequence[Stage], batch: Batch, context: BatchContext, start: SegmentStart | None
+        self, stages: Sequence[Stage], batch: Batch, result: BatchResult, start: SegmentStart | None
     ) -> tuple[Batch, int, StepFailed | None]:
         """Return the batch, how many stages it has passed, and why the next one failed if rows may be quarantined."""
         for number, stage in enumerate(stages):
@@ -157,16 +156,16 @@ class StepChain:
                 if start is None or not self._quarantiner.may_quarantine(error):
                     raise
                 return batch, number, error
-            stage.leave(batch, context.states)
-            context.add(stage, time.perf_counter() - started, rows_in, batch.data.height, tries)
+            stage.leave(batch, result.states)
+            result.add(stage, time.perf_counter() - started, rows_in, batch.data.height, tries)
             self._announce(stage, batch, rows_in, time.perf_counter() - started)
         return batch, len(stages), None
 
     def _without_failing_rows(
-        self, segment: Sequence[Stage], failed: int, start: Batch, error: StepFailed, context: BatchContext
+        self, segment: Sequence[Stage], failed: int, start: Batch, error: StepFailed, result: BatchResult
     ) -> Batch | None:
         """Continue without the rows that fail. The batch keeps the failed stage's turn and takes the later ones."""
-        if not start.data.height and not context.quarantined:
+        if not start.data.height and not result.quarantined:
             raise error  # there are no rows to quarantine
         started = time.perf_counter()
         rest = segment[failed:]
@@ -188,25 +187,25 @@ class StepChain:
         frame: pl.DataFrame | None = None
         if start.data.height:  # otherwise it has lost all its rows before, and the steps fail on a batch without rows
             frame, rows, dropped = self._quarantiner.quarantine(start, error, again, point)
-            context.quarantined.append(rows)
-            context.dropped += dropped
+            result.quarantined.append(rows)
+            result.dropped += dropped
         rest[0].restore()
-        result = start.with_data(start.data.clear() if frame is None else frame)
+        left = start.with_data(start.data.clear() if frame is None else frame)
         for stage in rest:
-            stage.leave(result, context.states)
-            context.add(stage, (time.perf_counter() - started) / len(rest), None, None, 1)
-            self._announce(stage, result, None, 0.0)
-        return None if frame is None else result
+            stage.leave(left, result.states)
+            result.add(stage, (time.perf_counter() - started) / len(rest), None, None, 1)
+            self._announce(stage, left, None, 0.0)
+        return None if frame is None else left
 
     def _after(self, segment: Sequence[Stage]) -> Sequence[Stage]:
         at = next(number for number, other in enumerate(self._segments) if other is segment)
         return [stage for other in self._segments[at + 1 :] for stage in other]
 
-    def _skip(self, batch: Batch, segment: Sequence[Stage], context: BatchContext) -> None:
+    def _skip(self, batch: Batch, segment: Sequence[Stage], result: BatchResult) -> None:
         """Take the turns of a batch that has no rows left."""
         for stage in segment:
             stage.enter(batch.batch_id)
-            stage.leave(batch, context.states)
+            stage.leave(batch, result.states)
             self._announce(stage, batch.with_data(batch.data.clear()), None, 0.0)
 
     def _announce(self, stage: Stage, batch: Batch, rows_in: int | None, seconds: float) -> None:

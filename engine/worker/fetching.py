@@ -1,4 +1,4 @@
-"""The source as the workers see it: asked in the right order, retried, and its answers checked."""
+"""The source as the workers see it: fetches come in the right order, with retries, and each answer is checked."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from engine.policy import RetryPolicy
     from engine.sources.base import BatchFetcher
     from engine.text.json_values import Json
-    from engine.worker.batch_context import PartialResult
+    from engine.worker.batch_result import PartialResult
     from engine.worker.signals import StopSignal
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A batch as the source gave it, with where the source stands after it.
+    """A batch from the source, and the cursor of the source after it.
 
-    `partial` is there when steps have run elsewhere already; the rows of the source stayed there, and `batch` has none.
+    `partial` is set when steps have run elsewhere already; the rows of the source stayed there, and `batch` has none.
     """
 
     batch: Batch
@@ -39,9 +39,9 @@ class Fetched:
 
 
 class Source:
-    """Fetches batches for several workers. A fetcher that isn't `concurrent` is asked in order, one at a time.
+    """Fetches batches for several workers: in order, one at a time, unless the fetcher is `concurrent`.
 
-    `in_order=False` is for a process that gets its batches from somebody else, who sees to their order.
+    `in_order=False` is for a worker process: the driver keeps the order.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Source:
         return self._order is not None
 
     def fetch(self, batch_id: int) -> Fetched | None:
-        """Return the batch, or None behind the end of the source.
+        """Return the batch, or None past the end of the source.
 
         Raises:
             FetchFailed: the fetcher raised.
@@ -87,11 +87,11 @@ class Source:
         return fetched
 
     def begun(self, batch_id: int) -> bool:  # noqa: ARG002
-        """Say whether the batch is on its way already: none is before it is fetched."""
+        """Return whether the batch is in flight already: none is before its fetch."""
         return False
 
     def cancel_from(self, batch_id: int) -> None:
-        """Let everyone go who waits for a turn behind this batch: it has failed."""
+        """Cancel the waits of this batch and all later ones for their turns: it has failed."""
         if self._order is not None:
             self._order.break_at(batch_id)
 

@@ -96,13 +96,13 @@ class Quarantiner:
             raise error  # both halves passed: the step isn't row-wise, although it says so
         rows = bad_rows(batch, found, at_source=point.at_source, places=not point.steps_after)
         whole = point.steps_after[0].name if point.steps_after else None
-        obstacle = "" if whole is None else f"step '{whole}' behind it works on whole batches"
+        obstacle = "" if whole is None else f"step '{whole}' after it works on whole batches"
         frame = found.frame
         bad = QuarantinedRows(point.first_step, rows, found.bad[0][2], obstacle=obstacle)
         return self._nothing(batch, again) if frame is None else frame, bad, found.rows_good - found.height
 
     def _nothing(self, batch: Batch, again: Callable[[Batch], Batch]) -> pl.DataFrame | None:
-        """Return the columns that would have come out, without a row."""
+        """Return the columns of the results, without a row; None if the steps fail without rows too."""
         try:
             return again(batch.with_data(batch.data.clear())).data.clear()
         except StepError:

@@ -1,4 +1,4 @@
-"""Everything that the work on a run's batches is made of: values that can be sent to another machine."""
+"""Everything that work on the batches of a run needs, as values that can be sent to another machine."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What is done with a run's batches. `pinned` are the columns of the results, None before there are any.
+    """What is done with the batches of a run.
 
-    `states` are the snapshots from which the stateful steps were restored, by name.
+    `pinned` are the columns of the results, None before there are any. `states` are the snapshots from which the
+    stateful steps were restored, by name.
     """
 
     steps: tuple[BatchStep, ...]
@@ -42,7 +43,7 @@ class Recipe:
     target: PartTarget
 
     def source(self, *, stop: StopSignal, emit: Listener, in_order: bool = True) -> Source:
-        """Return the source; `in_order=False` lets a plain callable be asked for any batch at any time."""
+        """Return the source; with `in_order=False` it fetches any batch at any time."""
         return Source(
             self.fetcher,
             batch_size=self.batch_size,
@@ -54,7 +55,7 @@ class Recipe:
         )
 
     def work(self, *, stop: StopSignal, emit: Listener, source: Fetching | None = None) -> BatchWork:
-        """Return the work of this process: one object for all batches, or one for each with a `source` of its own."""
+        """Return the work of this process; `source` replaces the recipe's own."""
         first = self.position.next_batch_id
         chain = StepChain(
             self.steps,

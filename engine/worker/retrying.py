@@ -1,4 +1,4 @@
-"""One call, tried as often as its policy says, with waits that a stop cuts short."""
+"""One call with retries, as its policy says; a stop ends the wait for the next try."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def call_with_retries(
     step's SystemExit are no Exceptions, and for a user they are failures like any other.
 
     Raises:
-        Abandoned: a stop was asked for while waiting for the next try.
+        Abandoned: a stop was requested during the wait for the next try.
         PipelineError: the last try raised. An error of the class `as_it_is` is not given to `failed`.
     """
     attempts = 0

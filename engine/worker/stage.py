@@ -1,7 +1,7 @@
-"""One stage of a chain: a step, or neighbouring steps that are run as one lazy plan, and how a batch is put through it.
+"""One stage of a chain: a step, or neighbouring steps that run as one lazy plan, and how a batch goes through it.
 
-Unless its steps are declared safe to run on several batches at once, a turnstile lets batches through a stage one at a
-time, in order, and a lock keeps out a batch that comes back for its bad rows. It must not know what is done about a
+Unless its steps are declared safe for several batches at once, a turnstile lets batches through a stage one at a time,
+in order, and a lock keeps out a batch that is tried again for its bad rows. A stage must not know what is done about a
 failure.
 """
 
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     from engine.text.json_values import Json
     from engine.worker.signals import StopSignal
 
-# A filter or selection pushed ahead of an earlier step would skip rows and columns on which that step raises
-# when it runs by itself, and a bad value would pass without a word.
+# If a filter or selection moved before an earlier step, that step wouldn't see rows and columns on which it raises when
+# it runs alone, and a bad value would pass without an error.
 _AS_WRITTEN = pl.QueryOptFlags(predicate_pushdown=False, projection_pushdown=False)
 
 
 class Stage:
-    """One or more steps that are run as one. Call `enter`, `process`, `leave`; `process` also again in between."""
+    """One or more steps that run as one. Call `enter`, `process`, `leave`; `process` may be called several times."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Stage:
         }
         ordered = any(is_ordered(step) for step in steps)
         self._order = Turnstile(first_batch_id) if ordered else None
-        # The turnstile lets one batch in at a time; one that looks for its bad rows comes back after its turn.
+        # The turnstile lets one batch in at a time; a batch with bad rows is tried again after its turn.
         self._alone: AbstractContextManager[object] = threading.Lock() if ordered else nullcontext()
 
     @property
@@ -74,7 +74,7 @@ class Stage:
             self._order.enter(batch_id)
 
     def leave(self, batch: Batch, states: dict[str, Json]) -> None:
-        """Note the snapshots behind this batch, and let the next one in."""
+        """Put the snapshots after this batch into `states`, and let the next batch in."""
         for step in self.steps:
             if isinstance(step, StatefulBatchStep):
                 states[step.name] = self._states[step.name] = _snapshot(step, batch)
@@ -82,7 +82,7 @@ class Stage:
             self._order.leave()
 
     def cancel_from(self, batch_id: int) -> None:
-        """Let everyone go who waits for a turn behind this batch."""
+        """Cancel the waits of this batch and all later ones for their turns."""
         if self._order is not None:
             self._order.break_at(batch_id)
 
@@ -91,7 +91,7 @@ class Stage:
         if len(self.steps) > 1:
             try:
                 return batch.with_data(_fused(self.steps, batch.data)), 1
-            except (Exception, pl.exceptions.PanicException):  # noqa: S110, BLE001 (the steps one by one tell which)
+            except (Exception, pl.exceptions.PanicException):  # noqa: S110, BLE001 (the single steps show which)
                 pass
         attempts = 1
         for step in self.steps:
@@ -104,8 +104,8 @@ class Stage:
 
         def attempt() -> object:
             nonlocal first
-            # What a failed attempt left behind must not count: a clone costs nothing and keeps a step that changes
-            # its frame in place from spoiling a retry, and a stateful step goes back to where the last batch left it.
+            # A failed attempt must have no effect: a clone costs nothing and protects a retry from a step that changes
+            # its frame in place, and a stateful step returns to its state after the last batch.
             if not first:
                 self._restore(step)
             first = False
@@ -134,7 +134,7 @@ class Stage:
         return _checked(result, batch, step.name), attempts
 
     def restore(self) -> None:
-        """Put steps with a memory back to where the last batch left them."""
+        """Restore the stateful steps to their state after the last batch."""
         for step in self.steps:
             self._restore(step)
 
@@ -144,12 +144,12 @@ class Stage:
 
 
 def is_ordered(step: BatchStep) -> bool:
-    """Say whether a step takes batches one at a time, in their order."""
+    """Return whether a step takes batches one at a time, in their order."""
     return not step.concurrent or isinstance(step, StatefulBatchStep)
 
 
 def segments_of(stages: Sequence[Stage]) -> list[list[Stage]]:
-    """Put row-wise stages that stand together into one segment; each of the others is one by itself."""
+    """Return the segments: row-wise neighbours together, each other stage alone."""
     segments: list[list[Stage]] = []
     for stage in stages:
         if segments and stage.row_wise and segments[-1][-1].row_wise:
@@ -160,9 +160,9 @@ def segments_of(stages: Sequence[Stage]) -> list[list[Stage]]:
 
 
 def fusible_groups(steps: Sequence[BatchStep], *, apart: bool) -> list[list[BatchStep]]:
-    """Group neighbouring steps that can be fused; the others stand alone.
+    """Group neighbouring steps that can be fused; each other step is a group of one.
 
-    `apart` keeps row-wise ones among themselves.
+    `apart` keeps row-wise steps and others in different groups.
     """
     groups: list[list[BatchStep]] = []
     for step in steps:
@@ -180,7 +180,7 @@ def fusible_groups(steps: Sequence[BatchStep], *, apart: bool) -> list[list[Batc
 
 
 def _can_fuse(step: BatchStep) -> bool:
-    # A subclass that overrides process means something else by it than its plan says.
+    # A subclass that overrides `process` does something else than its plan.
     return (
         isinstance(step, LazyBatchStep)
         and not is_ordered(step)
@@ -202,7 +202,7 @@ def _fused(steps: Sequence[BatchStep], frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _checked(result: Any, batch: Batch, step: str) -> Batch:
-    """Return a step's answer as the engine goes on with it. Raises `StepResultInvalid`."""
+    """Return the result of a step, checked, with the bounds of `batch`. Raises `StepResultInvalid`."""
     if not isinstance(result, Batch):
         what = "nothing (None)" if result is None else f"a {type(result).__name__} instead of a Batch"
         raise StepResultInvalid(step, batch.batch_id, what)
@@ -219,7 +219,7 @@ def _checked(result: Any, batch: Batch, step: str) -> Batch:
 
 
 def _snapshot(step: StatefulBatchStep, batch: Batch) -> Json:
-    """Return the state as it will be restored: a copy, since the step goes on with its own."""
+    """Return the state as it will be restored: a copy, since the step keeps changing its own."""
     try:
         snapshot: Json = stored(step.snapshot())
     except (TypeError, ValueError) as error:

@@ -1,8 +1,8 @@
-"""A call that may take only so long.
+"""A call with a time limit.
 
-Python offers no way to end a thread. What it offers is an exception raised in it from outside, which takes effect
-at the next instruction of Python; a call into C that doesn't return never gets there. So the call runs in a thread
-of its own, is told to end when its time is up, and is left behind if it doesn't.
+Python can't end a thread. It can raise an exception in it from outside, which takes effect at the next instruction of
+Python; a call into C that doesn't return never reaches one. So the call runs in a thread of its own, gets such an
+exception when its time is over, and is abandoned if that has no effect.
 (CPython's `PyThreadState_SetAsyncExc`, "C API: Initialization, Finalization, and Threads".)
 """
 
@@ -23,14 +23,14 @@ _GRACE_SECONDS = 1.0
 
 
 class _Ended(BaseException):
-    """Raised in the thread whose time is up; no Exception, so that a step's `except Exception` lets it pass."""
+    """Raised in the thread whose time is over; not an Exception, so that a step's `except Exception` lets it pass."""
 
 
 def call_with_limit(function: Callable[[], T], seconds: float) -> T:
     """Return what `function` returns, or raise what it raises.
 
     Raises:
-        StepTimedOut: it took longer.
+        StepTimedOut: it took longer than `seconds`.
     """
     results: list[T] = []
     errors: list[BaseException] = []
@@ -38,7 +38,7 @@ def call_with_limit(function: Callable[[], T], seconds: float) -> T:
     def run() -> None:
         try:
             results.append(function())
-        except BaseException as error:  # noqa: BLE001 (handed to the caller)
+        except BaseException as error:  # noqa: BLE001 (the caller gets it)
             errors.append(error)
 
     thread = threading.Thread(target=run, name="step-with-time-limit", daemon=True)

@@ -1,7 +1,7 @@
 """What a worker does with one batch: fetch, steps, write, fsync. From id to manifest.
 
-Everything here may run in several threads at once, for different batches. Nothing here knows the
-catalog: a part that was written is not committed, and may as well be thrown away.
+Everything here may run in several threads at once, for different batches. Nothing here knows the catalog: a part that
+was written isn't committed, and may still be deleted.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PartTarget:
-    """Where parts go, and what they say of the checkpoint that they belong to.
+    """Where parts go, and what they say about their checkpoint.
 
-    `run_key` begins the idempotency key of each batch: the same in every attempt and after every crash, and
-    another one after a rewind or a reset, when doing a batch again is what is wanted.
+    `run_key` is the first part of the idempotency key of each batch. It is the same in every attempt and after every
+    crash; a rewind or a reset changes it, since its purpose is to do batches again.
     """
 
     layout: Layout
@@ -51,24 +51,24 @@ class PartTarget:
 
 
 class Fetching(Protocol):
-    """Where a worker gets its batches from: a `Source`, or what was fetched elsewhere and sent here."""
+    """Where a worker gets its batches from: a `Source`, or batches that another process has fetched and sent."""
 
     @property
     def ordered(self) -> bool:
         """Whether batches are fetched one at a time."""
 
     def begun(self, batch_id: int) -> bool:
-        """Say whether the batch is on its way already, so that it is finished although a stop was asked for."""
+        """Return whether the batch is in flight already: then it is finished although a stop was requested."""
 
     def fetch(self, batch_id: int) -> Fetched | None:
-        """Return the batch, as `Source.fetch`."""
+        """Return the batch, as `Source.fetch` does."""
 
     def cancel_from(self, batch_id: int) -> None:
-        """Let everyone go who waits for a turn behind this batch."""
+        """Cancel the waits of this batch and all later ones."""
 
 
 class BatchWork:
-    """Takes batches whole through fetch, steps and part."""
+    """Takes each batch through fetch, steps and the write of its part."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class BatchWork:
 
     @property
     def ordered(self) -> bool:
-        """Whether something in here, the fetcher or a step, can take only one batch at a time."""
+        """Whether the fetcher or a step takes only one batch at a time."""
         return self._source.ordered or self._chain.ordered
 
     def __call__(self, batch_id: int) -> Manifest | None:
@@ -116,7 +116,7 @@ class BatchWork:
         return self._written(*results)
 
     def leading(self, batch_id: int) -> Fetched | None:
-        """Return the batch behind the steps that may have any batch at any time, for a process that has the others.
+        """Return the batch after the steps that may get any batch at any time, for a process that has the other steps.
 
         Raises what `Source.fetch` and `StepChain.leading` raise.
         """
@@ -140,10 +140,10 @@ class BatchWork:
         return replace(fetched, batch=batch)
 
     def _results(self, batch_id: int) -> tuple[pl.DataFrame, Manifest] | None:
-        """Return what the steps make of the batch, and its manifest so far; None behind the end of the source.
+        """Return what the steps make of the batch, and its manifest so far; None past the end of the source.
 
-        A function of its own, so that the source rows are let go before the part is written: together they
-        would make the peak of a run's memory.
+        A function of its own, so that the memory of the source rows is free before the part is written: the two
+        together would be the memory peak of a run.
         """
         fetched = self._fetched(batch_id)
         if fetched is None:
@@ -158,10 +158,10 @@ class BatchWork:
         if results is None:
             results = self._pin.nothing(batch_id)
             if results is None:
-                raise processed.quarantined[0].first_error  # nobody knows the columns of the results yet
+                raise processed.quarantined[0].first_error  # the columns of the results aren't known yet
         frame = self._pin.settle(batch_id, results)
         if frame is None or self._stop.now or batch_id >= self._cancelled_from:
-            raise Abandoned  # whoever comes this late may find the checkpoint in other hands already
+            raise Abandoned  # this late, another process may have the checkpoint already
         quarantined = sum(rows.frame.height for rows in processed.quarantined)
         if batch.size != results.height + processed.dropped + quarantined:
             raise RowsUnaccounted(batch_id, batch.size, results.height, processed.dropped, quarantined)
@@ -176,9 +176,9 @@ class BatchWork:
             attempt_id=attempt_id,
             attempts=max(fetched.attempts, processed.attempts),
             fetch_seconds=fetched.seconds,
-            timings=processed.timings,
+            timings=tuple(processed.timings),
             cursor=fetched.cursor,
-            states=processed.states,
+            states=processed.states or None,
             rows_quarantined=quarantined,
             quarantine=self._quarantined(batch_id, attempt_id, processed.quarantined),
         )
@@ -186,7 +186,7 @@ class BatchWork:
     def _quarantined(
         self, batch_id: int, attempt_id: str, quarantined: Sequence[QuarantinedRows]
     ) -> tuple[QuarantineFile, ...]:
-        """Write the rows that were taken out; until the batch is committed nobody counts them."""
+        """Write the rows for the quarantine; they count once the batch is committed."""
         files = [(rows.about, rows.frame) for rows in quarantined]
         for about, _ in files:
             self._emit(RowsQuarantined(batch_id, about.step, about.rows, about.error))
@@ -215,7 +215,7 @@ class BatchWork:
         return replace(manifest, write_seconds=time.perf_counter() - started)
 
     def cancel_from(self, batch_id: int = 0) -> None:
-        """Let every batch go that waits behind this one: it won't come."""
+        """Cancel this batch and all later ones: it won't be done."""
         self._cancelled_from = min(self._cancelled_from, batch_id)
         self._source.cancel_from(batch_id)
         self._chain.cancel_from(batch_id)

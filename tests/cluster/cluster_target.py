@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 ROWS = 2_000
 BATCH_SIZE = 50
+BATCHES = ROWS // BATCH_SIZE
 
 
 def source() -> pl.DataFrame:
@@ -39,18 +40,32 @@ class Shout(BatchStep):
 
 
 class Double(BatchStep):
-    """Takes its time, and kills its process at the batches that are named, the first time."""
+    """Takes its time, and kills its process at the batches that are named, the first time.
+
+    With `held_by` the last batch waits for that file.
+    """
 
     concurrent = True
 
-    def __init__(self, name: str, folder: Path, *, dies_at: tuple[int, ...] = (), seconds: float = 0.0) -> None:
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        *,
+        dies_at: tuple[int, ...] = (),
+        seconds: float = 0.0,
+        held_by: Path | None = None,
+    ) -> None:
         super().__init__(name)
+        self.held_by = held_by
         self.folder = folder
         self.dies_at = dies_at
         self.seconds = seconds
 
     def process(self, batch: Batch) -> Batch:
         time.sleep(self.seconds)
+        while self.held_by is not None and batch.batch_id == BATCHES - 1 and not self.held_by.exists():
+            time.sleep(0.01)
         marker = self.folder / f"died-{batch.batch_id}"
         if batch.batch_id in self.dies_at and not marker.exists():
             marker.touch()
@@ -85,10 +100,11 @@ def pipeline(
     *,
     dies_at: tuple[int, ...] = (),
     seconds: float = 0.0,
+    held_by: Path | None = None,
     total: bool = False,
     **more,
 ):
-    steps = [Shout("shout"), Double("double", folder, dies_at=dies_at, seconds=seconds)]
+    steps = [Shout("shout"), Double("double", folder, dies_at=dies_at, seconds=seconds, held_by=held_by)]
     return BatchPipeline(
         [*steps, Total("total")] if total else steps,
         FrameFetcher(source()),

@@ -24,7 +24,7 @@ def test_the_results_are_those_of_a_run_in_this_process(tmp_path, executor):
     finished(run)
     assert log.of(ClusterSeen)[0].nodes == 2
     assert run.view().nodes == 2
-    assert run.view().workers == 2
+    assert run.view().info.workers == 2
     assert [event.batch_id for event in log.of(BatchCommitted)] == list(range(40))
 
 

@@ -85,7 +85,7 @@ def test_a_file_that_is_no_sqlite_database_is_told(tmp_path, path):
     [
         ("", "can't be read"),
         (f"not a url {PASSWORD}", "can't be read"),
-        (f"nosuchdb://u:{quote(PASSWORD, safe='')}@h/d", "no support for nosuchdb databases"),
+        (f"nosuchdb://u:{quote(PASSWORD, safe='')}@h/d", "databases of the kind nosuchdb aren't supported"),
         (f"postgresql://u:{PASSWORD}@h/d", "can't be read"),
         ("postgresql://u:secret-word@h:port/d", "can't be read"),
     ],

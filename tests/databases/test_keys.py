@@ -164,7 +164,7 @@ def test_sqlite_pages_along_a_key(sqlite, declared):
 def test_a_cursor_of_another_key_is_refused(sqlite):
     sqlite.execute("CREATE TABLE t (a INTEGER PRIMARY KEY, b INTEGER NOT NULL UNIQUE)", "INSERT INTO t VALUES (1, 2)")
     batches, cursors = fetch_all(SqlFetcher(sqlite.url, "t"))
-    with pytest.raises(SourceChanged, match=r"in the order of \['a'\], and the key now is \['b'\]"):
+    with pytest.raises(SourceChanged, match=r"in the order of \['a'\], but now the key is \['b'\]"):
         fetch_all(SqlFetcher(sqlite.url, "t", key="b"), 1, behind(batches[0], cursors[0]))
 
 

@@ -85,7 +85,7 @@ def test_a_query_without_a_declared_key_is_planned_too(hundred):
 
 
 def test_an_engine_cannot_be_sent_and_says_so(hundred):
-    with pytest.raises(TypeError, match="name the database by a URL"):
+    with pytest.raises(TypeError, match="give the URL of the database instead"):
         pickle.dumps(SqlFetcher(hundred.engine, "t"))
 
 

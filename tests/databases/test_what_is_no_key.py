@@ -32,7 +32,7 @@ def people(shared):
 
 def test_a_table_without_a_primary_key_needs_a_key(people):
     hint = refused(SqlFetcher(people.url, "keyless"), "keyless has no primary key")
-    assert hint == "Name columns that tell its rows apart: key=[…]."
+    assert hint == "Name columns that identify a row: key=[…]."
 
 
 def test_a_view_and_a_query_need_a_key(people):
@@ -58,7 +58,7 @@ def test_an_unknown_column_is_told_with_the_one_meant(people):
     hint = refused(SqlFetcher(people.url, "people", key="emial"), r"people has no column 'emial' \(key\)")
     assert hint == "Did you mean 'email'?"
     refused(SqlFetcher(people.url, "people", columns=["id", "zzz"]), r"no column 'zzz' \(columns\)")
-    refused(SqlFetcher(people.url, "people", dtypes={"zzz": int}), "dtypes names 'zzz', which is no column")
+    refused(SqlFetcher(people.url, "people", dtypes={"zzz": int}), "dtypes names 'zzz', but there is no such column")
     refused(SqlFetcher(people.url, "people", key=[]), "the key names no column")
 
 

@@ -698,7 +698,7 @@ print(len(kinds))
 
 def test_before_the_first_run_the_view_knows_the_source(pipeline, folder):
     view = pipeline(source=SeekableNumbers(50)).refresh()
-    assert (view.state, view.source_rows, view.frontier) == (RunState.IDLE, 50, -1)
+    assert (view.state, view.info.source_rows, view.frontier) == (RunState.IDLE, 50, -1)
     assert not folder.exists()
 
 

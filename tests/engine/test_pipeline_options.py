@@ -81,5 +81,5 @@ def test_a_fresh_run_without_its_source_keeps_the_results(tmp_path):
 
 
 def test_refreshing_before_the_first_run_tells_how_much_there_is_and_makes_nothing(pipeline):
-    assert pipeline.refresh().source_rows == 25
+    assert pipeline.refresh().info.source_rows == 25
     assert not pipeline.checkpoint_dir.exists()

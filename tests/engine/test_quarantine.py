@@ -213,7 +213,7 @@ def test_rows_before_a_step_of_whole_batches_are_taken_out_and_cannot_be_replaye
     run = pipeline(PickyStep("a", {15}), WholeBatches("w"))
     run.run()
     assert ids(run) == without(50, 15)
-    assert [row.obstacle for row in run.quarantine.rows()] == ["step 'w' behind it works on whole batches"]
+    assert [row.obstacle for row in run.quarantine.rows()] == ["step 'w' after it works on whole batches"]
 
 
 def test_behind_a_step_of_whole_batches_rows_have_no_number_in_the_source(pipeline):
@@ -228,7 +228,7 @@ def test_a_step_with_a_memory_sees_the_good_rows_only(pipeline):
     run.run()
     good = without(50, 3, 15)
     assert run.collect_results()["total"].to_list() == pl.Series(good).cum_sum().to_list()
-    assert {row.obstacle for row in run.quarantine.rows()} == {"step 'sum' behind it works on whole batches"}
+    assert {row.obstacle for row in run.quarantine.rows()} == {"step 'sum' after it works on whole batches"}
 
 
 def test_a_step_with_a_memory_forgets_the_batch_that_it_fails_on(pipeline):

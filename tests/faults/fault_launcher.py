@@ -9,7 +9,7 @@ import os
 import sys
 
 from engine.checkpoint.catalog import compaction
-from engine.cli.boundary import run_app
+from engine.cli import main as run_app
 
 if __name__ == "__main__":
     compaction.COMPACT_AT_BYTES = int(os.environ.get("FAULT_COMPACT_AT", "2000"))

@@ -15,7 +15,7 @@ import fault_target
 import kill_checks
 import polars as pl
 
-from engine.cli.boundary import run_app
+from engine.cli import main as run_app
 from engine.events import BatchCommitted
 
 if TYPE_CHECKING:

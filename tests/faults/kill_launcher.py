@@ -7,7 +7,7 @@ import sys
 import kill_points
 
 from engine.checkpoint.catalog import compaction
-from engine.cli.boundary import run_app
+from engine.cli import main as run_app
 
 
 def main() -> int:

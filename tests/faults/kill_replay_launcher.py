@@ -11,7 +11,7 @@ import kill_points
 import kill_replay_target
 
 from engine.checkpoint.catalog import compaction
-from engine.cli.boundary import run_app
+from engine.cli import main as run_app
 
 
 def main() -> None:

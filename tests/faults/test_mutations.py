@@ -34,8 +34,8 @@ NOTICED = {
     ],
     "two_transactions": [KILLED],
     "any_schema": [
-        "tests/engine/executors/test_work.py::test_other_columns_than_the_pinned_ones_are_refused",
-        "tests/engine/checkpoint/test_schema_pin.py::test_what_casts_without_loss_is_cast",
+        "tests/engine/worker/test_work.py::test_other_columns_than_the_pinned_ones_are_refused",
+        "tests/engine/checkpoint/parts/test_schema.py::test_what_casts_without_loss_is_cast",
     ],
 }
 """The checks that must fail, by mutation."""
@@ -98,6 +98,8 @@ def outcome(tmp_path, mutation, checks, *options):
 
 def test_each_mutation_has_its_checks():
     assert NOTICED.keys() == MUTATIONS.keys()
+    checks = [check for checks in [*NOTICED.values(), *NOTICED_LATE.values()] for check in checks]
+    assert [check for check in checks if not (ROOT / check.partition("::")[0]).exists()] == []
 
 
 def test_the_checks_pass_in_an_engine_that_is_whole(tmp_path):

@@ -161,7 +161,7 @@ def test_a_listener_that_hangs_holds_up_the_run_until_the_third_interrupt_and_co
     deadline = time.monotonic() + fault_run.PATIENCE_SECONDS
     while _mirrored(folder) < mishaps.COMMITTED_BY_THEN and child.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
-    for answer in ("stopping after what is in flight", "stopping now", ""):
+    for answer in ("stopping after the batches in flight", "stopping now", ""):
         assert child.poll() is None
         child.send_signal(signal.SIGINT)
         while answer and answer not in child.stderr.readline():  # two that wait for their handler are one

@@ -15,7 +15,7 @@ import fault_target
 import mishaps
 import pytest
 
-from engine.cli.boundary import run_app
+from engine.cli import main as run_app
 from engine.errors import CheckpointLocked
 from engine.results.view import CheckpointView
 

@@ -25,21 +25,6 @@ class FakeBridge(Bridge):
     def stop(self, *, now=False):
         self.asked.append(("stop", now))
 
-    def read_batch(self, batch_id):
-        self.asked.append(("batch", batch_id))
-
-    def read_page(self, first_row, row_count):
-        self.asked.append(("page", (first_row, row_count)))
-
-    def read_quarantine(self, most):
-        self.asked.append(("quarantine", most))
-
-    def export_quarantine(self, path, *, overwrite=False):
-        self.asked.append(("export quarantine", (path, overwrite)))
-
-    def export(self, path, *, overwrite=False):
-        self.asked.append(("export", (path, overwrite)))
-
     def close(self, seconds):
         return True
 
@@ -49,6 +34,9 @@ class FakeBridge(Bridge):
         self.error = result.error
         if self.deliver is not None:
             self.deliver(result)
+
+    def _read(self, job, work, asked, *, opens_catalog=False):
+        self.asked.append((job, asked))
 
     def _begin(self, job, work, asked=None):
         self.asked.append((job, asked))

@@ -159,7 +159,7 @@ class Person:
     async def quarantine_bad_rows(self):
         await self.run_to_failure()
         await self.press("k")
-        await self.until(lambda: self.state is RunState.INCOMPLETE, told=lambda: f"{self.bridge.trouble}")
+        await self.until(lambda: self.state is RunState.INCOMPLETE, told=lambda: f"{self.bridge.error}")
 
 
 @pytest.fixture

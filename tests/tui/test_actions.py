@@ -89,7 +89,7 @@ def test_footer_fits_and_keeps_quit(width):
 
 def test_bindings_cover_the_registry_once():
     keys = [(binding.key, binding.action) for scope in Scope for binding in bindings(scope)]
-    assert keys.sort() == [(action.key, action.id) for action in ACTIONS].sort()
+    assert sorted(keys) == sorted((action.key, action.id) for action in ACTIONS)
 
 
 def test_palette_offers_what_is_possible():

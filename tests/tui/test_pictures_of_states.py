@@ -1,4 +1,4 @@
-"""Snapshots of what every state looks like: from injected views and a clock that stands still."""
+"""Snapshots of what every state looks like: from injected views and a fixed clock."""
 
 import asyncio
 from dataclasses import replace
@@ -40,7 +40,7 @@ def steady_memory(monkeypatch):
 
 def app(view, **changes):
     bridge_changes = {name: changes.pop(name) for name in ("working", "error", "loaded") if name in changes}
-    runs = views.runs() if view.pipeline == "lineitem" else ()
+    runs = views.runs() if view.info.pipeline == "lineitem" else ()
     bridge = FakeBridge(view, runs, **bridge_changes)
     bridge.log = RunLog(now=lambda: views.NOW)
     bridge.log.write(f"run {view.run_id} started at batch 2,100")
@@ -117,7 +117,8 @@ def test_changed(snap_compare):
 
 @pytest.mark.parametrize("size", ["wide", "small"])
 def test_loading(size, snap_compare):
-    view = replace(views.idle(), steps=(), pipeline="flights.py", source_rows=None, total_batches=None, fraction=None)
+    info = replace(views.idle().info, pipeline="flights.py", source_rows=None)
+    view = replace(views.idle(), info=info, steps=(), total_batches=None, fraction=None)
     shot(snap_compare, app(view, working=Job.LOAD, loaded=False), size=size)
 
 

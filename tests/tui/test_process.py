@@ -67,7 +67,7 @@ def test_closed_terminal_loses_no_commit(sleepy, tmp_path):
     assert found.runs[0].state == "resumable"
 
 
-def test_failed_run_ends_with_1_and_says_where_it_stands(flights_file, tmp_path):
+def test_failed_run_ends_with_1_and_says_why(flights_file, tmp_path):
     with TerminalProcess(flights_file.path, "--run", cwd=tmp_path) as process:
         process.until_text("FAILED")
         process.press("q")

@@ -60,7 +60,7 @@ async def test_k_takes_the_bad_row_out_and_goes_on_to_the_end(flights_file, stor
     assert on.return_code == 0
 
 
-async def test_replay_after_mending_the_step_empties_the_quarantine(flights_file, story):
+async def test_replay_after_fixing_the_step_empties_the_quarantine(flights_file, story):
     async with story(flights_file.path) as on:
         await on.quarantine_bad_rows()
         await on.press("6")

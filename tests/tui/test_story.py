@@ -14,7 +14,7 @@ from tui.widgets import DetailPane, ResultsPane, RunsPane
 pytestmark = pytest.mark.integration
 
 
-async def test_real_failure_is_read_mended_and_run_to_the_end(flights_file, story):
+async def test_real_failure_is_read_fixed_and_run_to_the_end(flights_file, story):
     async with story(flights_file.path) as on:
         await on.run_to_failure()
         detail = on.screen.query_one(DetailPane)
@@ -51,7 +51,7 @@ async def test_declining_changed_steps_runs_nothing(flights_file, story):
         assert on.view.frontier == 20
 
 
-async def test_broken_edit_is_told_and_the_checkpoint_stays(flights_file, story):
+async def test_broken_edit_is_reported_and_the_checkpoint_stays(flights_file, story):
     async with story(flights_file.path) as on:
         await on.run_to_failure()
         flights_file.edit("LIMIT_MPH = 700", "LIMIT_MPH = = 700")
@@ -194,7 +194,7 @@ async def test_screen_that_is_closed_lets_the_run_commit(gated, story):
 
 
 async def test_screen_that_raises_shows_no_locals_and_lets_the_run_commit(gated, monkeypatch, capsys, story):
-    def broken(_view, _now):
+    def broken(_view):
         secret = "hunter2"  # noqa: F841, S105 (what must not be shown)
         raise RuntimeError("broken")
 
@@ -256,7 +256,7 @@ async def test_export_never_offers_the_source(flights_file, tmp_path, story):
         await on.screen_is(AskScreen)
         line = on.screen.query_one("#line")
         assert line.value == "flights-results.parquet"
-        line.value = str(on.view.source)
+        line.value = str(on.view.info.source)
         await on.press("enter")
         assert isinstance(on.screen, AskScreen)
         line.value = str(tmp_path / "out.csv")

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 from engine.checkpoint.catalog.records import RunRecord
 from engine.checkpoint.parts.manifest import Manifest, StepTiming
-from engine.events import FailureRecord
+from engine.events import FailureRecord, RunInfo
 from engine.progress.view import BatchState, Retrying, RunView, SinkView, StepView
 from engine.results.quarantine import QuarantinedRow
 from engine.state import RunState
@@ -38,6 +38,14 @@ HOSTILE_NAMES = (
     "\u202egnp.exe",
     "n" * 10_000,
 )
+
+
+def show_in(pane, view, *, records=(), memory_bytes=None, now=NOW):
+    """Show a view in a pane that needs one thing more than the view, as the dashboard does."""
+    for name, value in (("records", records), ("memory_bytes", memory_bytes), ("now", now)):
+        if hasattr(pane, name):
+            setattr(pane, name, value)
+    pane.show(view)
 
 
 def flight_failure() -> FailureRecord:
@@ -76,14 +84,16 @@ def flight_failure() -> FailureRecord:
 def idle() -> RunView:
     """Nothing done yet."""
     return RunView(
-        pipeline="flights",
-        source="flights.parquet",
-        checkpoint_dir="checkpoints/flights",
-        batch_size=10_000,
-        workers=2,
-        window=4,
-        source_rows=FLIGHT_ROWS,
-        source_rows_exact=True,
+        info=RunInfo(
+            pipeline="flights",
+            source="flights.parquet",
+            checkpoint_dir="checkpoints/flights",
+            batch_size=10_000,
+            workers=2,
+            window=4,
+            source_rows=FLIGHT_ROWS,
+            source_rows_exact=True,
+        ),
         total_batches=34,
         fraction=0.0,
         steps=tuple(StepView(name=name, fraction=0.0) for name in FLIGHT_STEPS),
@@ -262,16 +272,18 @@ def running() -> RunView:
     return RunView(
         state=RunState.RUNNING,
         run_id=3,
-        pipeline="lineitem",
-        source="lineitem/*.parquet",
-        checkpoint_dir="checkpoints/lineitem",
-        batch_size=100_000,
-        workers=2,
-        window=4,
+        info=RunInfo(
+            pipeline="lineitem",
+            source="lineitem/*.parquet",
+            checkpoint_dir="checkpoints/lineitem",
+            batch_size=100_000,
+            workers=2,
+            window=4,
+            source_rows=LINEITEM_ROWS,
+            source_rows_exact=True,
+        ),
         started_at=NOON,
         elapsed_seconds=252.4,
-        source_rows=LINEITEM_ROWS,
-        source_rows_exact=True,
         total_batches=9_999,
         frontier=6_240,
         rows_committed=624_100_000,
@@ -328,8 +340,7 @@ def unknown_size() -> RunView:
     view = running()
     return replace(
         view,
-        source_rows=None,
-        source_rows_exact=False,
+        info=replace(view.info, source_rows=None, source_rows_exact=False),
         total_batches=None,
         fraction=None,
         eta_seconds=None,
@@ -374,8 +385,9 @@ def hostile() -> RunView:
     view = running()
     return replace(
         view,
-        pipeline=HOSTILE_TEXT,
-        checkpoint_dir="/data/[/bold]\x1b]0;t\x07/\u202e" + "d" * 10_000,
+        info=replace(
+            view.info, pipeline=HOSTILE_TEXT, checkpoint_dir="/data/[/bold]\x1b]0;t\x07/\u202e" + "d" * 10_000
+        ),
         steps=tuple(replace(view.steps[0], name=name, lag=9 * index) for index, name in enumerate(HOSTILE_NAMES)),
         retries=(
             Retrying(

@@ -1,29 +1,31 @@
-"""What comes back from a job on the pipeline: plain values, safe to keep and to show.
+"""What a job on the pipeline returns: plain values that are safe to keep and to show.
 
-An exception never leaves the worker thread: its traceback would keep frames alive, and their locals may
-hold a password. `ErrorReport` holds what a person needs of it, secrets masked.
+An exception never leaves the worker thread: its traceback would keep frames alive, and their locals may hold a
+password. `ErrorReport` has what a person needs of it, with secrets masked.
 """
 
 from __future__ import annotations
 
-import traceback
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import PipelineChanged, PipelineError, describe
 from engine.text.exit_codes import ExitCode
-from engine.text.masking import mask_secrets
 
 if TYPE_CHECKING:
-    from engine.checkpoint.loss import Loss
+    from collections.abc import Sequence
+
+    from engine import ResultsPage
+
+_LONGEST_TEXT = 300
+"""Characters of a value that are kept: a page must stay small, whatever the data is."""
 
 
 class Job(StrEnum):
-    """What can be asked of the bridge; the value says it in the words of the screen."""
+    """The jobs of the bridge; each value is what the screen calls it."""
 
     LOAD = "loading the pipeline"
-    REFRESH = "reading the checkpoint"
     RUN = "starting"
     REWIND = "rewinding"
     RESET = "resetting"
@@ -38,50 +40,55 @@ class Job(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ErrorReport:
-    """An error as a value. `differences` is empty unless the pipeline isn't the checkpoint's any more.
-
-    `expected` is True for errors that the engine raises on purpose, False for anything else.
-    """
+    """An error as a value. `differences` is empty unless the pipeline is not the one of the checkpoint any more."""
 
     kind: str
     message: str
     hint: str = ""
-    traceback: str = ""
     exit_code: ExitCode = ExitCode.FAILED
     differences: tuple[str, ...] = ()
-    expected: bool = True
 
     @classmethod
     def of(cls, error: BaseException) -> ErrorReport:
         """Return the error as a value."""
-        known = isinstance(error, PipelineError)
+        known = error if isinstance(error, PipelineError) else None
         return cls(
             kind=type(error).__name__,
             message=describe(error),
-            hint=error.hint if isinstance(error, PipelineError) else "",
-            traceback=mask_secrets("".join(traceback.format_exception(error))),
-            exit_code=error.exit_code if isinstance(error, PipelineError) else ExitCode.FAILED,
+            hint=known.hint if known else "",
+            exit_code=known.exit_code if known else ExitCode.FAILED,
             differences=error.differences if isinstance(error, PipelineChanged) else (),
-            expected=known,
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Dropped:
-    """What a rewind would drop: batches with their rows, and how many rows of the quarantine."""
-
-    loss: Loss
-    rows_quarantined: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class JobResult:
-    """A job is over: with a `value`, whose type depends on the job, or with an error."""
+    """A job has ended: with a `value`, whose type depends on the job, or with an error."""
 
     job: Job
     value: Any = None
     error: ErrorReport | None = None
     asked: Any = None
-    """What the job was asked about: the batch id, the first row of a page, the path of an export; of a run whether it
+    """What the job was asked for: the batch id, the first row of a page, the path of an export; of a run whether it
     takes bad rows out.
     """
+
+
+@dataclass(frozen=True, slots=True)
+class TextPage:
+    """Rows of the results as texts; None is a null. Columns are (name, dtype without parameters)."""
+
+    columns: tuple[tuple[str, str], ...]
+    rows: tuple[tuple[str | None, ...], ...]
+    first_row: int
+    total_rows: int
+
+    @classmethod
+    def of(cls, page: ResultsPage) -> TextPage:
+        """Return a page of the results as texts, long ones cut."""
+        columns = tuple((name, str(dtype).partition("(")[0]) for name, dtype in page.frame.schema.items())
+        return cls(columns, tuple(map(_texts, page.frame.iter_rows())), page.first_row, page.total_rows)
+
+
+def _texts(row: Sequence[object]) -> tuple[str | None, ...]:
+    return tuple(None if value is None else str(value)[:_LONGEST_TEXT] for value in row)

@@ -1,6 +1,6 @@
-"""The lines of the log pane: what happened, in words, without one line a batch.
+"""The lines of the log pane: what happened, in words, without a line for each batch.
 
-A listener of the engine: called from its threads, quick, and bounded. It must not know who reads.
+A listener of the engine: it is called from its threads, and is quick and bounded. It must not know the screen.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ LONGEST_LINE = 10_000
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """One line; `text` may hold text from data and errors: not escaped yet."""
+    """One line; `text` may hold text from data and errors, which is not escaped yet."""
 
     at: datetime
     text: str
@@ -55,7 +55,7 @@ class LogStream(TextIOBase):
 
 
 class RunLog:
-    """Collects lines until someone takes them; of a flood only the newest 500 stay, and the rest is counted."""
+    """Collects lines until they are taken; of a flood only the newest 500 are kept, and the others are counted."""
 
     def __init__(self, now: Callable[[], datetime] | None = None) -> None:
         self._now = now or (lambda: datetime.now(UTC))
@@ -63,13 +63,13 @@ class RunLog:
         self._lost = 0
         self._unfinished = ""
         self._sinks: frozenset[str] = frozenset()
-        # A signal handler may write while the screen takes, in the same thread: reentrant.
+        # Reentrant: a signal handler may write while the screen takes, in the same thread.
         self._lock = threading.RLock()
 
     def __call__(self, event: Event) -> None:
-        """Write down an event that a person wants to read about."""
+        """Add a line for an event that a person wants to know of."""
         if isinstance(event, RunStarted):
-            self._sinks = frozenset(event.sinks)
+            self._sinks = frozenset(event.info.sinks)
         words = _WORDS.get(type(event))
         if isinstance(event, AttemptFailed):
             self.write(_attempt_failed(event, self._sinks))
@@ -83,7 +83,7 @@ class RunLog:
             self._lines.append(LogLine(self._now(), text))
 
     def printed(self, text: str) -> None:
-        """Add what user code printed, line by line; an unfinished line waits for its end."""
+        """Add what user code printed, line by line; an unfinished line is kept until its end comes."""
         with self._lock:
             *lines, rest = (self._unfinished + text).split("\n")
             if len(rest) > LONGEST_LINE:
@@ -103,11 +103,11 @@ class RunLog:
 
 
 def _attempt_failed(event: AttemptFailed, sinks: frozenset[str]) -> str:
-    place = "the fetch"
+    what = "the fetch"
     if event.step is not None:
-        place = f"{'sink' if event.step in sinks else 'step'} {event.step}"
+        what = f"{'sink' if event.step in sinks else 'step'} {event.step}"
     return (
-        f"batch {event.batch_id:,}: {place} failed ({event.attempt}/{event.max_attempts}), "
+        f"batch {event.batch_id:,}: {what} failed ({event.attempt}/{event.max_attempts}), "
         f"again in {event.wait_seconds:.1f} s: {event.error}"
     )
 
@@ -123,7 +123,7 @@ def _replayed(event: RowsReplayed) -> str:
 
 _ENDS = {RunState.INCOMPLETE: "finished, with rows in quarantine"}
 _WORDS: dict[type[Any], Callable[[Any], str]] = {
-    RunStarted: lambda event: f"run {event.run_id} started at batch {event.next_batch_id:,} of {event.source}",
+    RunStarted: lambda event: f"run {event.run_id} started at batch {event.next_batch_id:,} of {event.info.source}",
     BatchFailed: lambda event: f"batch {event.failure.batch_id:,} failed: {event.failure.message}",
     RowsQuarantined: _quarantined,
     RowsReplayed: _replayed,

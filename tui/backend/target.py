@@ -1,4 +1,4 @@
-"""The target that a person names: where its file is, whether it was edited, and the pipeline in it."""
+"""The target that a person names: its file, whether that was edited, and the pipeline in it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """What the command line says in place of the pipeline file; None leaves it as it is there."""
+    """Options of the command line that replace those of the pipeline file; None leaves one as it is."""
 
     checkpoint_dir: str | None = None
     batch_size: int | None = None
@@ -22,7 +22,7 @@ class Overrides:
     ray_address: str | None = None
 
     def applied_to(self, pipeline: BatchPipeline) -> BatchPipeline:
-        """Return the pipeline with these values in place of its own."""
+        """Return the pipeline with these options in place of its own."""
         if self == Overrides():
             return pipeline
         from engine.loading.executor import ExecutorChoice, executor_named
@@ -32,26 +32,31 @@ class Overrides:
 
 
 class Target:
-    """`file.py[:name]` or `package.module:name`, loaded as often as it changes."""
+    """A pipeline file or module, `file.py[:name]` or `package.module:name`, which can be loaded again."""
 
     def __init__(self, text: str, overrides: Overrides) -> None:
         self.text = text
         self.overrides = overrides
         self._loaded_from: tuple[int, int] | None = None
-
         self.known_file: Path | None = None
-        """The file of the pipeline once it was loaded, None when there is none."""
+        """The file of the pipeline as soon as it was loaded, None when there is none."""
 
     def load(self) -> BatchPipeline:
-        """Load the pipeline anew. Raises what `engine.loading.target.load` raises."""
+        """Load the pipeline. Raises what `engine.loading.target.load` raises."""
         from engine.loading.target import load
 
-        # Noted before it is read: an edit that comes while it loads counts as an edit.
+        # Before it is read: an edit that comes while it loads counts as an edit.
         self._loaded_from = self._fingerprint()
         return self.overrides.applied_to(load(self.text))
 
+    @property
+    def absolute(self) -> str:
+        """The target with the path of its file made absolute; a module stays as it is."""
+        file = str(self.known_file)
+        return f"{Path(file).resolve()}{self.text[len(file) :]}" if self.text.startswith(file) else self.text
+
     def edited(self) -> bool:
-        """Say whether the file has changed since it was loaded."""
+        """Return whether the file has changed since it was loaded."""
         return self._fingerprint() != self._loaded_from
 
     def _fingerprint(self) -> tuple[int, int] | None:
@@ -70,9 +75,9 @@ def file_of(target: str) -> Path | None:
     (PosixPath('flights.py'), PosixPath('/tmp/a.py'))
     """
     head, colon, tail = target.rpartition(":")
-    place = head if colon and tail.isidentifier() else target
-    if place.endswith(".py"):
-        return Path(place)
-    module = sys.modules.get(place)
-    origin = getattr(module, "__file__", None) if module else getattr(find_spec(place), "origin", None)
+    name = head if colon and tail.isidentifier() else target
+    if name.endswith(".py"):
+        return Path(name)
+    module = sys.modules.get(name)
+    origin = getattr(module, "__file__", None) if module else getattr(find_spec(name), "origin", None)
     return Path(origin) if origin else None

@@ -1,6 +1,6 @@
-"""A thread that does one job after the other, and never keeps the process from ending.
+"""A thread that does one job at a time, and never keeps the process from ending.
 
-Invariant: whatever a job raises, a BaseException too, ends in exactly one report; nothing is lost silently.
+Invariant: each job ends in exactly one report, whatever it raises, a BaseException included.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class WorkerThread:
-    """Does jobs in order in a thread of its own, which starts with the first one.
+    """Does jobs in order in a thread of its own, which starts with the first job.
 
     `report` is called in that thread, once for each job.
     """
@@ -28,23 +28,23 @@ class WorkerThread:
         self._thread: threading.Thread | None = None
 
     def do(self, job: Job, work: Callable[[], Any], asked: object = None) -> None:
-        """Do `work` when everything before it is done; returns at once."""
+        """Do `work` after all jobs before it; return at once."""
         if self._thread is None:
-            # A daemon, because a step that hangs in foreign code must not hold the exit for ever: `close`
-            # waits, for as long as its caller finds right.
-            self._thread = threading.Thread(target=self._go_on, name=self._name, daemon=True)
+            # A daemon, because a step that hangs in foreign code must not block the exit for ever: `close` waits as
+            # long as its caller wants.
+            self._thread = threading.Thread(target=self._work_off, name=self._name, daemon=True)
             self._thread.start()
         self._jobs.put((job, work, asked))
 
     def close(self, seconds: float) -> bool:
-        """Take no more jobs, wait for those that were given; say whether all are done. May be called again."""
+        """Take no more jobs and wait for the others; return whether all are done. May be called again."""
         if self._thread is None:
             return True
         self._jobs.put(None)
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
-    def _go_on(self) -> None:
+    def _work_off(self) -> None:
         while (given := self._jobs.get()) is not None:
             job, work, asked = given
             try:
@@ -52,4 +52,4 @@ class WorkerThread:
             except BaseException as error:  # noqa: BLE001 (a PanicException of Polars is no Exception)
                 result = JobResult(job, error=ErrorReport.of(error), asked=asked)
             self._report(result)
-            del given, work, result  # an idle thread must not hold on to a page of rows
+            del given, work, result  # an idle thread must not keep a page of rows alive

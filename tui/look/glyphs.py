@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from engine.state import RunState
+from engine import RunState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,6 +47,21 @@ class Glyphs:
     waiting: str
     runs: Mapping[RunState, str] = field(hash=False)
 
+    @property
+    def is_ascii(self) -> bool:
+        """Whether the terminal shows nothing but ASCII."""
+        return self.name == "ascii"
+
+    def spelled(self, text: str) -> str:
+        """Return one of our own sentences in the characters that the terminal has.
+
+        >>> ASCII.spelled("batches 0…"), UNICODE.spelled("batches 0…")
+        ('batches 0...', 'batches 0…')
+        """
+        return text.translate(_IN_ASCII) if self.is_ascii else text
+
+
+_IN_ASCII = str.maketrans({"…": "...", "\N{EN DASH}": "-", "│": "|", "•": "*", "→": "->", "·": "|"})
 
 UNICODE = Glyphs(
     name="unicode",

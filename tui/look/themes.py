@@ -56,10 +56,10 @@ NAMES = (*(theme.name for theme in OWN), "ansi-dark", "ansi-light")
 DEFAULT = DARK.name
 
 
-def after(name: str) -> str:
-    """Return the theme that follows in the ring; the default one after a theme that isn't in it.
+def next_theme(name: str) -> str:
+    """Return the theme after this one, and the first after the last; the default one after a theme of Textual's.
 
-    >>> after("batchpipe-dark"), after("ansi-light"), after("nord")
+    >>> next_theme("batchpipe-dark"), next_theme("ansi-light"), next_theme("nord")
     ('batchpipe-light', 'batchpipe-dark', 'batchpipe-dark')
     """
     return NAMES[(NAMES.index(name) + 1) % len(NAMES)] if name in NAMES else DEFAULT

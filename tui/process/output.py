@@ -1,7 +1,7 @@
-"""The terminal for the screen alone: what foreign code writes to it goes to the log instead.
+"""Keeps the terminal for the screen: what other code writes to it goes to the log instead.
 
-A panic in Rust, a C library's warning or a child process writes to descriptors 1 and 2 past Python, right over the
-picture. While the block runs, the screen has a descriptor of its own and those two lead into a pipe.
+A panic in Rust, a warning of a C library or a child process writes to descriptors 1 and 2 without Python, over the
+picture. While the block runs, the screen has a descriptor of its own, and those two lead into a pipe.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _CHUNK = 65_536
-_LAST_WORDS_SECONDS = 1.0
+_DRAIN_SECONDS = 1.0
 
 
 @contextmanager
 def own_terminal(written: Callable[[str], None]) -> Iterator[None]:
-    """Keep descriptors 1 and 2 off the terminal; `written` is called, in a thread, with what they were given."""
+    """Keep descriptors 1 and 2 off the terminal; `written` is called in a thread with what is written to them."""
     streams = sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__
     for stream in streams[:2]:
         stream.flush()
@@ -32,7 +32,7 @@ def own_terminal(written: Callable[[str], None]) -> Iterator[None]:
     reader = threading.Thread(target=_pass_on, args=(read_end, written), name="stray output", daemon=True)
     reader.start()
     sys.stdout = sys.stderr = screen
-    # Textual draws on the one, and asks the other how large the terminal is.
+    # Textual draws on the first one, and asks the second one for the size of the terminal.
     sys.__stdout__ = sys.__stderr__ = screen  # type: ignore[misc]
     os.dup2(write_end, 1)
     os.dup2(write_end, 2)
@@ -46,7 +46,7 @@ def own_terminal(written: Callable[[str], None]) -> Iterator[None]:
             os.dup2(descriptor, number)
             os.close(descriptor)
         _close_quietly(screen.close)
-        reader.join(_LAST_WORDS_SECONDS)
+        reader.join(_DRAIN_SECONDS)
 
 
 def _pass_on(descriptor: int, written: Callable[[str], None]) -> None:
@@ -60,5 +60,5 @@ def _close_quietly(close: Callable[[], None]) -> None:
     try:
         close()
     except OSError:
-        # The terminal has gone: what was to be drawn is lost, and nobody is there to miss it.
+        # The terminal is closed: nobody can see what would have been drawn.
         return

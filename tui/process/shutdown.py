@@ -1,7 +1,7 @@
-"""How the program ends when it isn't asked politely: signals, a terminal that closes, a screen that fails.
+"""The end of the program after a signal, a closed terminal, or a screen that fails.
 
-Invariant: the run gets the time to commit what is in flight, but not for ever. Python's own signal handlers are
-used, not the event loop's: when a terminal closes, the loop may be stuck in a write to it for good.
+Invariant: the run gets time to commit what is in flight, but not for ever. Python's own signal handlers are used, not
+those of the event loop: when a terminal closes, the loop may be stuck for good in a write to it.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ SCREEN_GRACE_SECONDS = 2.0
 
 
 @contextmanager
-def guarded(app: BatchPipeApp) -> Iterator[None]:
+def stopping_on_signals(app: BatchPipeApp) -> Iterator[None]:
     """Stop gracefully on SIGTERM and SIGHUP while the block runs."""
 
     def asked_to_end(_number: int, _frame: FrameType | None) -> None:
         app.ended_by_signal = True
         if app.bridge is not None:
             app.bridge.stop()
-        # `close` waits, which a handler must not: the loop that should leave the screen runs in this thread.
-        threading.Thread(target=_end, args=(app,), name="ending", daemon=True).start()
+        # `close` waits, and a handler must not: the event loop that has to close the screen runs in this thread.
+        threading.Thread(target=_end, args=(app,), name="shutdown", daemon=True).start()
 
-    # One that is ignored stays so: nohup means it.
+    # A signal that is ignored stays ignored: that is what nohup is for.
     heard = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, asked_to_end) for number in heard}
     try:
@@ -49,7 +49,7 @@ def guarded(app: BatchPipeApp) -> Iterator[None]:
 
 
 def _end(app: BatchPipeApp) -> None:
-    """Wait for the commit, then leave: through the screen, or without it when it doesn't answer."""
+    """Wait for the commit, then exit: through the screen, or without it when it does not answer."""
     bridge = app.bridge
     if bridge is not None and not bridge.close(SIGNAL_GRACE_SECONDS):
         bridge.stop(now=True)
@@ -62,7 +62,7 @@ def _end(app: BatchPipeApp) -> None:
 
 
 def finish_run(app: BatchPipeApp, seconds: float) -> None:
-    """Let a run that is still going on finish what is in flight, after the screen has gone."""
+    """Let a run finish what is in flight after the screen is closed."""
     bridge = app.bridge
     if bridge is None:
         return
@@ -76,17 +76,17 @@ def finish_run(app: BatchPipeApp, seconds: float) -> None:
         bridge.stop(now=True)
         done = bridge.close(SCREEN_GRACE_SECONDS)
     if not done:
-        # A step hangs in foreign code. Commits are transactions: what was in flight is done again next time.
+        # A step hangs in foreign code. Commits are transactions: what was in flight is processed again next time.
         os._exit(app.status or ExitCode.RESUMABLE)
 
 
 def say(text: str) -> None:
-    """Write to the terminal that was left, if it is still there."""
+    """Write to the terminal, if it is still open."""
     try:
         sys.stderr.write(text)
         sys.stderr.flush()
     except OSError:
-        # It was closed. Python would fail again at its very end, and make another status of ours.
+        # It is closed. Python would fail again when it exits, and replace our exit status.
         with suppress(OSError):
             nowhere = os.open(os.devnull, os.O_WRONLY)
             for descriptor in (1, 2):
@@ -94,10 +94,9 @@ def say(text: str) -> None:
 
 
 def farewell(app: BatchPipeApp) -> str:
-    """Return the line that stays in the terminal after a run: where it stands, and that it will go on there."""
+    """Return the line that stays in the terminal after a run: the pipeline and its state, empty if nothing was run."""
     bridge = app.bridge
     view = bridge.view() if bridge is not None else None
     if view is None or view.run_id is None:
         return ""
-    said = status_line(view)
-    return f"{safe(view.pipeline, 100)}: {safe(said.words)}\n"
+    return f"{safe(view.info.pipeline, 100)}: {safe(status_line(view).words)}\n"

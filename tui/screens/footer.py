@@ -1,7 +1,7 @@
-"""The last line of the screen: the keys that do something now, as many as fit, each of them a button.
+"""The last line of the screen: the keys that are possible now, as many as fit, each of them a button.
 
-Textual's own footer mounts a widget a key and was seen to leak them; this is one line, drawn anew only when
-the situation changes.
+Textual's own footer mounts a widget for each key and was seen to leak them. This one is a single line, and is drawn
+again only when the situation changes.
 """
 
 from __future__ import annotations

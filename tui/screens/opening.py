@@ -1,6 +1,6 @@
-"""The first screen when no pipeline was named: the samples, the recent ones, and a path to open.
+"""The first screen when no pipeline was named: the recent pipelines, the samples, and a path to type.
 
-Nothing is loaded or opened here: a sample is told by its docstring, a recent pipeline by its mirror file.
+Nothing is loaded or opened here: a sample is described by its docstring, a recent pipeline by its frontier file.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from textual.widgets.option_list import Option
 
 from engine import Frontier
 from engine.errors import FrontierUnreadable
+from engine.text.format import counted
 from engine.text.terminal_safe import safe
 from tui.screens.footer import KeyFooter
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from tui.settings import Recent, Settings
 
 SHORT = 200
-TELLS = 50
+DESCRIPTION_LIMIT = 50
 """Characters that fit beside the name."""
 
 
@@ -42,13 +43,13 @@ class Choice:
 
     target: str
     name: str
-    tells: str
+    description: str
     checkpoint_dir: str | None = None
-    """Where it was kept last time; a relative folder in the file would mean another place from here."""
+    """The checkpoint folder of last time: a relative one in the pipeline file would be another folder from here."""
 
 
 class OpeningScreen(Screen[None]):
-    """Chooses a target and tells the app."""
+    """Lets a person choose a target, and posts `Chosen`."""
 
     BINDINGS: ClassVar[list[BindingType]] = []
 
@@ -66,7 +67,7 @@ class OpeningScreen(Screen[None]):
         self._choices: list[Choice] = []
 
     def compose(self) -> ComposeResult:
-        """A word on what this is, the choices, the path."""
+        """Name and purpose, the choices, the path."""
         with Vertical(id="opening"):
             yield Static("batchpipe", id="opening-name")
             yield Static("batch pipelines that never lose their place", id="opening-words")
@@ -77,7 +78,6 @@ class OpeningScreen(Screen[None]):
             path = Input(placeholder="pipeline.py, pipeline.py:name or package.module:name", id="path", compact=True)
             path.border_title = "Or by its path"
             yield path
-            yield Static("", id="opening-problem", markup=False)
         yield KeyFooter()
 
     def on_mount(self) -> None:
@@ -115,7 +115,7 @@ class OpeningScreen(Screen[None]):
 
 
 def samples() -> Iterator[Choice]:
-    """Yield the sample pipelines of this installation, without importing them."""
+    """Yield the sample pipelines of this installation. They are not imported."""
     found = find_spec("sample_data")
     for folder in found.submodule_search_locations or () if found else ():
         for file in sorted(Path(folder).glob("*.py")):
@@ -132,25 +132,25 @@ def _first_sentence(file: Path) -> str:
 
 
 def recent_choice(recent: Recent) -> Choice:
-    """Return a recent pipeline with what its mirror file says; the catalog isn't opened."""
-    return Choice(recent.target, recent.name, _told_by_mirror(Path(recent.checkpoint_dir)), recent.checkpoint_dir)
+    """Return a recent pipeline with the progress in its frontier file; the catalog is not opened."""
+    return Choice(recent.target, recent.name, _progress_in_file(Path(recent.checkpoint_dir)), recent.checkpoint_dir)
 
 
-def _told_by_mirror(checkpoint_dir: Path) -> str:
+def _progress_in_file(checkpoint_dir: Path) -> str:
     try:
         frontier = Frontier.load(checkpoint_dir / "frontier.json")
     except FrontierUnreadable as error:
         missing = isinstance(error.__cause__, FileNotFoundError)
-        return "not begun" if missing else "its frontier.json can't be read"
+        return "not started" if missing else "its frontier.json can't be read"
     if frontier.last_completed_batch_id < 0:
-        return "not begun"
-    return f"batch {frontier.last_completed_batch_id:,} done, {frontier.total_rows_processed:,} rows"
+        return "not started"
+    return f"{counted(frontier.next_batch_id, 'batch')} done, {counted(frontier.total_rows_processed, 'row')}"
 
 
 def _row(choice: Choice) -> Content:
     return Content.assemble(
         (f"  {safe(choice.name, 30):<16} ", "bold"),
-        safe(choice.tells, TELLS),
+        safe(choice.description, DESCRIPTION_LIMIT),
         "\n",
         (f"  {'':<16} {safe(choice.target, SHORT)}", "$text-muted"),
     )

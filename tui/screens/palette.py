@@ -1,4 +1,4 @@
-"""The command palette's offers: what the registry says is possible now."""
+"""The commands of the palette: the actions that are possible now."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ class ActionCommands(Provider):
     """Offers actions with their keys."""
 
     async def discover(self) -> Hits:
-        """Yield all that can be done now, in the registry's order."""
+        """Yield all possible actions, in the registry's order."""
         for action in self._offered():
-            yield DiscoveryHit(_words(action), self._doer(action), help=action.tells)
+            yield DiscoveryHit(_words(action), self._doer(action), help=action.help)
 
     async def search(self, query: str) -> Hits:
-        """Yield what fits what was typed."""
+        """Yield the actions that match what was typed."""
         matcher = self.matcher(query)
         for action in self._offered():
             score = matcher.match(_words(action))
             if score > 0:
-                yield Hit(score, matcher.highlight(_words(action)), self._doer(action), help=action.tells)
+                yield Hit(score, matcher.highlight(_words(action)), self._doer(action), help=action.help)
 
     def _offered(self) -> Iterable[Action]:
         screen = self.screen

@@ -61,7 +61,7 @@ class PlacedPane:
     @property
     def name(self) -> str:
         """The name on the screen."""
-        return self.widget.TITLE.lstrip("0123456789 ")
+        return self.widget.TITLE
 
     @property
     def id(self) -> str:
@@ -82,6 +82,16 @@ def tabs(*, compact: bool) -> tuple[str, ...]:
     """Return the ids of the panes that share one place."""
     shared = {Place.TAB, Place.OWN_OR_TAB} if compact else {Place.TAB}
     return tuple(pane.id for pane in PANES if pane.place in shared)
+
+
+def displayed(active: str, *, compact: bool) -> set[str]:
+    """Return the ids of the panes to display: `active` of those that share one place, and all others with a place.
+
+    >>> sorted(displayed("log", compact=True))
+    ['batches', 'log', 'steps']
+    """
+    own = {Place.OWN} if compact else {Place.OWN, Place.OWN_OR_TAB, Place.OWN_OR_SCREEN}
+    return {pane.id for pane in PANES if pane.place in own} | {active}
 
 
 def tab_title(active: str, *, compact: bool, width: int, separator: str = "│") -> str:

@@ -14,19 +14,19 @@ from rich.cells import cell_len
 from textual.binding import Binding
 from textual.message import Message
 
-from engine.progress.view import BatchState
+from engine.progress import BatchState
 from engine.text.format import count, span
-from tui.widgets.drawing.cells import Shape, shape, worst_states
-from tui.widgets.drawing.line import NO_LINE, Line, centred, joined, width_of
+from tui.widgets.drawing.cells import GridShape, grid_shape, worst_states
 from tui.widgets.drawing.pane import Pane
 
 if TYPE_CHECKING:
     from textual import events
     from textual.binding import BindingType
 
-    from engine.progress.view import RunView
+    from engine.progress import RunView
+    from tui.widgets.drawing.line import Line
 
-STATE_STYLES = {
+BATCH_STYLES = {
     BatchState.PENDING: "bar-rest",
     BatchState.RUNNING: "bar-run strong",
     BatchState.COMPUTED: "bar-run",
@@ -47,7 +47,7 @@ STATE_WORDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Batches:
+class ShownBatches:
     """One state a batch, and how many batches there will be; unless that `is_known`, so many at least."""
 
     states: bytes
@@ -55,10 +55,11 @@ class Batches:
     is_known: bool
 
 
-class BatchGridPane(Pane[Batches]):
+class BatchGridPane(Pane[ShownBatches]):
     """The grid. Arrow keys move the choice, enter or a second click tells it."""
 
-    TITLE = "3 Batches"
+    TITLE = "Batches"
+    EMPTY = "no batches yet"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "move(-1)", "Batch before", show=False),
         Binding("right", "move(1)", "Next batch", show=False),
@@ -69,19 +70,12 @@ class BatchGridPane(Pane[Batches]):
         Binding("enter", "choose", "Details", show=False),
     ]
 
+    @dataclass
     class Selected(Message):
         """Someone wants to see these batches, both ids inclusive."""
 
-        def __init__(self, pane: BatchGridPane, first_batch_id: int, last_batch_id: int) -> None:
-            super().__init__()
-            self.pane = pane
-            self.first_batch_id = first_batch_id
-            self.last_batch_id = last_batch_id
-
-        @property
-        def control(self) -> BatchGridPane:
-            """The grid."""
-            return self.pane
+        first_batch_id: int
+        last_batch_id: int
 
     batch_id = 0
     """The chosen batch."""
@@ -92,7 +86,7 @@ class BatchGridPane(Pane[Batches]):
         """Show where each batch stands."""
         known = view.total_batches is not None
         total = max(view.total_batches or 0, len(view.batch_states))
-        self.accept(Batches(view.batch_states, total, known))
+        self.accept(ShownBatches(view.batch_states, total, known))
 
     @property
     def selected(self) -> tuple[int, int] | None:
@@ -103,12 +97,11 @@ class BatchGridPane(Pane[Batches]):
         first = self._cell(grid) * grid.per_cell
         return first, min(first + grid.per_cell, grid.total) - 1
 
-    def draw(self, shown: Batches, width: int, height: int) -> list[Line]:
+    def draw(self, shown: ShownBatches, width: int, height: int) -> list[Line]:
         """Return the lines of cells; those whose batches haven't changed are taken as they were."""
         if not shown.total:
-            words = "no batches yet" if shown.is_known else "no batches yet: the size of the source is unknown"
-            return centred(((words, "muted"),), width, height)
-        grid = shape(shown.total, width, height, is_exact=shown.is_known)
+            return []
+        grid = grid_shape(shown.total, width, height, is_exact=shown.is_known)
         how = (grid, self.glyphs)
         before = self._rows if how == self._drawn else ()
         length = grid.columns * grid.per_cell
@@ -124,14 +117,18 @@ class BatchGridPane(Pane[Batches]):
         lines = [line for _, line in rows]
         if self.has_focus:
             row, column = divmod(self._cell(grid), grid.columns)
-            lines[row] = reversed_at(lines[row], column * grid.pitch)
+            lines[row] = reverse_cell(lines[row], column * grid.pitch)
         return lines
 
-    def heading(self, shown: Batches | None) -> Line:
+    def empty_words(self, shown: ShownBatches | None) -> str:
+        """Return that there is no batch, and that it isn't known how many there will be."""
+        return f"{self.EMPTY}: the size of the source is unknown" if shown and not shown.is_known else self.EMPTY
+
+    def heading(self, shown: ShownBatches | None) -> str:
         """Return the title with what a cell stands for and, when focused, what is chosen."""
         grid = self._shape()
         if grid is None or shown is None:
-            return ((self.title, ""),)
+            return self.title
         parts = [self.title]
         if grid.per_cell > 1:
             parts.append(f"1 cell = {count(grid.per_cell)}")
@@ -141,21 +138,18 @@ class BatchGridPane(Pane[Batches]):
             worst = worst_states(shown.states[first : last + 1].ljust(last - first + 1, b"\0"), last - first + 1)
             words = STATE_WORDS.get(BatchState(worst[0]), "")
             parts.append(f"{'batch' if first == last else 'batches'} {span(first, last, self.glyphs.dash)} {words}")
-        return ((f" {self.glyphs.separator} ".join(parts), ""),)
+        return f" {self.glyphs.separator} ".join(parts)
 
-    def footing(self, shown: Batches | None, width: int) -> Line:
+    def footing(self, shown: ShownBatches, width: int) -> tuple[str, ...]:
         """Return the legend, the longest that fits."""
-        if shown is None:
-            return NO_LINE
         every = [state for state in STATE_WORDS if state is not BatchState.QUARANTINED or state in shown.states]
         always = {BatchState.PENDING, BatchState.FAILED}
         present = [state for state in every if state in always or state in shown.states]
         for states, gap in ((every, "  "), (every, " "), (present, " ")):
-            words = [((f"{self.glyphs.cells[state]} {STATE_WORDS[state]}", ""),) for state in states]
-            line = joined(words, (gap, ""))
-            if width_of(line) <= width - 2:
-                return line
-        return NO_LINE
+            words = gap.join(f"{self.glyphs.cells[state]} {STATE_WORDS[state]}" for state in states)
+            if cell_len(words) <= width - 2:
+                return (words,)
+        return ()
 
     def action_move(self, cells: int) -> None:
         """Choose the cell so many further on."""
@@ -179,7 +173,7 @@ class BatchGridPane(Pane[Batches]):
         """Tell which batches are chosen."""
         selected = self.selected
         if selected is not None:
-            self.post_message(self.Selected(self, *selected))
+            self.post_message(self.Selected(*selected))
 
     def on_click(self, event: events.Click) -> None:
         """Choose the cell under the mouse; a click on the chosen one tells it."""
@@ -204,16 +198,16 @@ class BatchGridPane(Pane[Batches]):
         """Hide it."""
         self.redraw()
 
-    def _shape(self) -> Shape | None:
+    def _shape(self) -> GridShape | None:
         width, height = self.room
         if self._shown is None or not self._shown.total or width < 1 or height < 1:
             return None
-        return shape(self._shown.total, width, height, is_exact=self._shown.is_known)
+        return grid_shape(self._shown.total, width, height, is_exact=self._shown.is_known)
 
-    def _cell(self, grid: Shape) -> int:
+    def _cell(self, grid: GridShape) -> int:
         return min(self.batch_id // grid.per_cell, grid.cells - 1)
 
-    def _choose(self, grid: Shape, cell: int) -> None:
+    def _choose(self, grid: GridShape, cell: int) -> None:
         self.batch_id = min(max(0, cell), grid.cells - 1) * grid.per_cell
         self.redraw()
 
@@ -221,17 +215,17 @@ class BatchGridPane(Pane[Batches]):
         """Return one line of cells, without a gap behind the last: it may be one too many for the pane."""
         gap = " " * (pitch - 1)
         parts = [
-            ((self.glyphs.cells[state] + gap) * len(list(run)), STATE_STYLES[BatchState(state)])
+            ((self.glyphs.cells[state] + gap) * len(list(run)), BATCH_STYLES[BatchState(state)])
             for state, run in groupby(cells)
         ]
         parts[-1] = (parts[-1][0].rstrip(), parts[-1][1])
         return tuple(parts)
 
 
-def reversed_at(line: Line, column: int) -> Line:
+def reverse_cell(line: Line, column: int) -> Line:
     """Return the line with the glyph in that cell in reverse, as a cursor that needs no colour.
 
-    >>> reversed_at((("abc", "x"),), 1)
+    >>> reverse_cell((("abc", "x"),), 1)
     (('a', 'x'), ('b', 'strong reverse'), ('c', 'x'))
     """
     parts: list[tuple[str, str]] = []

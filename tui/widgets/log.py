@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from engine.text.format import counted
 from engine.text.terminal_safe import safe
-from tui.widgets.drawing.line import NO_LINE, Line, centred, wrapped
+from tui.widgets.drawing.line import Line, wrap_text
 from tui.widgets.drawing.pane import Pane
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ MOST_LINES = 1_000
 class LogPane(Pane[tuple[str, ...]]):
     """The log. It follows its end until someone scrolls up."""
 
-    TITLE = "8 Log"
+    TITLE = "Log"
+    EMPTY = "nothing logged yet"
 
     def add(self, lines: Iterable[str]) -> None:
         """Add lines, which may come from anywhere: each is made safe; one with line feeds becomes several."""
@@ -40,22 +41,16 @@ class LogPane(Pane[tuple[str, ...]]):
         """All lines."""
         return "\n".join(self._shown or ())
 
-    def draw(self, shown: tuple[str, ...], width: int, height: int) -> list[Line]:
+    def draw(self, shown: tuple[str, ...], width: int, height: int) -> list[Line]:  # noqa: ARG002 - it may scroll
         """Return the lines, wrapped."""
-        if not shown:
-            return self.draw_nothing(width, height)
-        return [line for text in shown for line in _lines(text, width)]
+        return [line for text in shown for line in _wrapped_lines(text, width)]
 
-    def draw_nothing(self, width: int, height: int) -> list[Line]:
-        """Return the look of an empty log."""
-        return centred((("nothing logged yet", "muted"),), width, height)
-
-    def footing(self, shown: tuple[str, ...] | None, width: int) -> Line:
+    def footing(self, shown: tuple[str, ...], width: int) -> tuple[str, ...]:  # noqa: ARG002 - the pane cuts it
         """Return how many lines there are."""
-        return ((counted(len(shown), "line"), ""),) if shown and width > 12 else NO_LINE  # noqa: PLR2004 - "1,000 lines"
+        return (counted(len(shown), "line"),) if shown else ()
 
 
 @lru_cache(maxsize=2 * MOST_LINES)
-def _lines(text: str, width: int) -> tuple[Line, ...]:
+def _wrapped_lines(text: str, width: int) -> tuple[Line, ...]:
     """Return one line of the log, wrapped; remembered, since all but the newest are drawn again and again."""
-    return tuple(((piece, ""),) for piece in wrapped(text, width))
+    return tuple(((piece, ""),) for piece in wrap_text(text, width))

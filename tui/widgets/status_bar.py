@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
 
-from engine.state import RunState
+from engine import RunState
 from engine.text.format import NONE, ago, clock, compact, count, eta, percent
 from engine.text.terminal_safe import safe
-from tui.widgets.drawing.line import NO_LINE, Line, cut, cut_middle, joined, spread, width_of
+from tui.widgets.drawing.line import NO_LINE, Line, cut_middle, cut_text, join_lines, line_width, spread_line
 from tui.widgets.drawing.pane import Pane
 from tui.widgets.drawing.styles import RUN_STYLES
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from engine.progress.view import RunView
+    from engine.progress import RunView
     from tui.look.glyphs import Glyphs
 
 _GAPS = ("   ", "  ")
@@ -32,8 +32,11 @@ _OPTIONAL = ("origin", "folder", "quarantine word", "run", "elapsed", "names", "
 """What may be left out, in this order."""
 
 
-class StatusBar(Pane[tuple["RunView", "datetime"]], can_focus=False):
+class StatusBar(Pane[tuple["RunView", "datetime | None"]], can_focus=False):
     """The line on top. It has no border, and can't be focused: there is nothing to do in it."""
+
+    now: datetime | None = None
+    """The time as the next `show` finds it; it only decides how long ago a run ended."""
 
     DEFAULT_CSS: ClassVar[str] = """
     StatusBar {
@@ -43,31 +46,31 @@ class StatusBar(Pane[tuple["RunView", "datetime"]], can_focus=False):
     }
     """
 
-    def show(self, view: RunView, now: datetime) -> None:
-        """Show the run as it is; `now` only tells how long ago it ended."""
-        self.accept((view, now))
+    def show(self, view: RunView) -> None:
+        """Show the run as it is."""
+        self.accept((view, self.now))
 
-    def draw(self, shown: tuple[RunView, datetime], width: int, height: int) -> list[Line]:  # noqa: ARG002 - one line
+    def draw(self, shown: tuple[RunView, datetime | None], width: int, height: int) -> list[Line]:  # noqa: ARG002 - one line
         """Return the one line."""
         view, now = shown
         return [status_line(view, now, width, self.glyphs)]
 
 
-def status_line(view: RunView, now: datetime, width: int, glyphs: Glyphs) -> Line:
+def status_line(view: RunView, now: datetime | None, width: int, glyphs: Glyphs) -> Line:
     """Return the line for `width` cells."""
     for left_off in range(len(_OPTIONAL) + 1):
         for gap in _GAPS:
             left, right = _sides(view, now, glyphs, _OPTIONAL[:left_off], gap)
             names = _names(view, glyphs, _OPTIONAL[:left_off])
-            room = width - width_of(left) - width_of(right) - len(gap) - (len(gap) if names else 0)
+            room = width - line_width(left) - line_width(right) - len(gap) - (len(gap) if names else 0)
             may_be_cut = gap is _GAPS[-1] and room >= _NAMES_LEAST
             if room >= cell_len(names) or (names and may_be_cut):
                 shown: Line = ((cut_middle(names, room, glyphs.ellipsis), "strong"),) if names else NO_LINE
-                return spread(joined([shown, left], (gap, "")), right, width)
-    return spread(left, right, width)
+                return spread_line(join_lines([shown, left], (gap, "")), right, width)
+    return spread_line(left, right, width)
 
 
-def _sides(view: RunView, now: datetime, glyphs: Glyphs, left_off: Sequence[str], gap: str) -> tuple[Line, Line]:
+def _sides(view: RunView, now: datetime | None, glyphs: Glyphs, left_off: Sequence[str], gap: str) -> tuple[Line, Line]:
     """Return what stands on the left, without the names, and on the right."""
     words = view.state.upper() + (" NOW" if view.state is RunState.STOPPING and view.stop_now else "")
     pill: Line = ((f"{glyphs.runs[view.state]} {words}", f"{RUN_STYLES[view.state]} strong"),)
@@ -87,23 +90,23 @@ def _sides(view: RunView, now: datetime, glyphs: Glyphs, left_off: Sequence[str]
         _quarantined(view, glyphs, word="quarantine word" not in left_off),
         NO_LINE if "warnings" in left_off else _warnings(view, glyphs),
     ]
-    return joined([pill, run], (gap, "")), joined(right, (gap, ""))
+    return join_lines([pill, run], (gap, "")), join_lines(right, (gap, ""))
 
 
 def _names(view: RunView, glyphs: Glyphs, left_off: Sequence[str]) -> str:
     if "names" in left_off:
         return ""
-    pipeline = cut(safe(view.pipeline, 200), _NAME_MOST, glyphs.ellipsis)
-    if "folder" in left_off or not view.checkpoint_dir:
+    pipeline = cut_text(safe(view.info.pipeline, 200), _NAME_MOST, glyphs.ellipsis)
+    if "folder" in left_off or not view.info.checkpoint_dir:
         return pipeline
-    return f"{pipeline} {glyphs.arrow} {safe(view.checkpoint_dir)}"
+    return f"{pipeline} {glyphs.arrow} {safe(view.info.checkpoint_dir)}"
 
 
-def _when(view: RunView, now: datetime) -> Line:
+def _when(view: RunView, now: datetime | None) -> Line:
     """Return the time to go, or how long ago it ended."""
-    if view.state is RunState.RUNNING and view.source_rows is not None:
+    if view.state is RunState.RUNNING and view.info.source_rows is not None:
         return (("eta ", "muted"), (eta(view.eta_seconds), ""))
-    if not view.state.is_live and view.ended_at is not None:
+    if not view.state.is_live and view.ended_at is not None and now is not None:
         return ((f"ended {ago(view.ended_at, now)}", "muted"),)
     return NO_LINE
 

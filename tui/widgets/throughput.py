@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.text.format import NONE, compact, count, duration, size
-from tui.widgets.drawing.chart import chart, grouped
-from tui.widgets.drawing.line import NO_LINE, Line, as_many, centred, spread, width_of
+from tui.widgets.drawing.chart import average_columns, draw_chart
+from tui.widgets.drawing.line import NO_LINE, Line, join_fitting, line_width, spread_line
 from tui.widgets.drawing.pane import Pane
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from engine.progress.view import RunView
+    from engine.progress import RunView
 
 _GAP = ("  ", "")
 _WIDE_GAP = ("   ", "")
@@ -23,22 +23,25 @@ _WORDS = 3
 class ThroughputPane(Pane[tuple["RunView", int | None]]):
     """Rate, chart, batch times, batches in flight and memory."""
 
-    TITLE = "2 Throughput"
+    TITLE = "Throughput"
+    EMPTY = "no run yet"
+    memory_bytes: int | None = None
+    """This process's memory, measured by whoever calls `show`; None: it can't be measured."""
 
-    def show(self, view: RunView, memory_bytes: int | None) -> None:
-        """Show the pace; None for memory that nobody could measure."""
-        self.accept((view, memory_bytes))
+    def show(self, view: RunView) -> None:
+        """Show the pace, and the memory as it was set before."""
+        self.accept((view, self.memory_bytes))
 
     def draw(self, shown: tuple[RunView, int | None], width: int, height: int) -> list[Line]:
         """Return the rate on top, the chart over what height there is, and two lines of numbers."""
         view, memory_bytes = shown
         if view.run_id is None:
-            return centred((("no run yet", "muted"),), width, height)
+            return []
         # The last second is still going on: it would pull the last column down eight times a second.
         finished = view.throughput[:-1] if view.state.is_live else view.throughput
         each = _seconds_a_column(finished, width)
-        averages = grouped(finished, each, int(view.elapsed_seconds) % each)[-width:]
-        rows = chart(averages, width, max(0, height - _WORDS), self.glyphs.chart)
+        averages = average_columns(finished, each, int(view.elapsed_seconds) % each)[-width:]
+        rows = draw_chart(averages, width, max(0, height - _WORDS), self.glyphs.chart)
         lines = [
             _rate(view, max(averages, default=0), width, self.glyphs.ellipsis),
             *(((row, "bar-run"),) for row in rows),
@@ -47,13 +50,11 @@ class ThroughputPane(Pane[tuple["RunView", int | None]]):
         ]
         return lines if height >= _WORDS else [lines[0], lines[-1]][:height]
 
-    def footing(self, shown: tuple[RunView, int | None] | None, width: int) -> Line:
+    def footing(self, shown: tuple[RunView, int | None], width: int) -> tuple[str, ...]:
         """Return what the chart spans."""
-        if shown is None or shown[0].run_id is None:
-            return NO_LINE
-        seconds = len(shown[0].throughput)
-        words = f"last {duration(min(seconds, width * _seconds_a_column(shown[0].throughput, width)))}"
-        return ((words, ""),) if len(words) <= width - 2 else NO_LINE
+        view, _ = shown
+        seconds = min(len(view.throughput), width * _seconds_a_column(view.throughput, width))
+        return (f"last {duration(seconds)}",) if view.run_id is not None else ()
 
 
 def _seconds_a_column(throughput: Sequence[int], width: int) -> int:
@@ -67,9 +68,9 @@ def _rate(view: RunView, peak: float, width: int, ellipsis: str) -> Line:
     batches = view.batches_per_second if live else view.average_batches_per_second
     rate: Line = (("" if live else "avg ", "muted"), (compact(rows), "strong"), (" rows/s", "muted"))
     in_batches: Line = ((compact(batches), ""), (" batches/s", "muted"))
-    left = as_many([rate, in_batches], _WIDE_GAP, width, ellipsis)
+    left = join_fitting([rate, in_batches], _WIDE_GAP, width, ellipsis)
     right: Line = (("   peak ", "faint"), (compact(peak), "muted")) if peak else NO_LINE
-    return spread(left, right, width) if width_of(left) + width_of(right) <= width else left
+    return spread_line(left, right, width) if line_width(left) + line_width(right) <= width else left
 
 
 def _times(view: RunView, width: int, ellipsis: str) -> Line:
@@ -77,17 +78,17 @@ def _times(view: RunView, width: int, ellipsis: str) -> Line:
     named = (("p50", view.batch_seconds_p50), ("p95", view.batch_seconds_p95), ("max", view.batch_seconds_max))
     parts: list[Line] = [((f"{name} ", "muted"), (duration(seconds), "")) for name, seconds in named]
     parts[-1] = (*parts[-1], (slowest, "muted"))
-    return as_many(parts, _GAP, width, ellipsis)
+    return join_fitting(parts, _GAP, width, ellipsis)
 
 
 def _load(view: RunView, memory_bytes: int | None, width: int, ellipsis: str) -> Line:
     live = view.state.is_live
-    in_flight: Line = (("in flight ", "muted"), (f"{view.batches_in_flight}/{view.window}" if live else NONE, ""))
+    in_flight: Line = (("in flight ", "muted"), (f"{view.batches_in_flight}/{view.info.window}" if live else NONE, ""))
     memory: Line = NO_LINE if memory_bytes is None else (("memory ", "muted"), (size(memory_bytes), ""))
     if view.nodes is None:
-        return as_many([part for part in (in_flight, memory) if part], _WIDE_GAP, width, ellipsis)
+        return join_fitting([part for part in (in_flight, memory) if part], _WIDE_GAP, width, ellipsis)
     cluster: Line = ((f"{view.nodes:,}", ""), (" node" if view.nodes == 1 else " nodes", "muted"))
     retries = view.retry_count
     tried_again: Line = ((f"{retries:,}", "warn"), (" retry" if retries == 1 else " retries", "muted"))
     parts = [in_flight, cluster, *([tried_again] if retries else []), *([memory] if memory else [])]
-    return as_many(parts, _GAP, width, ellipsis)
+    return join_fitting(parts, _GAP, width, ellipsis)

@@ -1,4 +1,4 @@
-"""The connection to a Ray cluster, somebody's or one of this machine's own."""
+"""The connection to a Ray cluster: one at an address, or one that is started on this machine."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def connected(address: str | None) -> Any:
         import ray
     except ModuleNotFoundError as error:
         raise UsageError("Ray is not installed", hint="pip install 'batchpipe-tui[ray]'") from error
-    # Ray's own words go nowhere: on the dashboard they would land in the middle of the screen.
+    # Ray's log is off: it would be printed into the middle of the dashboard's screen.
     logging.getLogger("ray").setLevel(logging.CRITICAL + 1)
     _enable_faulthandler()
     if not ray.is_initialized():
@@ -48,7 +48,7 @@ def connected(address: str | None) -> Any:
 
 
 def _enable_faulthandler() -> None:
-    """Do what Ray would do at its start, which fails when a screen has taken the place of `sys.stderr`."""
+    """Do what Ray does at its start; Ray itself fails at it when a screen has replaced `sys.stderr`."""
     if not faulthandler.is_enabled():
         faulthandler.enable(_STDERR, all_threads=False)
 
@@ -60,10 +60,11 @@ def node_count(ray: Any) -> int:
 
 @contextmanager
 def _for_this_machine_alone() -> Iterator[None]:
-    """Let what is started meanwhile listen on the loopback only.
+    """Make a cluster that is started inside the block listen on the loopback only.
 
-    Ray puts the machine's own address in the place of 127.0.0.1, and with any other than that it listens for everybody,
-    unless this constant (`RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=0` in the environment) says that there are no other nodes.
+    Ray replaces 127.0.0.1 by the machine's own address and then accepts connections from everywhere, unless this
+    private constant (`RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=0` in the environment, which Ray reads at its import) says that
+    there are no other nodes. `tests/cluster/test_loopback.py` fails if Ray renames it.
     """
     from ray._private import ray_constants
 
@@ -76,7 +77,7 @@ def _for_this_machine_alone() -> Iterator[None]:
 
 
 def _knock(address: str | None) -> None:
-    """Raise OSError when nobody listens at `host:port`: Ray itself would go on trying for minutes."""
+    """Raise OSError if nothing listens at `host:port`: Ray itself would try for minutes."""
     place = (address or "").removeprefix("ray://")
     host, colon, port = place.rpartition(":")
     if colon and port.isdecimal():

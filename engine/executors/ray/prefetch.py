@@ -1,4 +1,8 @@
-"""What the driver does for a batch before a worker gets it: it reads it, plans it, or nothing."""
+"""What the driver does with the source of a batch before a worker gets the batch: it fetches it, plans it, or nothing.
+
+A source that is read in order is read on the driver, and the rows are sent. A source that can plan is only planned
+there: the worker reads the rows. Every other source is read by the workers alone.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +16,22 @@ from engine.worker.retrying import call_with_retries
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from engine.batch import Batch
     from engine.events import Listener
+    from engine.sources.base import BatchFetcher
     from engine.text.json_values import Json
     from engine.worker.fetching import Fetched
     from engine.worker.recipe import Recipe
     from engine.worker.signals import StopSignal
 
 
-def done_ahead(
+def prefetcher(
     recipe: Recipe, *, stop: StopSignal, emit: Listener
 ) -> Callable[[int], Fetched | Mapping[str, Json] | None] | None:
-    """Return what gives a batch, or its plan, by its id, and None behind the source's end; or None: nothing is done."""
+    """Return a function from batch id to its data, its plan, or None past the end of the source.
+
+    Return None itself if there is nothing to fetch ahead.
+    """
     fetcher = recipe.fetcher
     if not isinstance(fetcher, SeekableFetcher) or fetcher.concurrent:
         return None
@@ -41,3 +50,27 @@ def done_ahead(
         )[0]
 
     return plan
+
+
+class PlannedFetcher(SeekableFetcher):
+    """On a worker: gives the one batch of `plan`, which the open `fetcher` reads."""
+
+    concurrent = True
+
+    def __init__(self, fetcher: BatchFetcher, plan: Mapping[str, Json]) -> None:
+        assert isinstance(fetcher, SeekableFetcher)  # noqa: S101 (only those plan)
+        self._fetcher = fetcher
+        self._plan = plan
+        self.retry = fetcher.retry
+
+    def __call__(self, batch_id: int, batch_size: int) -> Batch | None:  # noqa: ARG002
+        """Return the batch."""
+        return self._fetcher.fetch_planned(batch_id, self._plan)
+
+    def cursor_after(self, batch: Batch) -> Mapping[str, Json]:
+        """Return the cursor of the fetcher."""
+        return self._fetcher.cursor_after(batch)
+
+    def identity(self) -> Mapping[str, Json]:
+        """Return the identity of the fetcher."""
+        return self._fetcher.identity()

@@ -1,84 +1,130 @@
-"""A pipeline in two parts: the leading steps run on a cluster, and the rest here, from one that keeps the order on."""
+"""A pipeline in two parts: the leading steps run on a cluster, the rest here, from the first step that keeps the order.
+
+On each side, placeholders replace the steps of the other one: such a step may hold what can't be sent, for example a
+connection.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from engine.events import BatchFetched, BatchStarted
+from engine.steps.base import BatchStep, StatefulBatchStep
+from engine.worker.stage import is_ordered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from concurrent.futures import Future
 
+    from engine.batch import Batch
     from engine.checkpoint.parts.manifest import Manifest
     from engine.events import Event, Listener
     from engine.executors.ray.jobs import RayJobs
     from engine.executors.threads import ThreadExecutor
+    from engine.text.json_values import Json
     from engine.worker.fetching import Fetched
     from engine.worker.recipe import Recipe
     from engine.worker.signals import StopSignal
 
 
-class Divided:
-    """Runs each batch first on the cluster, as `jobs`, and then in `threads` of this process."""
+class SplitExecution:
+    """Runs each batch first on the cluster, in `jobs`, and then in `threads` of this process."""
 
     def __init__(self, jobs: RayJobs, threads: ThreadExecutor) -> None:
         self._jobs = jobs
         self._threads = threads
-        self._source = FromCluster(jobs)
+        self._source = ClusterSource(jobs)
 
     def start(self, recipe: Recipe, *, stop: StopSignal, emit: Listener, on_done: Callable[[], None]) -> None:
-        """Begin. Raises `UsageError` when a thread of an earlier run still hangs."""
-        self._threads.start(recipe, stop=stop, emit=_without_beginning(emit), on_done=on_done, source=self._source)
+        """Begin. Raises `UsageError` if a thread of an earlier run still hangs."""
+        self._threads.start(recipe, stop=stop, emit=_after_fetch(emit), on_done=on_done, source=self._source)
         self._jobs.start()
 
     def submit(self, batch_id: int) -> Future[Manifest | None]:
-        """Take up a batch."""
-        self._source.call_for(batch_id)
+        """Accept a batch."""
+        self._source.request(batch_id)
         future = self._threads.submit(batch_id)
-        future.add_done_callback(lambda _: self._jobs.let_go(batch_id))
+        future.add_done_callback(lambda _: self._jobs.release(batch_id))
         return future
 
     def shutdown(self) -> None:
-        """Give up what hasn't come back, so that no thread waits for it, and then the threads."""
+        """Cancel what hasn't come back, so that no thread waits for it; then stop the threads."""
         self._jobs.shutdown()
         self._threads.shutdown()
 
 
-class FromCluster:
+class ClusterSource:
     """The source of the steps that run here: gives each batch once, when it has come back from the cluster."""
 
     ordered = False
 
     def __init__(self, jobs: RayJobs) -> None:
         self._jobs = jobs
-        self._coming: dict[int, Future[Fetched | None]] = {}
+        self._requested: dict[int, Future[Fetched | None]] = {}
 
-    def call_for(self, batch_id: int) -> None:
-        """Have the batch fetched, and the leading steps run on it."""
-        self._coming[batch_id] = self._jobs.submit(batch_id)
+    def request(self, batch_id: int) -> None:
+        """Let the cluster fetch the batch and run the leading steps on it."""
+        self._requested[batch_id] = self._jobs.submit(batch_id)
 
     def begun(self, batch_id: int) -> bool:
-        """Say whether the batch is on the cluster, or back."""
+        """Return whether the batch is on the cluster, or has come back."""
         return self._jobs.begun(batch_id)
 
     def fetch(self, batch_id: int) -> Fetched | None:
-        """Wait for the batch behind the leading steps and return it, or None behind the end of the source.
+        """Wait for the batch and return it as the leading steps made it, or None past the end of the source.
 
-        Raises: what they raised, and `Abandoned`.
+        Raises: what the leading steps raised, and `Abandoned`.
         """
-        return self._coming.pop(batch_id).result()
+        return self._requested.pop(batch_id).result()
 
     def cancel_from(self, batch_id: int) -> None:
-        """Let everyone go who waits for a batch from this one on."""
+        """Cancel this batch and all later ones."""
         self._jobs.cancel_from(batch_id)
 
 
-def _without_beginning(emit: Listener) -> Listener:
-    """Return a listener for the steps that run here: that their batches were begun and fetched was told before."""
+def _after_fetch(emit: Listener) -> Listener:
+    """Return a listener for the steps that run here: the cluster has emitted that their batches began."""
 
-    def hand_on(event: Event) -> None:
+    def listen(event: Event) -> None:
         if not isinstance(event, BatchStarted | BatchFetched):
             emit(event)
 
-    return hand_on
+    return listen
+
+
+def leading_count(steps: Sequence[BatchStep]) -> int:
+    """Return how many leading steps may get any batch at any time."""
+    return next((number for number, step in enumerate(steps) if is_ordered(step)), len(steps))
+
+
+def with_placeholders(steps: Sequence[BatchStep]) -> tuple[BatchStep, ...]:
+    """Return the leading steps that may get any batch at any time, and placeholders for all later ones."""
+    count = leading_count(steps)
+    return (*steps[:count], *(_placeholder(step) for step in steps[count:]))
+
+
+def _placeholder(step: BatchStep) -> BatchStep:
+    made = _StatefulPlaceholder(step.name) if isinstance(step, StatefulBatchStep) else _Placeholder(step.name)
+    made.row_wise = step.row_wise
+    made.on_error = step.on_error
+    return made
+
+
+class _Placeholder(BatchStep):
+    def process(self, batch: Batch) -> Batch:
+        raise _not_here(self, batch)
+
+
+class _StatefulPlaceholder(StatefulBatchStep):
+    def process(self, batch: Batch) -> Batch:
+        raise _not_here(self, batch)
+
+    def snapshot(self) -> Json:
+        return None
+
+    def restore(self, state: Json) -> None:
+        """There is no state here."""
+
+
+def _not_here(step: BatchStep, batch: Batch) -> AssertionError:
+    return AssertionError(f"step '{step.name}' got batch {batch.batch_id}, but runs on another machine")

@@ -1,6 +1,6 @@
-"""What runs on a worker of a Ray cluster, and what is sent there for it.
+"""The task that runs on a worker of a Ray cluster, and how the recipe is sent there.
 
-A pipeline's own file is no installed package, so its code travels with the steps, by value.
+A pipeline's own file isn't an installed package, so its code is sent with the steps, by value.
 """
 
 from __future__ import annotations
@@ -22,36 +22,36 @@ if TYPE_CHECKING:
 
 
 def task(
-    cpus: int, name: str, references: list[Any], batch_id: int, *, pinned: dict[str, Any] | None, leading: bool
+    cpus: int, run: str, references: list[Any], batch_id: int, *, pinned: dict[str, Any] | None, leading: bool
 ) -> Packed:
-    """What runs on a worker. References come in a list, so that nothing is unpickled before the threads are limited.
+    """Do one batch on a worker; return its `RemoteResult`, packed.
 
-    What comes back is an `Outcome`, packed.
+    References come in a list, so that nothing is unpickled before the threads are limited.
     """
     limit_threads(cpus)
     import ray
 
-    recipe, shipped = references
+    recipe, given = references
     import polars as pl
 
-    from engine.executors.ray.serialization import packed, unpacked
+    from engine.executors.ray.serialization import pack, unpack
 
-    outcome = work_on(
-        name,
-        lambda: together(*ray.get(recipe)),
+    result = work_on(
+        run,
+        lambda: unpack_recipe(*ray.get(recipe)),
         batch_id,
-        None if shipped is None else unpacked(ray.get(shipped)),
+        None if given is None else unpack(ray.get(given)),
         pinned=None if pinned is None else pl.Schema(pinned),
         leading=leading,
     )
     try:
-        return packed(ray.cloudpickle, outcome)
+        return pack(ray.cloudpickle, result)
     except BaseException as error:  # noqa: BLE001 (Polars panics too)
-        return packed(ray.cloudpickle, failed(error, batch_id, outcome.events))
+        return pack(ray.cloudpickle, failed(error, batch_id, result.events))
 
 
-def together(parts: bytes, rest: bytes) -> Recipe:
-    """Return the recipe on a worker."""
+def unpack_recipe(parts: bytes, rest: bytes) -> Recipe:
+    """Return the recipe on a worker: `parts` are steps and source, as `pickled` returned them."""
     from ray import cloudpickle
 
     steps, fetcher = cloudpickle.loads(parts)
@@ -60,11 +60,15 @@ def together(parts: bytes, rest: bytes) -> Recipe:
 
 
 def no_source(_batch_id: int, _batch_size: int) -> None:
-    """Stand in the place of the source while the rest of a recipe is sent."""
+    """Take the place of the source while the rest of a recipe is sent."""
 
 
 def pickled(cloudpickle: Any, parts: Any) -> bytes:
-    """Return steps and source with the code of the user's own modules in them, which the workers don't have."""
+    """Return steps and source, with the code of the user's own modules, which the workers don't have.
+
+    Raises:
+        UsageError: something in them can't be pickled.
+    """
     modules = _users_modules()
     for module in modules:
         cloudpickle.register_pickle_by_value(module)
@@ -82,7 +86,7 @@ def pickled(cloudpickle: Any, parts: Any) -> bytes:
 
 
 def _users_modules() -> list[ModuleType]:
-    """Return the loaded modules that are neither installed nor Python's own: those of the pipeline's folder."""
+    """Return the loaded modules that are neither installed nor Python's own: those in the pipeline's folder."""
     engine_folder = Path(__file__).parents[2]
     found = []
     for name, module in list(sys.modules.items()):

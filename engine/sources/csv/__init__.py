@@ -1,1 +1,1 @@
-"""Reading CSV files in one pass, and going on from a byte."""
+"""Reading CSV files in one pass, and continuing from a byte offset."""

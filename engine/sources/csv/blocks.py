@@ -1,12 +1,12 @@
-"""The bytes of a CSV file, in blocks that end where a row ends.
+"""The bytes of a CSV file, in blocks that end at the end of a row.
 
-Invariant: the blocks put together are the file, and no block ends inside a quoted field. It must not know
+Invariant: joined together the blocks are the file, and no block ends inside a quoted field. This module must not know
 what is in the rows.
 
-Polars' own stream (`collect_batches`) is not used, because it isn't atomic: a query that fails may, before it
-says so, hand out a later frame with rows missing in front of it (Polars 2.1: up to 1 in 70 failing CSV reads,
-99 in 100 failing casts over Parquet), and a row index counts on as if nothing were missing. A block is read
-whole or not at all. That also makes a resume a seek, and peak memory 170 MB instead of 450.
+Polars' own stream (`collect_batches`) is not used because it isn't atomic. A query that fails may first return a later
+frame while rows before it are missing (Polars 2.1: in up to 1 of 70 failing CSV reads, and in 99 of 100 failing casts
+over Parquet), and its row index doesn't show the gap. A block is read completely or not at all. Blocks also turn a
+resume into a seek, and reduce peak memory from 450 MB to 170 MB.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from engine.sources.csv.format import CsvFormat
 
 BLOCK_BYTES = 4 << 20
-"""Measured on 0.8 GB with 2 cores: 1 MB takes 45 % more CPU, 16 MB takes 90 MB more memory for nothing."""
+"""Measured on 0.8 GB with 2 cores: 1 MB takes 45 % more CPU; 16 MB takes 90 MB more memory and is no faster."""
 
 LONGEST_ROW_BYTES = 64 << 20
 GZIP = b"\x1f\x8b"
@@ -33,9 +33,12 @@ GZIP = b"\x1f\x8b"
 _UNREADABLE = {
     b"\xff\xfe": ("UTF-16", "iconv -f UTF-16 -t UTF-8 '{name}' > utf8.csv"),
     b"\xfe\xff": ("UTF-16", "iconv -f UTF-16 -t UTF-8 '{name}' > utf8.csv"),
-    b"\x28\xb5\x2f\xfd": ("compressed by zstd", "zstd -d '{name}', or with gzip, which is read as it is"),
-    b"BZh91A": ("compressed by bzip2", "bunzip2 -k '{name}', or with gzip, which is read as it is"),
-    b"\xfd7zXZ": ("compressed by xz", "xz -dk '{name}', or with gzip, which is read as it is"),
+    b"\x28\xb5\x2f\xfd": (
+        "compressed by zstd",
+        "zstd -d '{name}', or compress it with gzip, which can be read as it is",
+    ),
+    b"BZh91A": ("compressed by bzip2", "bunzip2 -k '{name}', or compress it with gzip, which can be read as it is"),
+    b"\xfd7zXZ": ("compressed by xz", "xz -dk '{name}', or compress it with gzip, which can be read as it is"),
     b"PK\x03\x04": ("a ZIP archive", "unzip '{name}'"),
 }
 
@@ -44,7 +47,7 @@ CsvBytes: TypeAlias = "BinaryIO | gzip.GzipFile"
 
 
 class RowTooLong(Exception):
-    """A row of more than `LONGEST_ROW_BYTES`, which can only be a quote that is never closed."""
+    """A row of more than `LONGEST_ROW_BYTES`: most likely a quote that is never closed."""
 
     def __init__(self, byte: int) -> None:
         self.byte = byte
@@ -52,10 +55,10 @@ class RowTooLong(Exception):
 
 
 def open_bytes(path: Path) -> CsvBytes:
-    """Open the file, unzipped when gzip has packed it.
+    """Open the file; if it is compressed by gzip, read it decompressed.
 
     Raises:
-        SourceError: the file is in an encoding or a compression that isn't read.
+        SourceError: the file has an encoding or a compression that can't be read.
     """
     file = path.open("rb")
     start = file.read(6)
@@ -63,7 +66,7 @@ def open_bytes(path: Path) -> CsvBytes:
         if start.startswith(magic):
             file.close()
             raise SourceError(
-                f"{path} is {what}, and only UTF-8 is read, plain or packed by gzip",
+                f"{path} is {what}, but only UTF-8 can be read, plain or compressed by gzip",
                 hint=f"Convert it: {command.format(name=path.name)}.",
             )
     if start.startswith(GZIP):
@@ -74,9 +77,10 @@ def open_bytes(path: Path) -> CsvBytes:
 
 
 def read_blocks(file: CsvBytes, start: int, row_end: RowEnd, size: int) -> Iterator[tuple[int, bytes]]:
-    """Yield (offset, bytes) of each block from byte `start` on, where a row begins.
+    """Yield (offset, bytes) of each block from byte `start` on, which must be the start of a row.
 
-    A block has about `size` bytes and at least one row, and ends in a line end unless the file doesn't.
+    A block has about `size` bytes and at least one row. It ends with a line end, except at the end of a file without
+    one.
 
     Raises:
         RowTooLong: a row doesn't end.
@@ -96,7 +100,7 @@ def read_blocks(file: CsvBytes, start: int, row_end: RowEnd, size: int) -> Itera
 
 
 def row_end_of(written: CsvFormat) -> RowEnd:
-    r"""Return the function that finds where the last whole row in some bytes ends; 0 when there is none.
+    r"""Return a function that finds the end of the last complete row in some bytes; it returns 0 if there is none.
 
     >>> from engine.sources.csv.format import CsvFormat
     >>> row_end_of(CsvFormat())(b'1,x\n2,"two\nlines"\n3,"no end\n')
@@ -107,7 +111,7 @@ def row_end_of(written: CsvFormat) -> RowEnd:
     quote = written.quote_char.encode()
     if written.comment_prefix is None:
         return partial(_after_last_line_outside, quote=quote)
-    # A quote in a comment opens nothing, so here each row has to be looked at.
+    # A quote in a comment opens no field, so every row has to be parsed.
     mark, comment = re.escape(quote), re.escape(written.comment_prefix.encode())
     row = rb"%b[^\n]*+\n|(?:[^%b\n]++|%b[^%b]*+%b)*+\n" % (comment, mark, mark, mark, mark)
     rows = rb"(?:\xef\xbb\xbf)?+(?:%b)*+" % row  # the BOM, at a file's start
@@ -119,7 +123,7 @@ def _after_last_line(data: bytes) -> int:
 
 
 def _after_last_line_outside(data: bytes, quote: bytes) -> int:
-    """Return the end of the last line with an even number of quotes before it: those are between fields."""
+    """Return the end of the last line after an even number of quotes: such a line end isn't inside a field."""
     end = _after_last_line(data)
     quotes = data.count(quote, 0, end)
     while quotes % 2:

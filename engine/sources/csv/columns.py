@@ -1,6 +1,6 @@
 """The columns and dtypes of a list of CSV files, decided once, before the first batch.
 
-Invariant: batch 900 has the dtypes of batch 0, and every file has the columns of the first.
+Invariant: batch 900 has the dtypes of batch 0, and every file has the columns of the first file.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ def agreed_schema(
     overrides: Mapping[str, Any],
     names: Sequence[str] | None,
 ) -> pl.Schema:
-    """Return the schema that every file is read with; empty when no file has a line.
+    """Return the schema for reading every file; it is empty if no file has a line.
 
-    Dtypes come from the first `infer_rows` rows of the first file that has any row, but for `overrides`.
-    `names` are the columns' names for files without a header.
+    Dtypes come from `overrides`, else from the first `infer_rows` rows of the first file that has any row.
+    `names` are the names of the columns if the files have no header.
 
     Raises:
-        SourceError: a file can't be read, or its header isn't that of the first file.
-        UsageError: an override names no column or is no dtype; too many or too few `names`.
+        SourceError: a file can't be read, or its header has other columns than the first file.
+        UsageError: an override names no column or isn't a dtype, or there are too many or too few `names`.
     """
     import polars as pl
 
@@ -48,12 +48,12 @@ def agreed_schema(
     schema = dict(_infer(typical, written, infer_rows))
     if names is not None:
         if len(names) != len(schema):
-            raise UsageError(f"column_names has {len(names)} names, and {typical} has {len(schema)} columns")
+            raise UsageError(f"column_names has {len(names)} names, but {typical} has {len(schema)} columns")
         schema = dict(zip(names, schema.values(), strict=True))
     for name in overrides:
         if name not in schema:
             raise UsageError(
-                f"schema_overrides has '{name}', which is no column of {typical}",
+                f"schema_overrides names '{name}', but {typical} has no such column",
                 hint=f"Its columns are {', '.join(schema)}.",
             )
     try:
@@ -69,10 +69,12 @@ def _infer(path: Path, written: CsvFormat, rows: int) -> pl.Schema:
         open_bytes(path).close()
         schema = written.infer(path, rows)
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise SourceError(f"cannot read {path} as CSV: {describe(error)}", hint="Check how it is written.") from error
+        raise SourceError(
+            f"cannot read {path} as CSV: {describe(error)}", hint="Check its separator, quotes and encoding."
+        ) from error
     if written.has_header and any("\r" in name for name in schema):
         raise SourceError(
-            f"the lines of {path} end in a bare carriage return",
+            f"the lines of {path} end with a carriage return alone",
             hint=f"Convert it: tr '\\r' '\\n' < '{path.name}' > new.csv",
         )
     return schema
@@ -88,7 +90,7 @@ def _has_row(path: Path, written: CsvFormat) -> bool:
             start = file.read(1 << 20)
         return bool(written.scan(start, written.infer(start, 0), first=True).head(1).collect().height)
     except (pl.exceptions.PolarsError, EOFError):
-        return True  # a row that can't be read: the fetch that comes to it will say so
+        return True  # a row that can't be read: the fetch of that row raises the error
 
 
 def _refuse_other_columns(paths: Sequence[Path], headers: Mapping[Path, Sequence[str]]) -> None:
@@ -98,7 +100,7 @@ def _refuse_other_columns(paths: Sequence[Path], headers: Mapping[Path, Sequence
         problems += [f"another column '{name}'" for name in headers[path] if name not in first]
         if problems:
             raise SourceError(
-                f"{path} doesn't agree with {paths[0]}: it has {'; '.join(problems)}",
-                hint="All files must have the columns of the first, in any order: mend that file's header, or read "
-                "it on its own.",
+                f"{path} doesn't match {paths[0]}: it has {'; '.join(problems)}",
+                hint="All files must have the columns of the first one, in any order: correct the header of that file, "
+                "or read it separately.",
             )

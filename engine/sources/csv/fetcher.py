@@ -1,7 +1,7 @@
-"""Batches of CSV files, read once from front to back.
+"""Batches of CSV files, read once from start to end.
 
-Invariant: all batches have one schema, and a batch is short only at the end of the last file. What is kept
-between batches is a block of rows and where the last few blocks began.
+Invariant: all batches have the same schema, and a batch is short only at the end of the last file. Between batches only
+one block of rows stays in memory, and the places where the last few blocks began.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _BlockStart:
-    """Source row `row` begins at `byte` of file number `file`; `certain` is False for a mere start of counting."""
+    """Source row `row` begins at `byte` of file number `file`; `certain` is False if rows are counted from here."""
 
     row: int
     file: int
@@ -42,14 +42,13 @@ class _BlockStart:
 class CsvFetcher(SeekableFetcher):
     """Fetches the rows of `source`: a CSV file, a folder of `*.csv`, a glob, or a list of these.
 
-    Files come sorted by path, those of a list in its order, and all need the first one's columns. The
-    dtypes are those that fit the first `infer_rows` rows (0: all columns are text) of the first file that
-    has rows, with `schema_overrides` on top; a later value that doesn't fit is an error, never a null.
-    `column_names` are for files without a header. `null_values` are texts that mean null, in all columns
-    or by column. `try_parse_dates` finds dates and times. `encoding` "utf8-lossy" puts U+FFFD for bytes that
-    are no UTF-8. A quoted field may hold line breaks, and a file may be packed by gzip, though a resume
-    then unpacks it from its start. As Polars has it, a line that is too short is filled with nulls, and
-    one that is too long is an error.
+    Files are read in the order of their paths, those of a list in the order of the list. All files need the columns
+    of the first one. The dtypes are those that fit the first `infer_rows` rows (0: all columns are text) of the first
+    file that has rows; `schema_overrides` replaces them by column. A later value that doesn't fit is an error, never a
+    null. `column_names` is for files without a header. `null_values` are texts that mean null, in all columns or by
+    column. `try_parse_dates` recognises dates and times. `encoding` "utf8-lossy" replaces bytes that aren't UTF-8 by
+    U+FFFD. A quoted field may contain line breaks. A file may be compressed by gzip, but then a resume decompresses it
+    from its start. As in Polars, a line that is too short is filled with nulls, and one that is too long is an error.
     """
 
     def __init__(
@@ -69,9 +68,9 @@ class CsvFetcher(SeekableFetcher):
         encoding: Literal["utf8", "utf8-lossy"] = "utf8",
     ) -> None:
         if infer_rows < 0:
-            raise UsageError(f"infer_rows can't be negative, and is {infer_rows}")
+            raise UsageError(f"infer_rows must be at least 0, not {infer_rows}")
         if column_names is not None and (has_header or len(set(column_names)) < len(column_names)):
-            raise UsageError("column_names need has_header=False, and each name once")
+            raise UsageError("column_names needs has_header=False, and each name only once")
         self._source = source
         self._infer_rows = infer_rows
         self._overrides = dict(schema_overrides or {})
@@ -82,15 +81,15 @@ class CsvFetcher(SeekableFetcher):
         self._stream: RowStream | None = None
 
     def open(self, position: Position) -> None:
-        """Read all headers, pin the dtypes, and seek to the position.
+        """Read all headers, decide the dtypes, and seek to the position.
 
-        Without a cursor for it, all rows before it are read to count them.
+        Without a cursor for the position, all rows before it are read to count them.
 
         Raises:
-            SourceNotFound: no file is there.
+            SourceNotFound: there is no file.
             SourceError: a file can't be read, or has other columns than the first.
-            SourceChanged: the files have fewer rows than are done, or not where they were.
-            UsageError: an override or a name that fits no column.
+            SourceChanged: the files have fewer rows than are committed, or the committed rows end in another place.
+            UsageError: an override or a name that matches no column.
         """
         super().open(position)
         self._found = files.find_files(self._source, ".csv")
@@ -109,9 +108,9 @@ class CsvFetcher(SeekableFetcher):
             self._stream.fill(1)
 
     def __call__(self, batch_id: int, batch_size: int) -> Batch | None:
-        """Return the next `batch_size` rows of the source, fewer at its end, then None."""
+        """Return the next `batch_size` rows of the source, fewer at its end, None after it."""
         stream = self._stream or RowStream(self._frames())
-        self._stream = None  # whatever `take` raises, the next fetch begins a new stream at the same row
+        self._stream = None  # if `take` raises, the next fetch begins a new stream at the same row
         data = stream.take(batch_size)
         self._stream = stream
         if data is None:
@@ -120,22 +119,22 @@ class CsvFetcher(SeekableFetcher):
         return Batch(batch_id, start_row, self._next_row - 1, data)
 
     def cursor_after(self, batch: Batch) -> Mapping[str, Json]:
-        """Return a byte where a row begins, and how many rows from there are done. For the last batch only."""
+        """Return a byte where a row begins, and how many rows after it are committed. For the last batch only."""
         next_row = batch.end_row + 1
         start = self._start_before(next_row)
         named = self._found.cursor_to(start.file)
         return {"next_row": next_row, **named, "byte": start.byte, "rows": next_row - start.row}
 
     def identity(self) -> Mapping[str, Json]:
-        """Return the source as it was given, and what decides where its rows begin and end.
+        """Return the source as the user gave it, and what decides where its rows begin and end.
 
-        Dtypes and null values are left out: they may be mended after a value that didn't fit, and a run
-        goes on with the new ones as long as the results keep their columns.
+        Dtypes and null values are left out: the user may correct them after a value that didn't fit, and a resume
+        uses the new ones, as long as the results keep their columns.
         """
         return {"kind": "csv", "source": files.source_as_json(self._source), **self._format.row_rules()}
 
     def size(self) -> SourceSize | None:
-        """Return an estimate from the bytes of the files, or None for packed ones."""
+        """Return an estimate from the bytes of the files, or None for compressed ones."""
         return size.estimate_rows(self._found.paths, self._format)
 
     def close(self) -> None:
@@ -153,7 +152,9 @@ class CsvFetcher(SeekableFetcher):
                 with open_bytes(path) as content:
                     content.seek(max(byte - 1, 0))
                     if byte and content.read(1) != b"\n":
-                        raise SourceChanged(f"no row begins at byte {byte:,} of {path} any more")
+                        raise SourceChanged(
+                            f"the last committed row ended at byte {byte:,} of {path}, but now no row ends there"
+                        )
                 return _BlockStart(position.next_row - rows, file, byte)
             case _:
                 return _BlockStart(0, 0, 0, certain=False)
@@ -163,7 +164,7 @@ class CsvFetcher(SeekableFetcher):
         return next((start for start in reversed(self._starts) if start.row < next_row), self._starts[0])
 
     def _frames(self) -> Iterator[pl.DataFrame]:
-        """Yield the rows from `_next_row` on, and note where each block begins."""
+        """Yield the rows from `_next_row` on, and record where each block begins."""
         wanted = self._next_row
         begin = self._start_before(wanted)
         row, byte = begin.row, begin.byte
@@ -171,18 +172,18 @@ class CsvFetcher(SeekableFetcher):
         for file in range(begin.file, len(self._found.paths) if self._schema else 0):
             path = self._found.paths[file]
             for start, frame in CsvFile(path, self._format, self._schema).frames(byte, row):
-                self._note(_BlockStart(row, file, start))
+                self._record(_BlockStart(row, file, start))
                 row += frame.height
                 if row > wanted:
                     yield frame.tail(row - wanted)
             if begin.certain and row < wanted:
-                raise SourceChanged(f"rows of {path} that are committed are no longer there: it has become shorter")
+                raise SourceChanged(f"{path} has become shorter: some of its committed rows are gone")
             byte = 0
         if row < wanted:
-            raise SourceChanged(f"{wanted:,} rows of {self._source} are committed, and it now has {row:,}")
+            raise SourceChanged(f"{wanted:,} rows of {self._source} are committed, but now it has {row:,}")
 
-    def _note(self, start: _BlockStart) -> None:
+    def _record(self, start: _BlockStart) -> None:
         self._starts.append(start)
-        # The row before the batch that is being fetched may be asked for again, and none before it.
+        # A later call may ask for the row before the batch that is being fetched, but for none before that.
         while len(self._starts) > 1 and self._starts[1].row < self._next_row:
             del self._starts[0]

@@ -1,7 +1,7 @@
 """The rows of one CSV file, block by block.
 
-Invariant: a row is yielded only if every row before it was; what can't be read is an error at its own row,
-and the rows before that are yielded first, so that the frontier comes as near to it as batches allow.
+Invariant: a row is yielded only after all rows before it. A row that can't be read is an error at that row; the rows
+before it are yielded first, so that the frontier gets as near to it as the batch size allows.
 """
 
 from __future__ import annotations
@@ -26,14 +26,15 @@ if TYPE_CHECKING:
 MESSAGE_LENGTH_SHOWN = 300
 
 _HINT = (
-    "Mend the file, or say what such values mean: null_values=[…] makes them null, schema_overrides={column: dtype} "
-    "reads a column as something else (pl.String takes everything), encoding='utf8-lossy' forgives bad bytes. "
-    "Then run again to go on from there."
+    "Correct the file, or say how to read such values: null_values=[…] makes them null, "
+    "schema_overrides={column: dtype} gives a column another dtype (pl.String accepts everything), "
+    "encoding='utf8-lossy' replaces invalid bytes. "
+    "Then run again: the run continues from there."
 )
 
 
 class CsvFile:
-    """The file at `path`, read with `schema`; its own columns may have another order."""
+    """The file at `path`, read with `schema`; in the file the columns may have another order."""
 
     def __init__(self, path: Path, written: CsvFormat, schema: Mapping[str, pl.DataType]) -> None:
         self._path = path
@@ -42,9 +43,9 @@ class CsvFile:
         self._row_end = row_end_of(written)
 
     def frames(self, byte: int, row: int) -> Iterator[tuple[int, pl.DataFrame]]:
-        """Yield the rows from `byte` on, where one begins, each frame with the byte where its rows begin.
+        """Yield the rows from `byte` on, in frames, each with the byte where its first row begins.
 
-        `row` is that row's number in the source, for messages.
+        A row must begin at `byte`. `row` is the number of that row in the source, for messages.
 
         Raises:
             SourceError: a row can't be read.
@@ -58,10 +59,12 @@ class CsvFile:
         except RowTooLong as error:
             raise SourceError(
                 f"{self._path}: {error}",
-                hint="A quote there may never be closed; quote_char=None reads quotes as ordinary characters.",
+                hint="A quote there is probably never closed; quote_char=None reads quotes as ordinary characters.",
             ) from error
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise SourceError(f"{self._path} is damaged: {describe(error)}", hint="Pack or fetch it again.") from error
+            raise SourceError(
+                f"{self._path} is damaged: {describe(error)}", hint="Compress or download it again."
+            ) from error
 
     def _parsed(
         self, pieces: Iterable[tuple[int, bytes]], row: int, *, first: bool
@@ -71,7 +74,7 @@ class CsvFile:
         for byte, block in pieces:
             fault = None
             try:
-                # A block before the header's end counts as the file's start: a resume must find the header.
+                # A block before the end of the header counts as the start of the file: a resume must find the header.
                 frames: Iterable[tuple[int, pl.DataFrame]] = [(0 if first else byte, self._parse(block, first=first))]
             except pl.exceptions.PolarsError as error:
                 fault = error
@@ -79,7 +82,7 @@ class CsvFile:
                 smaller = self._split(byte, block)
                 if len(smaller) == 1:
                     counted = isinstance(fault, pl.exceptions.SchemaError)
-                    what = f"it does not have {len(self._schema)} fields" if counted else _said(fault)
+                    what = f"it doesn't have {len(self._schema)} fields" if counted else _said(fault)
                     raise SourceError(
                         f"{self._path}, row {row:,} of the source (byte {byte:,}): {what}", hint=_HINT
                     ) from fault
@@ -99,7 +102,7 @@ class CsvFile:
         return {name: self._schema[name] for name in self._written.infer(self._path, 0)}
 
     def _split(self, byte: int, block: bytes) -> list[tuple[int, bytes]]:
-        """Return the block in several smaller ones, or itself when it is a single row."""
+        """Return the block divided into smaller ones, or the block alone if it is a single row."""
         for size in (len(block) // 8, 1):
             pieces = [
                 (byte + start, piece)
@@ -111,6 +114,6 @@ class CsvFile:
 
 
 def _said(error: Exception) -> str:
-    """Return what Polars says about the value, without its advice, and nothing that a terminal would obey."""
+    """Return the message of Polars about the value, without its advice and without terminal control characters."""
     text = str(error).split("\n\n", 1)[0].replace("\n", " ")[:MESSAGE_LENGTH_SHOWN]
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

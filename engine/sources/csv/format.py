@@ -1,6 +1,6 @@
-"""How a CSV file is written, and the one place where Polars is told so.
+"""The format of a CSV file, and the only place that passes it to Polars.
 
-Invariant: every read of a source uses the same format, and a file's name is taken literally.
+Invariant: every read of a source uses the same format, and a file name is taken literally.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CsvFormat:
-    """The options of `CsvFetcher` that say how its files are written; it explains them."""
+    """The options of `CsvFetcher` for the format of its files; they are explained there."""
 
     separator: str = ","
     has_header: bool = True
@@ -43,9 +43,9 @@ class CsvFormat:
             )
 
     def infer(self, source: Path | bytes, rows: int) -> pl.Schema:
-        """Return the columns, with dtypes that fit the first `rows` rows; none when there is no line.
+        """Return the columns, with dtypes that fit the first `rows` rows; no columns if there is no line.
 
-        With `rows=0` only the header is read (without one, the first line), and every dtype is String.
+        With `rows=0` only the header is read (the first line if there is no header), and every dtype is String.
         """
         import polars as pl
 
@@ -58,10 +58,10 @@ class CsvFormat:
         ).collect_schema()
 
     def scan(self, block: bytes, schema: Mapping[str, pl.DataType], *, first: bool) -> pl.LazyFrame:
-        """Return the plan that reads a block of whole rows.
+        """Return the plan that reads a block of complete rows.
 
-        In the `first` block of a file columns are found by the header's names, if there is one; in later
-        ones by their order in `schema`. A short row is filled with nulls wherever it comes.
+        In the `first` block of a file, columns are found by the names in the header, if there is one; in later
+        blocks by their order in `schema`. A short row is filled with nulls, in any block.
         """
         import polars as pl
 
@@ -74,7 +74,7 @@ class CsvFormat:
         )
 
     def row_rules(self) -> dict[str, Json]:
-        """Return the options that decide where rows begin and end: after a change, row 7 is another row."""
+        """Return the options that decide where rows begin and end: if one changes, row 7 is another row."""
         return {
             "separator": self.separator,
             "has_header": self.has_header,

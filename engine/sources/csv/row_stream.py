@@ -1,7 +1,7 @@
-"""Frames of any height in, frames of the height that is asked for out.
+"""Takes frames of any height, and returns frames of the height that the caller asks for.
 
-Invariant: no row is lost, repeated or moved. Frames are sliced, never copied; at most the frames that one
-request needs are held, and what is left of the last. It must not know where the frames come from.
+Invariant: no row is lost, repeated or moved. Frames are sliced, never copied; only the frames that one request needs
+are kept, and the rest of the last one. This module must not know where the frames come from.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 class RowStream:
-    """Rows taken one after the other from an iterator of frames that all have the same columns.
+    """The rows of an iterator of frames, in order. All frames must have the same columns.
 
-    After an exception from the iterator the stream is broken: make a new one.
+    After an exception from the iterator the stream can't be used any more: make a new one.
     """
 
     def __init__(self, frames: Iterator[pl.DataFrame]) -> None:
@@ -27,13 +27,13 @@ class RowStream:
         self._held_rows = 0
 
     def fill(self, rows: int) -> None:
-        """Hold at least `rows` rows, or all that there are."""
+        """Read until at least `rows` rows are held, or the iterator ends."""
         while self._held_rows < rows and (frame := next(self._frames, None)) is not None:
             self._held.append(frame)
             self._held_rows += frame.height
 
     def take(self, rows: int) -> pl.DataFrame | None:
-        """Return the next `rows` rows, fewer only at the end, and None when there are none left."""
+        """Return the next `rows` rows, fewer only at the end, and None if none are left."""
         import polars as pl
 
         self.fill(rows)

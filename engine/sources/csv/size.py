@@ -1,6 +1,6 @@
-"""How many rows CSV files have, guessed from their bytes.
+"""How many rows CSV files have, estimated from their sizes in bytes.
 
-Counting would read everything; the average row of the first megabyte is near enough for a progress bar.
+Counting would read everything; the average length of the rows in the first megabyte is good enough for a progress bar.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SAMPLE_BYTES = 1 << 20
 
 
 def estimate_rows(paths: Sequence[Path], written: CsvFormat) -> SourceSize | None:
-    """Return the estimate over all files, or None when nothing can be told: compressed or damaged files."""
+    """Return the estimate for all files together, or None if one is compressed or damaged."""
     import polars as pl
 
     total = header = 0

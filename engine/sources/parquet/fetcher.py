@@ -1,7 +1,7 @@
 """Batches of Parquet files: any batch, from any thread, each row group decoded once.
 
-Invariant: batch b holds the same rows whatever the row groups and files are. What is kept between batches
-is bounded by a few row groups.
+Invariant: batch b has the same rows, independent of row groups and of files. Between batches at most a few row groups
+stay in memory.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 class ParquetFetcher(SeekableFetcher):
     """Fetches the rows of `source`: a Parquet file, a folder of `*.parquet`, a glob, or a list of these.
 
-    Files come sorted by path, those of a list in its order, and all need the first one's columns and
-    dtypes. `columns` names the columns to read, which saves decoding the others; None reads all.
+    Files are read in the order of their paths, those of a list in the order of the list. All files need the columns
+    and dtypes of the first one. `columns` names the columns to read, which saves decoding the others; None reads all.
     """
 
     concurrent = True
@@ -47,10 +47,10 @@ class ParquetFetcher(SeekableFetcher):
         """Read the footers of all files.
 
         Raises:
-            SourceNotFound: no file is there.
-            SourceError: a file is no Parquet, or doesn't agree with the first.
-            SourceChanged: the files have fewer rows than are done, or not where they were.
-            UsageError: a column in `columns` isn't there.
+            SourceNotFound: there is no file.
+            SourceError: a file isn't Parquet, or doesn't match the first.
+            SourceChanged: the files have fewer rows than are committed, or the committed rows end in another place.
+            UsageError: the files lack one of `columns`.
         """
         super().open(position)
         self._found = files.find_files(self._source, ".parquet")
@@ -58,17 +58,17 @@ class ParquetFetcher(SeekableFetcher):
         self._cache = RowGroupCache(self._files.decode, first_row=position.next_row)
         if self._files.rows < position.next_row:
             raise SourceChanged(
-                f"{position.next_row:,} rows of {self._source} are committed, and it now has {self._files.rows:,}"
+                f"{position.next_row:,} rows of {self._source} are committed, but now it has {self._files.rows:,}"
             )
         cursor = position.cursor or {}
         if "row" in cursor and (self._found.file_at(cursor), cursor["row"]) != self._place(position.next_row):
             raise SourceChanged(
-                f"the {position.next_row:,} rows of {self._source} that are committed ended at row {cursor['row']} of "
-                f"{cursor['name']}, and now end elsewhere: files before it have changed"
+                f"the {position.next_row:,} committed rows of {self._source} ended at row {cursor['row']} of "
+                f"{cursor['name']}, but now they end in another place: files before it have changed"
             )
 
     def __call__(self, batch_id: int, batch_size: int) -> Batch | None:
-        """Return the batch. It shares memory with the row groups that it was cut from."""
+        """Return the batch. It shares memory with the row groups that it is a slice of."""
         import polars as pl
 
         start = self.position.next_row + (batch_id - self.position.next_batch_id) * batch_size
@@ -78,7 +78,7 @@ class ParquetFetcher(SeekableFetcher):
         return Batch(batch_id, start, stop - 1, pl.concat(self._pieces(start, stop)))
 
     def cursor_after(self, batch: Batch) -> Mapping[str, Json]:
-        """Return how many rows are done and, unless the source is one named file, where the last one is."""
+        """Return the next row and, unless the source is a single file, where the row before it is."""
         next_row = batch.end_row + 1
         if self._found.fixed:
             return {"next_row": next_row}
@@ -86,7 +86,7 @@ class ParquetFetcher(SeekableFetcher):
         return {"next_row": next_row, **self._found.cursor_to(file), "row": rows_done}
 
     def identity(self) -> Mapping[str, Json]:
-        """Return the source as it was given, so that a moved folder is still the same, and the columns."""
+        """Return the source as the user gave it, so that a moved folder is still the same, and the columns."""
         return {"kind": "parquet", "source": files.source_as_json(self._source), "columns": self._columns}
 
     def size(self) -> SourceSize:
@@ -94,7 +94,7 @@ class ParquetFetcher(SeekableFetcher):
         return SourceSize(self._files.rows)
 
     def close(self) -> None:
-        """Let go of the decoded row groups and the parsed footers; there are none when `open` failed."""
+        """Drop the decoded row groups and the parsed footers; there are none if `open` failed."""
         vars(self).pop("_cache", None)
         vars(self).pop("_files", None)
 
@@ -102,8 +102,8 @@ class ParquetFetcher(SeekableFetcher):
         def is_whole(group: RowGroup) -> bool:
             return start <= group.start and group.stop <= stop
 
-        # Groups that lie wholly in this batch are wanted by no other: they bypass the cache, and neighbours
-        # are decoded in one go, so that tiny row groups don't cost a query each.
+        # No other batch needs a group that is completely in this one: it bypasses the cache. Adjacent groups are
+        # decoded together, so that tiny row groups don't cost a query each.
         for (_, whole), run in groupby(self._files.groups_of(start, stop), lambda group: (group.file, is_whole(group))):
             groups = list(run)
             if whole:
@@ -113,7 +113,7 @@ class ParquetFetcher(SeekableFetcher):
                 yield self._cache.rows(group, max(start, group.start), min(stop, group.stop))
 
     def _place(self, next_row: int) -> tuple[int, int]:
-        """Return the file that holds the row before `next_row`, and how many of its rows come before that."""
+        """Return the file of the row before `next_row`, and how many rows of that file come before `next_row`."""
         if next_row == 0:
             return 0, 0
         group = self._files.groups_of(next_row - 1, next_row)[0]

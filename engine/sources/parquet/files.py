@@ -1,9 +1,9 @@
-"""The row groups of a list of Parquet files, and the decoding of any run of their rows.
+"""The row groups of a list of Parquet files, and the decoding of any range of their rows.
 
-Invariant: row numbers are those of all files put one after the other, and only the pages of the row groups
-that a run touches are read. It must not know about batches.
+Invariant: rows are numbered over all files, one after the other, and only the row groups that a range touches are
+read. This module must not know about batches.
 
-Polars doesn't tell where row groups begin, so DuckDB reads that from the footers.
+Polars doesn't say where row groups begin, so DuckDB reads that from the footers.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     import polars as pl
 
 SCANS_KEPT = 4
-"""Files whose footer stays parsed: parsing it anew costs 0.7 ms, a tenth of a row group's decoding."""
+"""How many parsed footers are kept: parsing one costs 0.7 ms, a tenth of the time to decode a row group."""
 
-_HINT = "Check that the file is whole and is Parquet; rewrite it, or take it out of the source."
+_HINT = "Check that the file is complete and is Parquet; write it again, or take it out of the source."
 
 
 @dataclass(frozen=True, slots=True)
 class RowGroup:
-    """Rows `start … stop - 1` of the source, which begin at row `offset` of file number `file`."""
+    """Rows `start … stop - 1` of the source; the first one is row `offset` of file number `file`."""
 
     start: int
     stop: int
@@ -40,13 +40,13 @@ class RowGroup:
 
 
 class ParquetFiles:
-    """Files that agree in their columns, opened. Safe to use from several threads.
+    """Open Parquet files with the same columns. May be used from several threads.
 
-    `columns` names those to read, in that order; None reads all of the first file's.
+    `columns` names the columns to read, in that order; None reads all columns of the first file.
 
     Raises:
-        SourceError: a file is no Parquet, or has other columns or dtypes than the first.
-        UsageError: one of `columns` isn't in the first file.
+        SourceError: a file isn't Parquet, or its columns or dtypes differ from those of the first file.
+        UsageError: the first file lacks one of `columns`.
     """
 
     def __init__(self, paths: Sequence[Path], columns: Sequence[str] | None = None) -> None:
@@ -58,15 +58,15 @@ class ParquetFiles:
         self._starts = [group.start for group in self.groups]
 
     def groups_of(self, start: int, stop: int) -> Sequence[RowGroup]:
-        """Return the row groups that hold rows `start … stop - 1`, in order."""
+        """Return the row groups that contain rows `start … stop - 1`, in order."""
         return self.groups[bisect_right(self._starts, start) - 1 : bisect_left(self._starts, stop)]
 
     def decode(self, group: RowGroup) -> pl.DataFrame:
-        """Return the group's rows; `group` may also be several neighbours of one file, put together.
+        """Return the rows of the group; `group` may also be several adjacent groups of one file, joined.
 
         Raises:
             SourceError: the file can't be decoded.
-            SourceChanged: it has become shorter since it was opened.
+            SourceChanged: the file has become shorter since it was opened.
         """
         import polars as pl
 
@@ -76,7 +76,7 @@ class ParquetFiles:
         except pl.exceptions.PolarsError as error:
             raise SourceError(f"cannot decode {self.paths[group.file]}: {describe(error)}", hint=_HINT) from error
         if frame.height != rows:
-            raise SourceChanged(f"{self.paths[group.file]} has become shorter while it was read")
+            raise SourceChanged(f"{self.paths[group.file]} became shorter while it was read")
         return frame
 
     def _scan_file(self, file: int) -> pl.LazyFrame:
@@ -118,9 +118,9 @@ def _agreed_columns(paths: Sequence[Path], columns: Sequence[str] | None) -> lis
             problems += [f"another column '{name}'" for name in schema if name not in first]
         if problems:
             raise SourceError(
-                f"{path} doesn't agree with {paths[0]}: it has {'; '.join(problems)}",
-                hint="All files must have the first one's columns and dtypes: rewrite that file, read it on its own, "
-                "or name with columns=[…] only those that agree.",
+                f"{path} doesn't match {paths[0]}: it has {'; '.join(problems)}",
+                hint="All files must have the columns and dtypes of the first one: write that file again, read it "
+                "separately, or use columns=[…] to name only the columns that match.",
             )
     return wanted
 
@@ -135,7 +135,7 @@ def _row_groups(paths: Sequence[Path]) -> list[RowGroup]:
     ) as connection:
         for file, path in enumerate(paths):
             try:
-                # DuckDB globs every path, even one that exists: x[1].parquet would read x1.parquet.
+                # DuckDB reads every path as a glob, even one that exists: x[1].parquet would read x1.parquet.
                 counts = connection.execute(
                     "SELECT row_group_num_rows FROM parquet_metadata(?) WHERE column_id = 0 ORDER BY row_group_id",
                     [glob.escape(str(path))],

@@ -1,7 +1,7 @@
-"""Row groups that are decoded and not yet wholly handed out.
+"""Row groups that are decoded and whose rows have not all been returned yet.
 
-Invariant: a row group is decoded once however many threads ask for it at the same time, is dropped with its
-last row, and no more than `capacity` are held. It must not know where row groups come from.
+Invariant: a row group is decoded once even if several threads ask for it at the same time, it is dropped when its last
+row has been returned, and no more than `capacity` are held. This module must not know where row groups come from.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ class _Entry:
 
 
 class RowGroupCache:
-    """Slices of row groups, which `decode` makes when they are first asked for.
+    """Slices of row groups. `decode` decodes a group when the first of its rows are asked for.
 
-    Rows below `first_row` will never be asked for, so the group that holds it ends early. Past `capacity`
-    the earliest group goes, because batches are asked for in nearly ascending order; whoever still wants
-    rows of it has it decoded again.
+    Rows before `first_row` are never asked for, so the group of that row is dropped that much earlier. Beyond
+    `capacity` the earliest group is dropped, because batches are asked for in nearly ascending order; if its rows are
+    asked for after that, it is decoded again.
     """
 
     def __init__(self, decode: Callable[[RowGroup], pl.DataFrame], *, first_row: int = 0, capacity: int = 6) -> None:
@@ -41,7 +41,7 @@ class RowGroupCache:
         self._lock = Lock()
 
     def rows(self, group: RowGroup, start: int, stop: int) -> pl.DataFrame:
-        """Return rows `start … stop - 1` of the source, all of which are in `group`, without a copy."""
+        """Return rows `start … stop - 1` of the source, without a copy. All of them must be in `group`."""
         with self._lock:
             entry = self._entries.setdefault(group.start, _Entry())
             if len(self._entries) > self._capacity:
@@ -58,5 +58,5 @@ class RowGroupCache:
         return frame.slice(start - group.start, stop - start)
 
     def __len__(self) -> int:
-        """Number of row groups held, those that are being decoded included."""
+        """Return the number of row groups held, including those that are being decoded."""
         return len(self._entries)

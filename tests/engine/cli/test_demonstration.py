@@ -42,7 +42,7 @@ def test_it_shows_the_frontier_as_it_is_kept(shown):
 
 
 def test_it_resumes_from_the_frontier_to_the_end(shown):
-    assert "going on at batch 21: 210,000 rows done, 126,776 to go" in shown[1].stderr
+    assert "resuming at batch 21: 210,000 rows done, 126,776 to go" in shown[1].stderr
     assert "finished: 336,776 rows in 34 batches" in shown[1].stdout
 
 

@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from engine.cli.progress_line import ASCII, bar, beginning, counters, finished, loss, quarantined, stopped
-from engine.events import RowsQuarantined
+from engine.cli.progress_line import ASCII, bar, beginning, counters, finished, quarantine_at_end, quarantined, stopped
+from engine.events import RowsQuarantined, RunInfo
 from engine.progress import RunView
 from engine.progress.view import Retrying
 from engine.state import RunState
@@ -11,8 +11,7 @@ from engine.state import RunState
 VIEW = RunView(
     state=RunState.RUNNING,
     run_id=1,
-    source_rows=336_776,
-    source_rows_exact=True,
+    info=RunInfo(source_rows=336_776, source_rows_exact=True),
     rows_committed=210_000,
     frontier=20,
     fraction=210_000 / 336_776,
@@ -33,12 +32,12 @@ def test_the_bar_never_wraps(columns):
 
 
 def test_without_a_known_size_there_is_no_bar_but_all_that_is_known():
-    unknown = replace(VIEW, source_rows=None, fraction=None, eta_seconds=None)
+    unknown = replace(VIEW, info=RunInfo(), fraction=None, eta_seconds=None)
     assert bar(unknown, 80, ASCII) == "210,000 rows  1.48M rows/s  21 batches"
 
 
 def test_an_estimated_size_says_so():
-    assert "210,000/~336,776 rows" in bar(replace(VIEW, source_rows_exact=False), 120, ASCII)
+    assert "210,000/~336,776 rows" in bar(replace(VIEW, info=RunInfo(source_rows=336_776)), 120, ASCII)
 
 
 def test_a_bar_that_is_not_finished_is_never_full():
@@ -50,16 +49,18 @@ def test_a_bar_that_is_not_finished_is_never_full():
 @pytest.mark.parametrize(
     ("view", "words"),
     [
-        (RunView(source_rows=100, source_rows_exact=True), "starting at batch 0: 100 rows to go"),
+        (RunView(info=RunInfo(source_rows=100, source_rows_exact=True)), "starting at batch 0: 100 rows to go"),
         (RunView(), "starting at batch 0"),
-        (RunView(batches_committed_before=2, rows_committed_before=20), "going on at batch 2: 20 rows done"),
+        (RunView(batches_committed_before=2, rows_committed_before=20), "resuming at batch 2: 20 rows done"),
         (
             RunView(
-                batches_committed_before=2, rows_committed_before=20, source_rows=20, source_rows_exact=True
+                info=RunInfo(source_rows=20, source_rows_exact=True),
+                batches_committed_before=2,
+                rows_committed_before=20,
             ),
             "",
         ),
-        (RunView(source_rows=0, source_rows_exact=True), ""),
+        (RunView(info=RunInfo(source_rows=0, source_rows_exact=True)), ""),
     ],
 )  # fmt: skip
 def test_the_beginning_tells_what_will_happen(view, words):
@@ -82,9 +83,9 @@ def test_the_end_tells_what_was_done(view, words):
 
 
 def test_a_stop_tells_how_to_go_on():
-    view = RunView(frontier=0, rows_committed=10, source_rows=30)
+    view = RunView(info=RunInfo(source_rows=30), frontier=0, rows_committed=10)
     assert stopped(view) == (
-        "stopped, resumable. Frontier: batch 0; 10 rows done, 20 to go. The same command goes on from there."
+        "stopped, resumable. Frontier: batch 0; 10 rows done, 20 to go. The same command continues from there."
     )
 
 
@@ -115,9 +116,12 @@ def test_rows_in_quarantine_are_told_all_the_time():
 
 def test_the_end_says_loudly_that_rows_are_missing():
     view = replace(VIEW, rows_quarantined=12)
-    assert loss(replace(view, state=RunState.INCOMPLETE), "look") == "finished, but 12 rows are in quarantine: look"
-    assert loss(replace(view, state=RunState.FAILED, rows_quarantined=1), "look") == "1 row is in quarantine: look"
-    assert loss(replace(VIEW, state=RunState.FINISHED), "look") == ""
+    failed = replace(view, state=RunState.FAILED, rows_quarantined=1)
+    assert [*quarantine_at_end(replace(view, state=RunState.INCOMPLETE), "look")] == [
+        "finished, but 12 rows are in quarantine: look"
+    ]
+    assert [*quarantine_at_end(failed, "look")] == ["1 row is in quarantine: look"]
+    assert [*quarantine_at_end(replace(VIEW, state=RunState.FINISHED), "look")] == []
 
 
 def test_the_latest_rows_taken_out_are_named():

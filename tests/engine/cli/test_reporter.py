@@ -6,14 +6,14 @@ import threading
 import pytest
 
 from engine.cli.reporter import Reporter, Style
+from engine.events import RunInfo
 from engine.progress import RunView
 from engine.state import RunState
 
 RUNNING = RunView(
     state=RunState.RUNNING,
     run_id=1,
-    source_rows=100,
-    source_rows_exact=True,
+    info=RunInfo(source_rows=100, source_rows_exact=True),
     rows_committed=40,
     frontier=3,
     fraction=0.4,
@@ -41,7 +41,7 @@ def told(capsys, clock):
     reporter = Reporter(lambda: RUNNING, Style.COUNTERS, clock=clock)
 
     def told(view, **options):
-        reporter._tell(view, **options)
+        reporter._show(view, **options)
         return capsys.readouterr().err.splitlines()
 
     return told
@@ -80,10 +80,10 @@ def test_counters_come_at_the_end_too(told):
 
 def test_a_stop_is_said_once_for_each_kind(told):
     told(RUNNING)
-    assert told(changed(stop_requested=True)) == ["stopping after what is in flight (3 batches)"]
+    assert told(changed(stop_requested=True)) == ["stopping after the batches in flight (3)"]
     assert told(changed(stop_requested=True)) == []
     assert told(changed(stop_requested=True, stop_now=True)) == [
-        "stopping now: giving up what is in flight; what is committed stays"
+        "stopping now: dropping the batches in flight; what is committed stays"
     ]
 
 
@@ -118,7 +118,7 @@ def test_a_reporter_that_fails_is_logged_and_the_block_goes_on(caplog):
 
     with caplog.at_level(logging.ERROR, "engine"), Reporter(look, Style.BAR):
         assert looked.wait(60)
-    assert "progress can't be shown any more" in caplog.text
+    assert "the progress can't be shown any more" in caplog.text
 
 
 def test_a_screen_that_blocks_is_left_behind(monkeypatch):

@@ -7,6 +7,8 @@ import pytest
 from engine import Frontier
 from engine.checkpoint.store import CheckpointStore
 
+pytestmark = pytest.mark.integration
+
 
 def frontier():
     return Frontier.load("cp/frontier.json").last_completed_batch_id
@@ -44,7 +46,7 @@ def test_a_failure_names_the_rows_the_frontier_and_the_way_on(command, failing):
 def test_a_resume_says_where_it_goes_on(command, failing, write):
     command("run", failing)
     answer = command("run", failing)
-    assert answer.err.startswith("going on at batch 2: 20 rows done, 10 to go\n")
+    assert answer.err.startswith("resuming at batch 2: 20 rows done, 10 to go\n")
 
 
 def test_a_changed_pipeline_is_refused_until_it_is_accepted(command, failing, tens_text, write):

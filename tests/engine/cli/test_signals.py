@@ -29,7 +29,7 @@ def test_the_first_signal_finishes_what_is_in_flight_and_exits_resumable(gated, 
     gated.let_through(10)
     code, err = gated.end()
     assert code == 4
-    assert "stopping after what is in flight" in err
+    assert "stopping after the batches in flight" in err
     assert "stopped, resumable" in err
 
 
@@ -84,7 +84,7 @@ def test_a_third_interrupt_ends_at_once_and_says_that_nothing_is_lost(gated):
     process.send_signal(signal.SIGINT)
     code, err = gated.end()
     assert code == 130
-    assert err.endswith("interrupted. Everything up to the frontier is safe: the same command goes on from there.\n")
+    assert err.endswith("interrupted. Everything up to the frontier is safe: the same command continues from there.\n")
     assert frontier(gated.folder) == 0
 
 

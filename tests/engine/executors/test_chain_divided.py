@@ -13,7 +13,7 @@ from engine import FilterBatchStep, WithColumnsBatchStep
 from engine.batch import Batch
 from engine.errors import StepFailed
 from engine.events import StepFinished
-from engine.executors.ray.placeholder import with_stand_ins
+from engine.executors.ray.split import with_placeholders
 from engine.policy import Quarantine
 from engine.steps.base import BatchStep
 from engine.testing import EventLog, numbers
@@ -54,7 +54,7 @@ def came_of(function):
         processed = function()
     except StepFailed as error:
         return str(error)
-    quarantined = [(rows.about, rows.rows.to_dicts()) for rows in processed.quarantined]
+    quarantined = [(rows.about, rows.frame.to_dicts()) for rows in processed.quarantined]
     rows = None if processed.frame is None else (processed.frame.schema, processed.frame.rows())
     timed = [(timing.steps, timing.rows_in, timing.rows_out) for timing in processed.timings]
     return rows, timed, processed.states, processed.attempts, processed.dropped, quarantined
@@ -81,7 +81,7 @@ def test_it_comes_out_as_from_one_piece(kinds, quarantine):
     expected = came_of(lambda: chain(made(), one, limits).process(batch))
 
     def divided():
-        partial = chain(with_stand_ins(made()), two, limits).leading(batch)
+        partial = chain(with_placeholders(made()), two, limits).leading(batch)
         return chain(made(), two, limits).process(batch.with_data(batch.data.clear()), partial)
 
     assert came_of(divided) == expected

@@ -158,7 +158,7 @@ def test_while_a_batch_hangs_nothing_is_begun_that_takes_one_at_a_time(short_gra
     executor.submit(0)
     work.wait_for(0)
     executor.shutdown()
-    with pytest.raises(UsageError, match="still at work in this process") as caught:
+    with pytest.raises(UsageError, match="still running in this process") as caught:
         start(executor, Work())
     assert "end this process" in caught.value.hint
     work.let_go()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 
 import pytest
@@ -9,14 +10,27 @@ from engine.progress import Progress
 
 NOON = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 STEPS = ("parse", "check")
+NOTHING_KNOWN = events.RunInfo()
+INFO = events.RunInfo(
+    pipeline="flights.py",
+    source="flights.parquet",
+    checkpoint_dir="checkpoints",
+    steps=STEPS,
+    batch_size=10,
+    workers=2,
+    window=4,
+    source_rows=100,
+    source_rows_exact=True,
+)
+INFO_FIELDS = {field.name for field in fields(INFO)}
 
 
 class Script:
     """Plays a run of 10-row batches to a Progress, on a clock that moves only when told to."""
 
-    def __init__(self, **position):
+    def __init__(self, info=NOTHING_KNOWN, **position):
         self.now = 1_000.0
-        self.progress = Progress(clock=lambda: self.now, **position)
+        self.progress = Progress(info, clock=lambda: self.now, **position)
 
     @property
     def view(self):
@@ -26,22 +40,9 @@ class Script:
         self.now += seconds
 
     def run_starts(self, **changes):
-        started = {
-            "run_id": 1,
-            "at": NOON,
-            "pipeline": "flights.py",
-            "source": "flights.parquet",
-            "checkpoint_dir": "checkpoints",
-            "steps": STEPS,
-            "batch_size": 10,
-            "workers": 2,
-            "window": 4,
-            "next_batch_id": 0,
-            "next_row": 0,
-            "source_rows": 100,
-            "source_rows_exact": True,
-        }
-        self.progress(events.RunStarted(**(started | changes)))
+        started = {"run_id": 1, "at": NOON, "info": INFO, "next_batch_id": 0, "next_row": 0} | changes
+        info = {name: started.pop(name) for name in changes if name in INFO_FIELDS}
+        self.progress(events.RunStarted(**started | {"info": replace(INFO, **info)}))
 
     def takes_up(self, batch_id):
         self.progress(events.BatchStarted(batch_id))

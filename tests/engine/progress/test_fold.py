@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from engine import events
 from engine.errors import IllegalTransition
+from engine.events import RunInfo
 from engine.frontier import Frontier
 from engine.progress import BatchState, Progress, RunView
 from engine.progress.fold import KEPT
@@ -27,7 +28,7 @@ def frontier_behind(batch_id):
 
 
 def test_nothing_known_gives_the_empty_idle_view():
-    view = Progress().view()
+    view = Progress(RunInfo()).view()
 
     assert view == RunView(throughput=(0,) * 120)
     assert view.state is RunState.IDLE
@@ -36,7 +37,9 @@ def test_nothing_known_gives_the_empty_idle_view():
 def test_an_idle_view_shows_what_is_done_and_what_is_to_go(new_script):
     frontier = Frontier(20, 209_999, 210_000, {"parse": 20, "check": 20})
     view = new_script(
-        state=RunState.RESUMABLE, frontier=frontier, batch_size=10_000, source_rows=336_776, source_rows_exact=True
+        RunInfo(steps=("parse", "check"), batch_size=10_000, source_rows=336_776, source_rows_exact=True),
+        state=RunState.RESUMABLE,
+        frontier=frontier,
     ).view
 
     assert view.state is RunState.RESUMABLE
@@ -62,9 +65,9 @@ def test_an_opened_checkpoint_that_failed_shows_the_failed_batch(new_script, scr
 
 
 def test_an_opened_checkpoint_that_finished_knows_its_size(new_script):
-    view = new_script(state=RunState.FINISHED, frontier=frontier_behind(2), batch_size=10).view
+    view = new_script(RunInfo(batch_size=10), state=RunState.FINISHED, frontier=frontier_behind(2)).view
 
-    assert (view.source_rows, view.source_rows_exact, view.total_batches, view.fraction) == (30, True, 3, 1.0)
+    assert (view.info.source_rows, view.info.source_rows_exact, view.total_batches, view.fraction) == (30, True, 3, 1.0)
 
 
 # --- states and runs ------------------------------------------------------------------------------------
@@ -343,7 +346,7 @@ def test_failures_and_warnings_are_counted_for_good_and_kept_up_to_a_limit(scrip
 
 
 def test_every_event_has_its_fold():
-    assert set(OF_BATCHES) | set(Progress()._folds) == set(get_args(events.Event))
+    assert set(OF_BATCHES) | set(Progress(RunInfo())._folds) == set(get_args(events.Event))
 
 
 @settings(max_examples=200, deadline=None)
@@ -393,23 +396,15 @@ def test_step_frontiers_are_what_the_definition_says_for_any_order(new_script, d
 
 def test_eight_threads_lose_no_event():
     per_thread, threads = 2_000, 8
-    progress = Progress()
+    progress = Progress(RunInfo())
     batch_count = per_thread * threads
     progress(
         events.RunStarted(
             run_id=1,
             at=None,
-            pipeline="",
-            source="",
-            checkpoint_dir="",
-            steps=("parse",),
-            batch_size=10,
-            workers=threads,
-            window=batch_count,
+            info=RunInfo(steps=("parse",), batch_size=10, workers=threads, window=batch_count),
             next_batch_id=0,
             next_row=0,
-            source_rows=None,
-            source_rows_exact=False,
         )
     )
     ready = threading.Barrier(threads + 1)
@@ -464,7 +459,7 @@ def test_a_run_that_ends_with_rows_in_quarantine_is_incomplete_and_at_its_end(ne
     script.progress(events.BatchCommitted(0, 0, 9, 8, 100, 0.1, rows_quarantined=2))
     script.progress(events.RunEnded(1, datetime(2026, 1, 31, tzinfo=UTC), RunState.INCOMPLETE))
     view = script.view
-    assert (view.state, view.source_rows, view.fraction, view.total_batches) == (RunState.INCOMPLETE, 10, 1.0, 1)
+    assert (view.state, view.info.source_rows, view.fraction, view.total_batches) == (RunState.INCOMPLETE, 10, 1.0, 1)
 
 
 def test_a_new_run_forgets_the_latest_rows_of_the_one_before(new_script):

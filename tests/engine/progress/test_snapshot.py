@@ -52,12 +52,12 @@ def test_an_unknown_size_has_no_fraction_until_the_end_tells_it(script):
         script.wait(1)
         script.does(batch_id)
     view = script.view
-    assert (view.source_rows, view.total_batches, view.fraction, view.eta_seconds) == (None, None, None, None)
+    assert (view.info.source_rows, view.total_batches, view.fraction, view.eta_seconds) == (None, None, None, None)
     assert (view.rows_to_go, view.rows_committed) == (None, 30)
 
     script.run_ends(RunState.FINISHED)
     view = script.view
-    assert (view.source_rows, view.source_rows_exact, view.total_batches) == (30, True, 3)
+    assert (view.info.source_rows, view.info.source_rows_exact, view.total_batches) == (30, True, 3)
     assert (view.fraction, view.eta_seconds) == (1.0, 0.0)
 
 
@@ -79,7 +79,7 @@ def test_an_estimate_that_is_outgrown_grows_and_promises_nothing(script):
     script.fetches(3)
 
     view = script.view
-    assert (view.source_rows, view.source_rows_exact, view.total_batches) == (40, False, 4)
+    assert (view.info.source_rows, view.info.source_rows_exact, view.total_batches) == (40, False, 4)
     assert (view.fraction, view.eta_seconds) == (0.75, None)
 
 
@@ -89,7 +89,7 @@ def test_an_estimate_that_was_too_large_is_corrected_at_the_end(script):
     script.run_ends(RunState.FINISHED)
 
     view = script.view
-    assert (view.source_rows, view.source_rows_exact, view.total_batches, view.fraction) == (10, True, 1, 1.0)
+    assert (view.info.source_rows, view.info.source_rows_exact, view.total_batches, view.fraction) == (10, True, 1, 1.0)
 
 
 def test_an_empty_source_is_done_only_at_the_end(script):

@@ -17,6 +17,8 @@ from engine.errors import UsageError
 from engine.storage import durable
 from engine.testing import FailingStep, NumberSource, numbers
 
+pytestmark = pytest.mark.integration
+
 FORTY_FIVE = numbers(0, 45)
 
 

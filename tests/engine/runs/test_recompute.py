@@ -87,7 +87,7 @@ def test_another_source_or_other_steps_are_refused_and_nothing_is_changed(tmp_pa
     with pytest.raises(PipelineChanged):
         made(folder).recompute(3)
     changed = ROWS.with_columns(value=pl.lit(5, dtype=pl.Int64))
-    with pytest.raises(SourceChanged, match="comes out otherwise now"):
+    with pytest.raises(SourceChanged, match="gives a different result now"):
         made(folder, changed, Total("total")).recompute(3)
     assert damaged.read_bytes() == content
 

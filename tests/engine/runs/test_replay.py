@@ -239,7 +239,7 @@ def test_rows_with_an_obstacle_stay_and_it_is_told(pipeline):
     run = pipeline(step, RunningTotal("sum"))
     run.run()
     step.bad = set()
-    assert run.quarantine.replay() == Replayed(0, 1, ("step 'sum' behind it works on whole batches",))
+    assert run.quarantine.replay() == Replayed(0, 1, ("step 'sum' after it works on whole batches",))
     assert left(run) == [3]
 
 
@@ -255,7 +255,7 @@ def test_a_step_that_came_since_may_be_an_obstacle(pipeline):
 def test_a_step_that_was_renamed_is_told_and_its_rows_stay(pipeline):
     pipeline(PickyStep("a", {3})).run()
     done = pipeline(PickyStep("b")).quarantine.replay(accept_changes=True)
-    assert done == Replayed(0, 1, ("they go on at step 'a', which isn't in the pipeline any more",))
+    assert done == Replayed(0, 1, ("they continue at step 'a', which is no longer in the pipeline",))
 
 
 def test_a_changed_pipeline_is_refused_until_it_is_accepted(pipeline):
@@ -282,7 +282,7 @@ def test_results_with_other_columns_break_it_off_and_change_nothing(pipeline):
     with pytest.raises(SchemaDrift):
         run.quarantine.replay(accept_changes=True)
     assert (left(run), len(files(run)), temporary(run)) == ([3], 1, [])
-    assert run.history()[0].message == "broken off"
+    assert run.history()[0].message == "ended early"
 
 
 def test_a_missing_file_is_named(pipeline):

@@ -23,6 +23,8 @@ from engine.events import BatchFailed, RunEnded, RunStarted, Warned
 from engine.steps.base import BatchStep
 from engine.testing import EventLog, FailingStep, NumberSource, RunningTotal, SeekableNumbers, numbers
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 def log():
@@ -394,7 +396,7 @@ def test_events_of_a_run_stand_between_its_start_and_its_end(pipeline, log):
     assert kinds[-1] is RunEnded
     assert (kinds.count(RunStarted), kinds.count(RunEnded)) == (1, 1)
     started = log.of(RunStarted)[0]
-    assert (started.steps, started.batch_size, started.next_batch_id, started.next_row) == (("a",), 10, 0, 0)
+    assert (started.info.steps, started.info.batch_size, started.next_batch_id, started.next_row) == (("a",), 10, 0, 0)
 
 
 # --- keys -----------------------------------------------------------------------------------------------

@@ -85,9 +85,9 @@ def test_a_category_arrives_as_text(tmp_path, place):
     ids=["list", "struct", "duration"],
 )
 def test_a_dtype_that_the_database_has_no_type_for_is_refused_by_name(tmp_path, place, column):
-    with pytest.raises(SinkNotUsable, match="column 'x' is") as caught:
+    with pytest.raises(SinkNotUsable, match="column 'x' has the dtype") as caught:
         run(tmp_path, place, pl.DataFrame([column]))
-    assert "Cast it" in caught.value.hint
+    assert "Convert it" in caught.value.hint
 
 
 @pytest.mark.parametrize("place", [POSTGRESQL], indirect=True)

@@ -9,6 +9,8 @@ from engine import Batch, BatchPipeline, BatchStep, FrameFetcher
 from engine.errors import SinkFailed, SinkNotUsable, StepFailed, UsageError
 from engine.events import SinkDelivered
 
+pytestmark = pytest.mark.integration
+
 
 def pipeline(folder, frame, *sinks, steps=(), batch_size=10):
     return BatchPipeline(steps, FrameFetcher(frame), batch_size, folder / "checkpoint", sinks=sinks)

@@ -96,7 +96,7 @@ def test_without_a_batch_column_rows_are_only_ever_added(tmp_path, postgres, num
     run.run()
     assert rows_of(postgres, url) == [(n,) for n in range(95)]
     run.rewind(2)
-    with pytest.raises(SinkNotUsable, match="no column that tells which rows are theirs"):
+    with pytest.raises(SinkNotUsable, match="no column that says which rows are theirs"):
         run.run()
     assert rows_of(postgres, url) == [(n,) for n in range(95)]
     with postgres.connect(url.rpartition("/")[2]) as connection:
@@ -119,7 +119,7 @@ def test_arguments_that_cannot_be_right_are_refused():
         SqlSink("sqlite:///x.sqlite", "")
     with pytest.raises(UsageError, match="the database URL can't be read"):
         SqlSink("not a url", "target")
-    with pytest.raises(UsageError, match="no support for nosuchdb"):
+    with pytest.raises(UsageError, match="of the kind nosuchdb aren't supported"):
         SqlSink("nosuchdb://host/db", "target")
 
 

@@ -63,14 +63,14 @@ def test_only_a_source_that_names_one_file_is_fixed(folder):
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("missing.csv", "{folder}/missing.csv is not there"),
+        ("missing.csv", "{folder}/missing.csv doesn't exist"),
         ("no*.csv", "no file matches {folder}/no*.csv"),
         ("empty", "the folder {folder}/empty has no *.csv files"),
         ("", "the name of the file to read is empty"),
-        ([], "there is nothing to read: the list of files is empty"),
-        (["a.csv", "missing.csv"], "{folder}/missing.csv is not there"),
+        ([], "the list of files to read is empty"),
+        (["a.csv", "missing.csv"], "{folder}/missing.csv doesn't exist"),
         ("x" * 300, "cannot look for"),
-        ("bad\0name", "is not there"),
+        ("bad\0name", "doesn't exist"),
         ("s3://bucket/a.csv", "s3://bucket/a.csv is an address"),
     ],
 )

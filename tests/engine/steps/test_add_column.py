@@ -44,7 +44,7 @@ def test_a_text_cannot_be_multiplied_and_the_error_says_so():
 
 @pytest.mark.parametrize("multiplier", [True, "3", None, float("nan"), float("inf"), 2**63, -(2**63) - 1])
 def test_a_multiplier_that_is_no_number_of_64_bits_is_refused(multiplier):
-    with pytest.raises(UsageError, match="step 'add': the multiplier must be a finite number of 64 bits"):
+    with pytest.raises(UsageError, match="step 'add': the multiplier must be a finite number of at most 64 bits"):
         AddColumnBatchStep("add", "value", multiplier)
 
 

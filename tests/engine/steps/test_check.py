@@ -66,7 +66,7 @@ def test_an_empty_batch_passes():
 
 
 def test_a_condition_over_many_columns_must_be_joined():
-    with pytest.raises(UsageError, match="gives 2 columns instead of one") as caught:
+    with pytest.raises(UsageError, match="has 2 columns instead of one") as caught:
         check(pl.all() > 0)
     assert "all_horizontal" in caught.value.hint
     with pytest.raises(CheckFailed) as failed:
@@ -75,12 +75,12 @@ def test_a_condition_over_many_columns_must_be_joined():
 
 
 def test_a_condition_that_is_not_boolean_is_refused():
-    with pytest.raises(UsageError, match="gives Int64 and not true or false"):
+    with pytest.raises(UsageError, match="is Int64, not Boolean"):
         check(pl.col("id"))
 
 
 def test_a_condition_of_another_length_is_refused():
-    with pytest.raises(UsageError, match="gives 2 answers for 4 rows"):
+    with pytest.raises(UsageError, match="has 2 values for 4 rows"):
         check(pl.col("id").head(2) > 0)
 
 

@@ -97,7 +97,7 @@ async def asynchronous(frame):
 
 @pytest.mark.parametrize("wrong", [None, FRAME, "double", asynchronous, Doubler])
 def test_something_else_than_a_plain_function_is_refused(wrong):
-    with pytest.raises(UsageError, match="step 'f' needs a plain function from frame to frame"):
+    with pytest.raises(UsageError, match="step 'f' needs a plain function that takes and returns a frame"):
         FunctionBatchStep("f", wrong)
 
 

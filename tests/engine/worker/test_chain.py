@@ -81,7 +81,7 @@ def in_threads(function, arguments):
 def test_without_steps_a_batch_stays_as_it_is():
     processed = chain().process(batch())
     assert_frame_equal(processed.frame, numbers(0, 10))
-    assert (processed.timings, processed.states, processed.attempts) == ((), None, 1)
+    assert (processed.timings, processed.states, processed.attempts) == ([], {}, 1)
 
 
 def test_steps_are_taken_in_order():

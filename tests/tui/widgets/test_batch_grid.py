@@ -23,13 +23,13 @@ def test_each_batch_has_its_own_cell_while_there_is_room(drawn):
     pane = drawn(BatchGridPane(), showing(views.failed()), focus=False)
 
     assert pane.shown_text.strip() == " ".join("■" * 21 + "✗" + "·" * 12)
-    assert pane.heading_text == "3 Batches"
+    assert pane.heading_text == "Batches"
 
 
 def test_the_title_says_how_many_batches_a_cell_stands_for(drawn):
     pane = drawn(BatchGridPane(), showing(views.many_batches()), size=GRID_100_BY_10, focus=False)
 
-    assert pane.heading_text == "3 Batches · 1 cell = 100"
+    assert pane.heading_text == "Batches · 1 cell = 100"
     assert [len(line) for line in pane.shown_text.splitlines()] == [100] * 10
 
 
@@ -79,7 +79,7 @@ def test_the_choice_stays_inside_the_grid(play):
 def test_the_title_tells_what_is_chosen(drawn):
     pane = drawn(BatchGridPane(), showing(views.many_batches()), size=GRID_100_BY_10, keys=["end"])
 
-    assert pane.heading_text == "3 Batches · 1 cell = 100 · batches 99,900\N{EN DASH}99,999 pending"
+    assert pane.heading_text == "Batches · 1 cell = 100 · batches 99,900\N{EN DASH}99,999 pending"
 
 
 def test_resizing_keeps_the_chosen_batch(play):

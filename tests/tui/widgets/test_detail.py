@@ -7,15 +7,16 @@ import views
 
 from tui.look.glyphs import ASCII
 from tui.widgets import DetailPane
-from tui.widgets.drawing.describe import batch_blocks, failure_blocks, laid_out, row_blocks, run_blocks
-from tui.widgets.drawing.line import text_of, width_of
+from tui.widgets.drawing.blocks import block_lines
+from tui.widgets.drawing.describe import batch_blocks, failure_blocks, row_blocks, run_blocks
+from tui.widgets.drawing.line import line_text, line_width
 from tui.widgets.drawing.table import table_lines
 
 FAILURE = views.flight_failure()
 
 
 def test_a_failure_is_told_whole():
-    lines = [text_of(line).rstrip() for line in laid_out(failure_blocks(FAILURE, "-"), 70, "…")]
+    lines = [line_text(line).rstrip() for line in block_lines(failure_blocks(FAILURE, "-"), 70, "…")]
 
     assert lines == [
         "CheckFailed in check_speed, batch 21",
@@ -53,13 +54,13 @@ def test_a_failure_is_told_whole():
 
 
 def test_a_failure_of_a_sink_is_called_one():
-    first = laid_out(failure_blocks(views.sink_failure(), of_sink=True), 80, "…")[0]
+    first = block_lines(failure_blocks(views.sink_failure(), of_sink=True), 80, "…")[0]
 
-    assert text_of(first) == "OperationalError in sink orders in postgresql://db/sales, batch 6,239"
+    assert line_text(first) == "OperationalError in sink orders in postgresql://db/sales, batch 6,239"
 
 
 def test_a_row_in_quarantine_is_told_as_the_step_saw_it():
-    lines = [text_of(line).rstrip() for line in laid_out(row_blocks(views.quarantined_row(), "∅"), 60, "…")]
+    lines = [line_text(line).rstrip() for line in block_lines(row_blocks(views.quarantined_row(), "∅"), 60, "…")]
 
     assert lines == [
         "CheckFailed in check_speed, batch 21, source row 216,447",
@@ -81,7 +82,7 @@ def test_a_row_in_quarantine_is_told_as_the_step_saw_it():
 
 def test_a_row_of_a_batch_that_was_taken_out_whole_says_so():
     row = replace(views.quarantined_row(), source_row=None, input=None, obstacle="step 'totals' has a memory")
-    lines = [text_of(line) for line in laid_out(row_blocks(row), 80, "…")]
+    lines = [line_text(line) for line in block_lines(row_blocks(row), 80, "…")]
 
     assert lines[0] == "CheckFailed in check_speed, batch 21"
     assert "Its batch was taken out whole; E exports its rows." in lines
@@ -92,15 +93,15 @@ def test_a_row_of_a_batch_that_was_taken_out_whole_says_so():
 def test_a_row_that_is_no_json_object_is_shown_as_the_text_that_it_is(text):
     row = replace(views.quarantined_row(), input=text)
 
-    assert text[:40] in "".join(text_of(line) for line in laid_out(row_blocks(row), 80, "…"))
+    assert text[:40] in "".join(line_text(line) for line in block_lines(row_blocks(row), 80, "…"))
 
 
 def test_a_batch_without_its_quarantined_rows_says_how_many():
     manifest = replace(views.manifest(), rows_quarantined=3)
-    texts = [text_of(line) for line in laid_out(batch_blocks(manifest), 80, "…")]
+    texts = [line_text(line) for line in block_lines(batch_blocks(manifest), 80, "…")]
 
     assert any(line.split() == ["quarantined", "3"] for line in texts)
-    assert not any("quarantined" in text_of(line) for line in laid_out(batch_blocks(views.manifest()), 80, "…"))
+    assert not any("quarantined" in line_text(line) for line in block_lines(batch_blocks(views.manifest()), 80, "…"))
 
 
 def test_the_copied_text_is_neither_wrapped_nor_cut(drawn):
@@ -115,7 +116,7 @@ def test_a_failure_of_the_source_without_rows_or_hint_is_told_too():
     bare = replace(
         FAILURE, step=None, start_row=None, end_row=None, hint="", traceback="", row_numbers=(), examples=((), ())
     )
-    text = "\n".join(text_of(line) for line in laid_out(failure_blocks(bare), 80, "…"))
+    text = "\n".join(line_text(line) for line in block_lines(failure_blocks(bare), 80, "…"))
 
     assert text.startswith("CheckFailed in the source, batch 21")
     assert "rows" not in text.splitlines()[4:]
@@ -123,14 +124,14 @@ def test_a_failure_of_the_source_without_rows_or_hint_is_told_too():
 
 def test_of_a_very_long_traceback_the_end_is_kept():
     long = replace(FAILURE, traceback="\n".join(f"frame {number}" for number in range(5_000)))
-    text = "\n".join(text_of(line) for line in laid_out(failure_blocks(long), 80, "…"))
+    text = "\n".join(line_text(line) for line in block_lines(failure_blocks(long), 80, "…"))
 
     assert "(4,600 lines left off)" in text
     assert text.endswith("frame 4999")
 
 
 def test_a_batch_is_told_with_its_times_and_rows():
-    lines = [text_of(line).rstrip() for line in laid_out(batch_blocks(views.manifest(), "-"), 60, "…")]
+    lines = [line_text(line).rstrip() for line in block_lines(batch_blocks(views.manifest(), "-"), 60, "…")]
 
     assert lines == [
         "Batch 20",
@@ -152,7 +153,7 @@ def test_a_batch_is_told_with_its_times_and_rows():
 
 
 def test_a_run_is_told_with_its_batches_and_its_end():
-    lines = [text_of(line).rstrip() for line in laid_out(run_blocks(views.runs()[0], "-"), 60, "…")]
+    lines = [line_text(line).rstrip() for line in block_lines(run_blocks(views.runs()[0], "-"), 60, "…")]
 
     assert lines == [
         "Run 1 failed",
@@ -170,7 +171,7 @@ def test_a_run_is_told_with_its_batches_and_its_end():
 
 
 def test_a_run_without_an_end_leaves_out_what_nobody_knows():
-    text = "\n".join(text_of(line) for line in laid_out(run_blocks(views.runs()[2]), 60, "…"))
+    text = "\n".join(line_text(line) for line in block_lines(run_blocks(views.runs()[2]), 60, "…"))
 
     assert "is running" in text
     assert "from 2,100" in text
@@ -180,23 +181,23 @@ def test_a_run_without_an_end_leaves_out_what_nobody_knows():
 def test_a_table_that_is_too_wide_is_turned_on_its_side():
     columns, rows = ("id", "name"), (("1", "ann"), ("2", "bob"), ("3", "eve"))
 
-    assert [text_of(line).rstrip() for line in table_lines(columns, rows, 20, "…")] == [
+    assert [line_text(line).rstrip() for line in table_lines(columns, rows, 20, "…")] == [
         "id  name", "1   ann", "2   bob", "3   eve",
     ]  # fmt: skip
-    narrow = [text_of(line).rstrip() for line in table_lines(("identity", "full name"), rows, 18, "…")]
+    narrow = [line_text(line).rstrip() for line in table_lines(("identity", "full name"), rows, 18, "…")]
     assert narrow == ["identity   1", "full name  ann", "and 2 more rows"]
 
 
 def test_a_table_that_may_not_turn_has_its_first_column_cut():
     lines = table_lines(("step", "time"), (("drop_nulls + add_speed", "8ms"),), 14, "…", may_turn=False)
 
-    assert [text_of(line) for line in lines] == ["step      time", "drop_nu…  8ms"]
+    assert [line_text(line) for line in lines] == ["step      time", "drop_nu…  8ms"]
 
 
 @pytest.mark.parametrize("width", [2, 5, 11, 30, 46, 120])
 def test_no_line_is_wider_than_the_pane(width):
     for blocks in (failure_blocks(views.hostile_failure()), failure_blocks(FAILURE), batch_blocks(views.manifest())):
-        assert max(width_of(line) for line in laid_out(blocks, width, "…")) <= max(width, 17)
+        assert max(line_width(line) for line in block_lines(blocks, width, "…")) <= max(width, 17)
 
 
 def test_another_thing_is_shown_from_its_beginning(play):

@@ -7,7 +7,8 @@ import views
 
 from tui.look.glyphs import ASCII
 from tui.widgets import FailuresPane
-from tui.widgets.drawing.failure_rows import MOST_ROWS, kinds, reason
+from tui.widgets.drawing.describe import failure_reason
+from tui.widgets.failures import MOST_ROWS, failure_kinds
 
 CHECK = views.flight_failure()
 AGAIN = replace(CHECK, run_id=2, attempts=1)
@@ -71,10 +72,10 @@ def test_the_filter_finds_failures_of_sinks(drawn):
 
 
 def test_a_row_does_not_repeat_step_and_batch_in_the_message():
-    assert reason(views.sink_failure().message) == "OperationalError: connection refused"
-    assert reason(PARSE.message) == "ValueError: no number"
-    assert reason(FETCH.message) == "TimeoutError: no answer"
-    assert reason("anything else: stays") == "anything else: stays"
+    assert failure_reason(views.sink_failure().message) == "OperationalError: connection refused"
+    assert failure_reason(PARSE.message) == "ValueError: no number"
+    assert failure_reason(FETCH.message) == "TimeoutError: no answer"
+    assert failure_reason("anything else: stays") == "anything else: stays"
 
 
 def test_right_unfolds_the_single_failures_of_a_kind_and_left_folds_them(play):
@@ -156,12 +157,12 @@ def test_without_failures_it_says_so(drawn):
 
 
 def test_kinds_know_their_failures_newest_first():
-    assert [(kind.key, len(kind.failures)) for kind in kinds(ALL)] == [
+    assert [(kind.key, len(kind.failures)) for kind in failure_kinds(ALL)] == [
         ((None, "TimeoutError"), 1),
         (("parse", "ValueError"), 1),
         (("check_speed", "CheckFailed"), 2),
     ]
-    assert kinds(ALL)[2].failures == (AGAIN, CHECK)
+    assert failure_kinds(ALL)[2].failures == (AGAIN, CHECK)
 
 
 def test_rows_are_bounded(drawn):

@@ -23,11 +23,11 @@ from tui.widgets import (
 VIEW = views.hostile()
 TABLE = (("[/bold]\x1b[31m", "String"), ("\u202eb", "[@click=app.quit]"))
 SHOWS = {
-    StatusBar: lambda pane: pane.show(VIEW, views.NOW),
+    StatusBar: lambda pane: views.show_in(pane, VIEW),
     StepsPane: lambda pane: pane.show(VIEW),
-    ThroughputPane: lambda pane: pane.show(VIEW, None),
+    ThroughputPane: lambda pane: views.show_in(pane, VIEW),
     BatchGridPane: lambda pane: pane.show(VIEW),
-    RunsPane: lambda pane: pane.show(views.runs(), VIEW),
+    RunsPane: lambda pane: views.show_in(pane, VIEW, records=views.runs()),
     FailuresPane: lambda pane: (pane.show(VIEW), pane.set_filter("[")),
     DetailPane: lambda pane: pane.show_failure(views.hostile_failure()),
     QuarantinePane: lambda pane: (pane.show(views.incomplete()), pane.show_rows([views.hostile_row()] * 3)),

@@ -7,9 +7,8 @@ import views
 
 from tui.look.glyphs import ASCII
 from tui.widgets import QuarantinePane
-from tui.widgets.drawing.line import text_of, width_of
-from tui.widgets.drawing.quarantine_rows import columns, header, keys, lines
-from tui.widgets.quarantine import MOST_ROWS
+from tui.widgets.drawing.line import line_text, line_width
+from tui.widgets.quarantine import MOST_ROWS, quarantine_keys, quarantine_listing
 
 ROW = views.quarantined_row()
 MANY = views.quarantined_rows()
@@ -121,16 +120,17 @@ def test_who_comes_to_the_pane_is_told_the_row_at_once(play):
 
 
 def test_rows_that_say_the_same_are_still_told_apart():
-    assert len(set(keys([ROW] * 5))) == 5
+    assert len(set(quarantine_keys([ROW] * 5))) == 5
 
 
 @pytest.mark.parametrize("width", range(48, 140, 7))
 def test_no_line_is_wider_than_the_pane(width):
     rows = [ROW, views.hostile_row(), *MANY]
-    widths = columns(rows, width)
+    listing = quarantine_listing(rows, width, ASCII)
 
-    assert all(width_of(row.line) <= width for row in lines(rows, widths, ASCII))
-    assert text_of(header(widths, "~")).endswith("message")
+    assert all(line_width(row.line) <= width for row in listing.rows)
+    assert line_width(listing.header[0]) <= width
+    assert line_text(listing.header[0]).split()[:4] == ["batch", "row", "step", "error"]
 
 
 def test_ascii_uses_nothing_else(drawn):

@@ -5,13 +5,14 @@ from dataclasses import replace
 import pytest
 import views
 
+from engine.events import RunInfo
 from engine.state import RunState
 from tui.look.glyphs import ASCII
 from tui.widgets import RunsPane
 
 
 def showing(view, runs=None):
-    return lambda pane: pane.show(views.runs() if runs is None else runs, view)
+    return lambda pane: views.show_in(pane, view, records=views.runs() if runs is None else runs)
 
 
 def test_the_newest_run_comes_first_and_the_live_one_is_read_from_the_view(drawn):
@@ -44,7 +45,9 @@ def test_the_record_decides_once_it_tells_the_end(drawn):
 
 def test_a_run_that_left_rows_in_quarantine_is_incomplete(drawn):
     records = (views.runs()[0], replace(views.runs()[1], state=RunState.INCOMPLETE))
-    pane = drawn(RunsPane(), showing(replace(views.idle(), source_rows=1_000_000_000), records), size=(43, 8))
+    pane = drawn(
+        RunsPane(), showing(replace(views.idle(), info=RunInfo(source_rows=1_000_000_000)), records), size=(43, 8)
+    )
 
     assert pane.shown_text.splitlines() == [
         "▌ #2 ◐ incomplete  2m50s   9%",
@@ -72,7 +75,7 @@ def test_enter_tells_the_chosen_run(play):
 def test_the_choice_stays_on_its_run_when_a_new_one_begins(play):
     async def script(pilot, pane):
         await pilot.press("down")
-        pane.show(views.runs(), replace(views.running(), run_id=4))
+        views.show_in(pane, replace(views.running(), run_id=4), records=views.runs())
         await pilot.press("enter")
 
     resumable = replace(views.running(), state=RunState.RESUMABLE, run_id=None)
@@ -91,7 +94,7 @@ def test_without_runs_it_says_so(drawn):
 def test_a_tick_of_the_same_second_paints_nothing(play):
     async def script(pilot, pane):
         pane.refresh = lambda *regions, **_options: painted.append(regions)
-        pane.show(views.runs(), replace(views.running(), elapsed_seconds=252.45, rows_per_second=3.0))
+        views.show_in(pane, replace(views.running(), elapsed_seconds=252.45, rows_per_second=3.0), records=views.runs())
         assert painted == []
 
     painted = []

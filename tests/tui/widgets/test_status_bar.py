@@ -7,7 +7,7 @@ import views
 
 from tui.look.glyphs import ASCII, UNICODE
 from tui.widgets import StatusBar
-from tui.widgets.drawing.line import text_of, width_of
+from tui.widgets.drawing.line import line_text, line_width
 from tui.widgets.status_bar import status_line
 
 EVERY = (
@@ -17,7 +17,7 @@ EVERY = (
 
 
 def words(view, width=120, glyphs=UNICODE):
-    return text_of(status_line(view, views.NOW, width, glyphs))
+    return line_text(status_line(view, views.NOW, width, glyphs))
 
 
 def test_a_wide_terminal_is_told_everything():
@@ -43,7 +43,7 @@ def test_state_frontier_and_percent_are_always_there(name, width):
 def test_it_fills_any_width_exactly(name):
     view = getattr(views, name)()
 
-    assert {width_of(status_line(view, views.NOW, width, UNICODE)) - width for width in range(1, 160)} == {0}
+    assert {line_width(status_line(view, views.NOW, width, UNICODE)) - width for width in range(1, 160)} == {0}
 
 
 def test_a_stop_at_once_is_told_apart():
@@ -91,6 +91,6 @@ def test_looks(snap_compare, host, width):
 
     def show(*bars):
         for bar, view in zip(bars, every, strict=True):
-            bar.show(view, views.NOW)
+            views.show_in(bar, view)
 
     assert snap_compare(host(*(StatusBar() for _ in every), show=show), terminal_size=(width, len(EVERY)))

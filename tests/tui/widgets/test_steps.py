@@ -9,12 +9,12 @@ from engine.progress.view import RunView, SinkView
 from engine.state import RunState
 from tui.look.glyphs import ASCII, UNICODE
 from tui.widgets import StepsPane
-from tui.widgets.drawing.line import text_of, width_of
+from tui.widgets.drawing.line import line_text, line_width
 from tui.widgets.steps import step_lines
 
 
 def lines(view, width=75, glyphs=UNICODE):
-    return [text_of(line).rstrip() for line in step_lines(view, width, glyphs)]
+    return [line_text(line).rstrip() for line in step_lines(view, width, glyphs)]
 
 
 def showing(view):
@@ -124,7 +124,7 @@ def test_no_line_is_wider_than_the_pane(width):
     hostile_sink = replace(views.sink_failed(), sinks=(SinkView(name=views.HOSTILE_TEXT + "s" * 999, frontier=7),))
     every = (views.running(), views.retrying(), views.failed(), views.hostile(), views.idle(), views.sink_failed())
     for view in (*every, hostile_sink):
-        assert max(width_of(line) for line in step_lines(view, width, UNICODE)) <= width
+        assert max(line_width(line) for line in step_lines(view, width, UNICODE)) <= width
 
 
 def test_narrow_panes_keep_name_and_percent():

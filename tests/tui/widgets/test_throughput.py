@@ -7,13 +7,13 @@ import views
 
 from tui.look.glyphs import ASCII
 from tui.widgets import ThroughputPane
-from tui.widgets.drawing.chart import chart, grouped
+from tui.widgets.drawing.chart import average_columns, draw_chart
 
 MEMORY = 412_000_000
 
 
 def showing(view, memory_bytes=MEMORY):
-    return lambda pane: pane.show(view, memory_bytes)
+    return lambda pane: views.show_in(pane, view, memory_bytes=memory_bytes)
 
 
 def test_it_tells_pace_batch_times_and_cost(drawn):
@@ -66,13 +66,13 @@ def test_less_height_leaves_the_chart_out_first(drawn):
 def test_a_column_stays_the_same_seconds_while_time_goes_on():
     seconds = [1, 2, 3, 4, 5, 6]
 
-    assert grouped([0, *seconds], 3)[-2:] == [2.0, 5.0]
-    assert grouped([*seconds, 9], 3, phase=1)[-3:] == [2.0, 5.0, 9.0]
+    assert average_columns([0, *seconds], 3)[-2:] == [2.0, 5.0]
+    assert average_columns([*seconds, 9], 3, phase=1)[-3:] == [2.0, 5.0, 9.0]
 
 
 def test_the_chart_is_as_high_as_its_greatest_value_and_shows_the_least():
-    assert chart([0, 1, 50, 100], 4, 2, " ▁▂▃▄▅▆▇█") == ["   █", " ▁██"]
-    assert chart([], 4, 2, " ▁▂▃▄▅▆▇█") == ["    ", "    "]
+    assert draw_chart([0, 1, 50, 100], 4, 2, " ▁▂▃▄▅▆▇█") == ["   █", " ▁██"]
+    assert draw_chart([], 4, 2, " ▁▂▃▄▅▆▇█") == ["    ", "    "]
 
 
 @pytest.mark.parametrize("name", ["resumable", "running", "stopping", "failed"])

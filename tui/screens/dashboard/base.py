@@ -1,4 +1,4 @@
-"""What all parts of the dashboard share: the bridge, the view of this instant, and saying things."""
+"""What all parts of the dashboard share: the bridge, the view of this instant, and short messages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from engine.text.terminal_safe import safe
 from tui.actions import Situation, possible
 from tui.backend.jobs import Job
 from tui.look.glyphs import UNICODE
-from tui.look.plain_text import in_glyphs
 from tui.screens.dashboard.quarantine_rule import why_no_quarantine
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ TOAST_LIMIT = 400
 
 
 class DashboardBase(Screen[None]):
-    """A screen over one bridge. `seen` is the latest view that was pulled, whatever is frozen."""
+    """A screen over one bridge. `seen` is the latest view that was pulled, also while the panes are frozen."""
 
     def __init__(self, bridge: Bridge, *, now: Callable[[], datetime]) -> None:
         super().__init__()
@@ -33,8 +32,13 @@ class DashboardBase(Screen[None]):
         self.now = now
         self.seen = bridge.view()
 
+    @property
+    def compact(self) -> bool:
+        """Whether the terminal is too small for all panes at once."""
+        return self.has_class("-narrow") or not self.has_class("-tall")
+
     def situation(self) -> Situation:
-        """Return what decides which actions are possible, at this instant: a key may come between two pulls."""
+        """Return what decides which actions are possible at this instant: a key may come between two pulls."""
         bridge, view = self.bridge, self.bridge.view()
         failed = view.state is RunState.FAILED
         return Situation(
@@ -48,7 +52,7 @@ class DashboardBase(Screen[None]):
         )
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Say whether an action can be done now; the registry knows."""
+        """Return whether an action is possible now, according to the registry."""
         del parameters
         return possible(action, self.situation())
 
@@ -56,9 +60,9 @@ class DashboardBase(Screen[None]):
         """React to the end of a job."""
 
     def shown(self, text: str) -> str:
-        """Return text of unknown origin as this terminal may be given it."""
-        return in_glyphs(safe(text), getattr(self.app, "glyphs", UNICODE))
+        """Return text of unknown origin in a form that is safe for this terminal."""
+        return getattr(self.app, "glyphs", UNICODE).spelled(safe(text))
 
     def say(self, text: str, *, bad: bool = False) -> None:
-        """Show a short message that goes away by itself; its text may come from anywhere."""
+        """Show a short message that disappears by itself; its text may be of unknown origin."""
         self.app.notify(safe(self.shown(text), TOAST_LIMIT), severity="error" if bad else "information", markup=False)

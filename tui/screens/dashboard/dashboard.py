@@ -1,7 +1,7 @@
-"""The dashboard: pulls the view eight times a second, hands it to the panes, and lays them out.
+"""The dashboard: pulls the view eight times a second, passes it to the panes, and lays them out.
 
-Panes that share a place as tabs are siblings of which one is displayed: nothing is ever moved or mounted
-again, so resizing, zooming and switching tabs can't lose a selection.
+Panes that share one place as tabs are siblings, of which one is displayed. Nothing is moved or mounted again, so
+resizing, zooming and switching tabs can't lose a selection.
 """
 
 from __future__ import annotations
@@ -20,19 +20,15 @@ from tui.backend.jobs import Job
 from tui.backend.memory import resident_bytes
 from tui.screens.dashboard.file_commands import FileCommands
 from tui.screens.dashboard.run_commands import RunCommands
-from tui.screens.dashboard.selection import Selection
 from tui.screens.dashboard.status_line import StatusLine, status_line
 from tui.screens.footer import KeyFooter
-from tui.screens.panes import PANE, PANES, Place, tab_title, tabs
+from tui.screens.panes import PANE, PANES, Place, displayed, tab_title, tabs
 from tui.widgets import (
-    BatchGridPane,
     FailuresPane,
     LogPane,
     Pane,
-    QuarantinePane,
     RunsPane,
     StatusBar,
-    StepsPane,
     ThroughputPane,
 )
 
@@ -48,7 +44,7 @@ if TYPE_CHECKING:
 PULLS_PER_SECOND = 8
 
 
-class Dashboard(Selection, RunCommands, FileCommands):
+class Dashboard(RunCommands, FileCommands):
     """The panes over one pipeline. `begin` runs it as soon as it is loaded."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -68,19 +64,19 @@ class Dashboard(Selection, RunCommands, FileCommands):
         self._drawn: tuple[object, ...] | None = None
 
     def compose(self) -> ComposeResult:
-        """Top line, sentence, panes, keys."""
+        """Status bar, status line, panes, filter, footer."""
         yield StatusBar()
         yield Static("", id="status-line", markup=False)
         with Container(id="body"):
             for pane in PANES:
                 yield pane.widget(id=pane.id, title=pane.title)
         yield Input(
-            placeholder=f"show only what holds this text; {key_of('back')} shows all", id="filter", compact=True
+            placeholder=f"show only what contains this text; {key_of('back')} shows all", id="filter", compact=True
         )
         yield KeyFooter(dashboard=True)
 
     def on_mount(self) -> None:
-        """Begin to look, and load once the first picture is on the screen."""
+        """Start to pull, and load the pipeline when the first picture is on the screen."""
         self.query_one("#filter").display = False
         self.query_one("#steps").focus()
         self.pull()
@@ -88,40 +84,40 @@ class Dashboard(Selection, RunCommands, FileCommands):
         self.call_after_refresh(self.bridge.load)
 
     def on_resize(self) -> None:
-        """Lay the tabs out for the new size; what was chosen stays chosen."""
+        """Lay the panes out for the new size; the selection stays."""
         self.lay_out()
 
-    # --- looking --------------------------------------------------------------------------------------
+    # --- pulling --------------------------------------------------------------------------------------
 
     def pull(self) -> None:
         """Show this instant."""
         self.seen = view = self.bridge.view()
-        self.query_one(StatusBar).show(view, self.now())
+        bar = self.query_one(StatusBar)
+        bar.now = self.now()
+        bar.show(view)
         self.query_one(LogPane).add([f"{time_of_day(line.at)}  {line.text}" for line in self.bridge.log.take()])
         if not self._frozen:
             self.fill_panes()
         self._show_status_line()
         situation = self.situation()
-        # A pane writes its own title when it is first drawn, over the tabs: its heading and size tell when.
+        # A pane writes its own title over the tabs when it is first drawn; its heading and size show when.
         front = self.query_one(f"#{self._tab}", Pane)
         rows = (len(view.steps), len(view.sinks))
         drawn = (situation, self._tab, self.size, self._frozen, front.heading_text, front.size, rows)
         if drawn != self._drawn:
-            # Only when something changed that decides about keys: doing it with each pull costs and leaks.
+            # Only when something changed that decides about keys: with each pull it would be slow and leak.
             self._drawn = drawn
             self.query_one(KeyFooter).show(situation)
             self.refresh_bindings()
             self.lay_out()
 
     def fill_panes(self) -> None:
-        """Hand the view to the panes that are to be seen."""
+        """Pass the view to the panes."""
         view = self.seen
-        self.query_one(StepsPane).show(view)
-        self.query_one(BatchGridPane).show(view)
-        self.query_one(ThroughputPane).show(view, resident_bytes())
-        self.query_one(RunsPane).show(self.bridge.runs, view)
-        self.query_one(FailuresPane).show(view)
-        self.query_one(QuarantinePane).show(view)
+        self.query_one(ThroughputPane).memory_bytes = resident_bytes()
+        self.query_one(RunsPane).records = self.bridge.runs
+        for pane in self.query_one("#body").query(Pane):
+            pane.show(view)
         self.show_newest_failure()
         if self._tab == "results":
             self.ask_for_results()
@@ -139,40 +135,31 @@ class Dashboard(Selection, RunCommands, FileCommands):
 
     # --- layout ---------------------------------------------------------------------------------------
 
-    @property
-    def compact(self) -> bool:
-        """Whether the screen is too small for all panes at once."""
-        return self.has_class("-narrow") or not self.has_class("-tall")
-
     def lay_out(self) -> None:
         """Decide which panes are displayed, and name the tabs in the border of the one in front."""
         if not self.is_mounted:
             return
         body = self.query_one("#body")
-        zoomed = self._zoomed
-        shared = tabs(compact=self.compact)
         self.set_class(self.compact, "-compact")
-        body.set_class(zoomed is not None, "-zoomed")
-        if self._tab not in shared:
+        body.set_class(self._zoomed is not None, "-zoomed")
+        if self._tab not in tabs(compact=self.compact):
             self._tab = "failures"
+        shown = {self._zoomed} if self._zoomed else displayed(self._tab, compact=self.compact)
         for pane in PANES:
-            shown = (
-                pane.id == self._tab if pane.id in shared else not (self.compact and pane.place is Place.OWN_OR_SCREEN)
-            )
-            self.query_one(f"#{pane.id}").display = pane.id == zoomed if zoomed else shown
+            self.query_one(f"#{pane.id}").display = pane.id in shown
         self.styles_for_rows((len(self.seen.steps) or 3) + len(self.seen.sinks))
         front = self.query_one(f"#{self._tab}")
         title = tab_title(self._tab, compact=self.compact, width=front.size.width - 4)
         front.border_title = self.shown(title)
 
     def styles_for_rows(self, step_count: int) -> None:
-        """Give the steps and sinks the lines that they need, and no more than a third of the screen."""
+        """Give the steps and sinks the lines that they need, but no more than a third of the screen."""
         lines = min(step_count + 4, max(7, self.size.height // (2 if self.compact else 3)))
         self.query_one("#body").styles.grid_rows = f"{lines} 7 1fr" if not self.compact else "1fr"
         self.query_one("#steps").styles.height = lines if self.compact and not self._zoomed else "1fr"
 
     def action_go(self, pane_id: str) -> None:
-        """Put a pane in front and give it the focus; the detail has a screen of its own where there is no room."""
+        """Put a pane in front and focus it; the detail is a screen of its own where there is no room."""
         if self.compact and PANE[pane_id].place is Place.OWN_OR_SCREEN:
             self.open_detail()
             return
@@ -185,7 +172,7 @@ class Dashboard(Selection, RunCommands, FileCommands):
         self.query_one(f"#{pane_id}").focus()
 
     def action_zoom(self) -> None:
-        """Give the whole screen to the pane in focus, or give it back."""
+        """Show the pane in focus on the whole screen, or all panes again."""
         focused = self._pane_in_focus()
         self._zoomed = None if self._zoomed is not None else focused
         self.lay_out()
@@ -198,30 +185,30 @@ class Dashboard(Selection, RunCommands, FileCommands):
         return widget.id if widget is not None and widget.id else self._tab
 
     def action_freeze(self) -> None:
-        """Hold the panes still, or let them go on."""
+        """Stop updating the panes, or start again."""
         self._frozen = not self._frozen
         self.pull()
 
     # --- filter ---------------------------------------------------------------------------------------
 
     def action_filter(self) -> None:
-        """Open the line to type a filter in."""
+        """Show the line for the filter."""
         line = self.query_one("#filter", Input)
         line.display = True
         line.focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Filter while it is typed."""
+        """Filter while the text is typed."""
         event.stop()
         self.query_one(FailuresPane).set_filter(event.value)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Enter keeps the filter and goes to the list."""
+        """Keep the filter and go to the list."""
         event.stop()
         self.action_go("failures")
 
     def action_back(self) -> None:
-        """Leave the filter, else zoom."""
+        """Leave the filter, or the zoom."""
         line = self.query_one("#filter", Input)
         if line.display:
             line.value = ""

@@ -8,7 +8,6 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from tui.actions import key_hints, keys_of
-from tui.look.plain_text import in_glyphs
 from tui.screens.panes import PANE
 from tui.widgets import DetailPane
 
@@ -35,15 +34,15 @@ class DetailScreen(Screen[None]):
         yield DetailPane(title=PANE["detail"].title)
 
     def on_mount(self) -> None:
-        """Fill it once it is there."""
+        """Fill the pane as soon as it exists."""
         pane = self.query_one(DetailPane)
-        pane.set_keys(in_glyphs(key_hints("back", "copy"), pane.glyphs))
+        pane.set_keys(pane.glyphs.spelled(key_hints("back", "copy")))
         if self._fill is not None:
             self._fill(pane)
         pane.focus()
 
     def fill(self, fill: Callable[[DetailPane], None]) -> None:
-        """Show what has come meanwhile."""
+        """Show something else."""
         fill(self.query_one(DetailPane))
 
     def action_copy(self) -> None:
@@ -52,5 +51,5 @@ class DetailScreen(Screen[None]):
         self.notify("Copied.")
 
     def action_close(self) -> None:
-        """Back to the dashboard."""
+        """Go back to the dashboard."""
         self.dismiss(None)

@@ -18,17 +18,17 @@ _COLON_LINE = {"hx", "helix", "subl", "zed"}
 
 @dataclass(frozen=True, slots=True)
 class SourceLine:
-    """A place in a file; lines count from 1."""
+    """A line of a file; lines count from 1."""
 
     file: Path
     line: int
 
 
 def source_line(traceback: str, pipeline_file: Path | None, step: str | None = None) -> SourceLine | None:
-    """Return the deepest frame in the pipeline's own file, else the deepest in a file that isn't installed.
+    """Return the deepest frame in the pipeline's own file, else the deepest one in a file that is not installed.
 
-    A check that is declared in the pipeline file fails inside the engine, with no frame of that file: then it
-    is the first line there that names the step.
+    A check that is declared in the pipeline file fails inside the engine, without a frame of that file: then it is the
+    first line there that names the step.
     """
     frames = [SourceLine(Path(found["file"]), int(found["line"])) for found in _FRAME.finditer(traceback)]
     own = pipeline_file.resolve() if pipeline_file else None

@@ -1,4 +1,4 @@
-"""What a person takes out of the dashboard: a copy, a report, results, the quarantine, a line in their editor."""
+"""The keys that copy or write something: the detail, a report, results, the quarantine; and the one for the editor."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Protocol
 
 from textual.app import SuspendNotSupported
 
-from tui.screens.dashboard.base import DashboardBase
-from tui.screens.dashboard.editor import SourceLine, editor_command, source_line
+from engine.text.format import counted
+from tui.backend.jobs import Job
+from tui.screens.dashboard.editor import editor_command, source_line
 from tui.screens.dashboard.report import markdown
+from tui.screens.dashboard.selection import Selection
 from tui.screens.dialogs.ask import AskScreen
 from tui.screens.dialogs.confirm import ConfirmScreen
+from tui.widgets import DetailPane
 
 if TYPE_CHECKING:
-    from engine.events import FailureRecord
+    from tui.backend.jobs import JobResult
 
 SUFFIXES = (".parquet", ".csv", ".duckdb", ".db")
 QUARANTINE_SUFFIXES = (".csv", ".parquet")
@@ -29,40 +32,34 @@ class Exporter(Protocol):
         """Write to `path`."""
 
 
-class FileCommands(DashboardBase):
+class FileCommands(Selection):
     """Copy, open, export, report."""
-
-    def detail_text(self) -> str:
-        """Return what the detail pane shows, as plain text."""
-        return ""
-
-    def failure_in_mind(self) -> FailureRecord | None:
-        """Return the failure that a person looks at."""
-        return None
 
     def action_copy(self) -> None:
         """Copy what the detail pane shows."""
-        text = self.detail_text()
+        text = self.query_one(DetailPane).plain_text
         if text:
             self.app.copy_to_clipboard(text)
             self.say("Copied.")
         else:
-            self.say("Nothing is selected that could be copied.")
+            self.say("Nothing is selected, so there is nothing to copy.")
 
     def action_open_source(self) -> None:
-        """Open the line that failed in the person's editor, with the terminal to itself."""
-        place = self.place_of_failure()
-        if place is None:
+        """Open the line that failed in the person's editor, which gets the terminal meanwhile."""
+        failure = self.selected_failure
+        file = self.bridge.target.known_file if self.bridge.target else None
+        line = source_line(failure.traceback, file, failure.step) if failure is not None else None
+        if line is None:
             self.say("No file of yours is in that traceback.", bad=True)
             return
-        command = editor_command(place)
+        command = editor_command(line)
         try:
             with self.app.suspend():
-                # The descriptors that a child would inherit lead to the log.
+                # The descriptors that a child inherits lead to the log.
                 screen = sys.__stderr__
                 status = subprocess.run(command, check=False, stdout=screen, stderr=screen).returncode  # noqa: S603 (the person's own $EDITOR)
         except SuspendNotSupported:
-            self.say("This terminal can't be lent to an editor.", bad=True)
+            self.say("An editor can't be opened in this terminal.", bad=True)
         except OSError as error:
             self.say(f"{command[0]} can't be started: {error.strerror}. Set $EDITOR.", bad=True)
         else:
@@ -70,18 +67,10 @@ class FileCommands(DashboardBase):
                 self.say(f"{command[0]} ended with status {status}.", bad=True)
         self.refresh()
 
-    def place_of_failure(self) -> SourceLine | None:
-        """Return the line of a person's own file where the failure is at home."""
-        failure = self.failure_in_mind()
-        if failure is None:
-            return None
-        file = self.bridge.target.known_file if self.bridge.target else None
-        return source_line(failure.traceback, file, failure.step)
-
     def action_export(self) -> None:
         """Ask for a path, and write the results there."""
-        what = f"the results of {self.seen.frontier + 1:,} batches"
-        # Not the pipeline's bare name: a source is often called so.
+        what = f"the results of {counted(self.seen.frontier + 1, 'batch')}"
+        # Not the bare name of the pipeline: a source often has that name.
         self._ask_for_file("Export the results", what, "results.parquet", SUFFIXES, self.bridge.export)
 
     def action_export_quarantine(self) -> None:
@@ -96,7 +85,7 @@ class FileCommands(DashboardBase):
             path = Path(text).expanduser()
             if path.suffix.lower() not in suffixes:
                 return f"The name must end in one of {', '.join(suffixes)}."
-            if path.resolve() == Path(self.seen.source).resolve():
+            if path.resolve() == Path(self.seen.info.source).resolve():
                 return "That is the source of this pipeline."
             return "" if path.parent.is_dir() else f"The folder {path.parent} does not exist."
 
@@ -105,11 +94,11 @@ class FileCommands(DashboardBase):
                 self._export_to(Path(text).expanduser(), export)
 
         lines = [f"Write {what} into one file:"]
-        value = f"{self.seen.pipeline or 'pipeline'}-{name}".replace("/", "_")
+        value = f"{self.seen.info.pipeline or 'pipeline'}-{name}".replace("/", "_")
         self.app.push_screen(AskScreen(title, lines, verb="Export", value=value, problem=problem), chosen)
 
     def _export_to(self, path: Path, export: Exporter) -> None:
-        """Hand the export to the worker; ask first when a file would be replaced."""
+        """Start the export; ask first when a file would be replaced."""
 
         def begin(*, overwrite: bool) -> None:
             export(str(path), overwrite=overwrite)
@@ -120,7 +109,10 @@ class FileCommands(DashboardBase):
                 begin(overwrite=True)
 
         if path.exists():
-            lines = [f"{path} is there already.", "A DuckDB file keeps its other tables; any other file is replaced."]
+            lines = [
+                f"{path} exists already.",
+                "Of a DuckDB file only the table is replaced; any other file is replaced as a whole.",
+            ]
             self.app.push_screen(ConfirmScreen("Overwrite?", lines, verb="Overwrite"), answered)
         else:
             begin(overwrite=False)
@@ -129,10 +121,18 @@ class FileCommands(DashboardBase):
         """Write the run as Markdown into the current folder."""
         view = self.seen
         run = f"-run-{view.run_id}" if view.run_id is not None else ""
-        path = Path(f"{view.pipeline or 'pipeline'}{run}.md".replace("/", "_"))
+        path = Path(f"{view.info.pipeline or 'pipeline'}{run}.md".replace("/", "_"))
         try:
             path.write_text(markdown(view, self.bridge.runs, self.now()), encoding="utf-8")
         except OSError as error:
             self.say(f"The report can't be written to {path}: {error.strerror}", bad=True)
         else:
             self.say(f"The report is in {path.resolve()}.")
+
+    def job_ended(self, result: JobResult) -> None:
+        """Say where an export is, or why there is none."""
+        what = {Job.EXPORT: "results are", Job.EXPORT_QUARANTINE: "quarantine is"}.get(result.job)
+        if what is not None:
+            error = result.error
+            self.say(f"{error.message} {error.hint}" if error else f"The {what} in {result.asked}.", bad=bool(error))
+        super().job_ended(result)

@@ -1,7 +1,7 @@
-"""Whether the batch that failed could go on without its bad rows, and if not, why: the rules behind the key `k`.
+"""Whether bad rows may be taken out of the batch that failed, and if not, why: the rule behind the quarantine key.
 
-They are guesses from what is known of the failure; the engine decides when it tries. Texts of errors are in what
-is returned: not escaped yet.
+It is a guess from what is known of the failure; the engine decides when it tries. The reasons may hold text from
+errors, which is not escaped yet.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tui.actions import key_of
-from tui.widgets.drawing.failure_rows import reason
-from tui.widgets.steps import failure_of
+from tui.widgets.drawing.describe import failure_reason
+from tui.widgets.steps import blocking_failure
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -22,11 +22,11 @@ QUARANTINE_FULL = "QuarantineFull"
 
 
 def why_no_quarantine(view: RunView, stopping: Collection[str] = ()) -> str:
-    """Return why no rows can be taken out of the batch that failed; empty when some may be.
+    """Return why no rows can be taken out of the batch that failed; empty when that is possible.
 
-    `stopping` are the steps that say of themselves that a bad row stops the run.
+    `stopping` are the steps that declare that a bad row stops the run.
     """
-    failure = failure_of(view)
+    failure = blocking_failure(view)
     if failure is None:
         return "No batch has failed, so there are no rows to take out."
     if failure.step is None:
@@ -41,11 +41,11 @@ def _why_no_quarantine_of(failure: FailureRecord, view: RunView, stopping: Colle
         )
     if failure.error_type == QUARANTINE_FULL:
         return (
-            f"{reason(failure.message)} If so many may be taken out, say so in the pipeline: "
-            f"on_error=Quarantine(max_rows=…, max_fraction=…). Else mend the step; {key_of('retry')} continues."
+            f"{failure_reason(failure.message)} To take out more, say so in the pipeline: "
+            f"on_error=Quarantine(max_rows=…, max_fraction=…). Otherwise fix the step; {key_of('retry')} continues."
         )
     if failure.step in stopping:
-        return f"Step {failure.step} has on_error='stop': by its own word a bad row stops the run."
-    if failure.start_row is None:  # not set up, another schema, no batch returned: no matter what the rows are
-        return f"Step {failure.step} failed as a whole, not at rows. Mend it; {key_of('retry')} continues."
+        return f"Step {failure.step} has on_error='stop': it declares that a bad row stops the run."
+    if failure.start_row is None:  # not set up, another schema, no batch returned: the rows are not the reason
+        return f"Step {failure.step} failed as a whole, not at rows. Fix it; {key_of('retry')} continues."
     return ""

@@ -1,6 +1,6 @@
-"""A run as a Markdown page: what ran, how far it came, how fast, and what failed.
+"""A run as a Markdown page: what ran, how far it got, how fast, and what failed.
 
-Text from data and errors stands in fences or is escaped, so that it can't become markup of the page.
+Text from data and errors is fenced or escaped, so that it can't become markup of the page.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ def markdown(view: RunView, runs: Sequence[RunRecord], now: datetime) -> str:
 
 
 def _lines(view: RunView, runs: Sequence[RunRecord], now: datetime) -> Iterator[str]:
-    yield f"# {_text(view.pipeline or 'pipeline')}: {view.state}"
+    yield f"# {_text(view.info.pipeline or 'pipeline')}: {view.state}"
     yield ""
     yield f"As of {fmt.instant(now)}."
     yield ""
     yield from _table(("", ""), [
-        ("source", _text(view.source)),
-        ("checkpoint", _text(view.checkpoint_dir)),
+        ("source", _text(view.info.source)),
+        ("checkpoint", _text(view.info.checkpoint_dir)),
         ("run", fmt.count(view.run_id)),
         ("started", fmt.instant(view.started_at)),
         ("ended", fmt.instant(view.ended_at)),
@@ -66,9 +66,9 @@ def _lines(view: RunView, runs: Sequence[RunRecord], now: datetime) -> Iterator[
 
 def _failure(failure: FailureRecord, sinks: Collection[str]) -> Iterator[str]:
     kind = "sink" if failure.step in sinks else "step"
-    place = f"{kind} {_text(failure.step)}" if failure.step else "the source"
+    where = f"{kind} {_text(failure.step)}" if failure.step else "the source"
     yield ""
-    yield f"### Run {failure.run_id}, batch {failure.batch_id:,}: {_text(failure.error_type)} in {place}"
+    yield f"### Run {failure.run_id}, batch {failure.batch_id:,}: {_text(failure.error_type)} in {where}"
     yield ""
     yield _text(failure.message)
     if failure.row_numbers:
@@ -79,7 +79,7 @@ def _failure(failure: FailureRecord, sinks: Collection[str]) -> Iterator[str]:
         yield ""
         yield from _table([_text(name) for name in names], [[_text(cell) for cell in row] for row in rows])
     if failure.traceback:
-        # Four more backticks than any line of the traceback can hold in a row would be overdone: tildes do.
+        # Tildes, because a traceback may hold backticks; three tildes in a row are broken up.
         yield from ("", "~~~~~~~~text", *(line.replace("~~~", "~ ~ ~") for line in safe_lines(failure.traceback)))
         yield "~~~~~~~~"
 

@@ -1,4 +1,4 @@
-"""What a person does to the run, its frontier and quarantine. Nothing is destroyed before a dialog has said what."""
+"""The keys for the run, its frontier and its quarantine. Nothing is destroyed before a dialog has said what is lost."""
 
 from __future__ import annotations
 
@@ -6,41 +6,39 @@ from typing import TYPE_CHECKING
 
 from engine.text.format import counted
 from tui.backend.jobs import Job
-from tui.screens.dashboard.base import DashboardBase
 from tui.screens.dashboard.quarantine_rule import why_no_quarantine
+from tui.screens.dashboard.selection import Selection
 from tui.screens.dialogs.ask import RewindScreen
 from tui.screens.dialogs.confirm import ChangedScreen, ConfirmScreen
-from tui.widgets.steps import failure_of
+from tui.widgets.steps import blocking_failure
 
 if TYPE_CHECKING:
-    from engine import Replayed
-    from tui.backend.jobs import Dropped, ErrorReport, JobResult
-
-KEPT = "The source and the history of runs stay. This can't be undone."
+    from engine import Loss, Replayed
+    from tui.backend.jobs import ErrorReport, JobResult
 
 
-class RunCommands(DashboardBase):
-    """Run, stop, quarantine, replay, rewind, reset, and what to do when they end."""
+class RunCommands(Selection):
+    """Run, stop, quarantine, replay, rewind, reset, and what to show when they end."""
 
     def action_run(self) -> None:
-        """Begin, or go on from the frontier."""
+        """Run from the frontier on."""
         self.bridge.run()
 
     action_resume = action_retry = action_run_on = action_run
 
     def action_quarantine(self) -> None:
-        """Go on with the batch that failed, and take its bad rows out.
+        """Run again from the batch that failed, and take its bad rows out.
 
         It asks nothing: the rows are kept, and a replay or a rewind brings them back.
         """
         self.bridge.run(quarantine=True)
 
     def action_why_no_quarantine(self) -> None:
-        """Say why that wouldn't help."""
+        """Say why that would not help."""
         self.say(why_no_quarantine(self.bridge.view(), self.bridge.stopping_steps), bad=True)
 
     def action_replay(self) -> None:
-        """Put the rows in quarantine through the steps again."""
+        """Process the rows in quarantine again."""
         self.bridge.replay()
 
     def action_stop(self) -> None:
@@ -54,7 +52,7 @@ class RunCommands(DashboardBase):
         self.bridge.stop(now=True)
 
     def action_read_again(self) -> None:
-        """Load the target and its checkpoint anew."""
+        """Load the target and its checkpoint again."""
         self.bridge.load()
 
     def action_reset(self) -> None:
@@ -62,79 +60,65 @@ class RunCommands(DashboardBase):
         self.bridge.measure_loss(-1)
 
     def action_rewind(self) -> None:
-        """Ask where to, then add up what that loses."""
+        """Ask for the batch, then add up what that loses."""
 
         def chosen(text: str | None) -> None:
             if text is not None:
                 self.bridge.measure_loss(int(text.replace(",", "")))
 
-        self.app.push_screen(RewindScreen(self.seen, self.batch_in_mind()), chosen)
-
-    def batch_in_mind(self) -> int | None:
-        """Return the batch that a person looks at, None when they look at none."""
-        return None
-
-    def confirm_loss(self, dropped: Dropped, batch_id: int) -> None:
-        """Say exactly what is lost, and do it when the answer is yes."""
-        everything = batch_id < 0
-
-        def answered(yes: bool | None) -> None:  # noqa: FBT001 (Textual's callback)
-            if yes and everything:
-                self.bridge.reset()
-            elif yes:
-                self.bridge.rewind(batch_id)
-
-        title = "Reset to the very start?" if everything else f"Go back to batch {batch_id:,}?"
-        verb = "Drop everything" if everything else "Rewind"
-        self.app.push_screen(ConfirmScreen(title, [f"This drops {in_words(dropped)}.", KEPT], verb=verb), answered)
+        self.app.push_screen(RewindScreen(self.seen, self.selected_batch_id), chosen)
 
     def job_ended(self, result: JobResult) -> None:
-        """Show how a job ended that changes the checkpoint."""
+        """Show how a job ended that may have changed the checkpoint, or ask before one does."""
         error = result.error
         if error is not None and error.differences:
-            self.ask_about_changes(result)
-        elif result.job is Job.LOSS and error is None:
-            self.confirm_loss(result.value, result.asked)
-        elif result.job in {Job.REWIND, Job.RESET} and error is None:
-            count = result.value
-            self.say(f"{counted(count, 'batch')} dropped.")
-        elif result.job is Job.REPLAY and error is None:
+            self._ask_about_changes(result, error)
+        elif error is not None:
+            if result.job is Job.RUN and result.asked and error.kind == "StepFailed":
+                self._say_that_nothing_was_taken_out()
+        elif result.job is Job.LOSS:
+            self._confirm_loss(result.value, result.asked)
+        elif result.job in {Job.REWIND, Job.RESET}:
+            self.say(f"{counted(result.value, 'batch')} dropped.")
+        elif result.job is Job.REPLAY:
             self.say(replayed_in_words(result.value))
-        elif result.job is Job.RUN and result.asked and error is not None:
-            self.say_that_nothing_was_taken_out(error)
+        super().job_ended(result)
 
-    def say_that_nothing_was_taken_out(self, error: ErrorReport) -> None:
-        """A run that was to take bad rows out has failed at a step all the same; its error doesn't tell why."""
-        failure = failure_of(self.seen)
-        if (
-            error.kind == "StepFailed"
-            and failure is not None
-            and not why_no_quarantine(self.seen, self.bridge.stopping_steps)
-        ):
-            self.say(
-                f"No rows could be taken out of batch {failure.batch_id:,}: the step fails at the batch and not at "
-                "single rows, or with an error that another try may mend.",
-                bad=True,
-            )
-
-    def ask_about_changes(self, result: JobResult) -> None:
-        """The pipeline isn't the one of the checkpoint: go on with it?"""
-
+    def _ask_about_changes(self, result: JobResult, error: ErrorReport) -> None:
         def answered(yes: bool | None) -> None:  # noqa: FBT001 (Textual's callback)
             if yes and result.job is Job.REPLAY:
                 self.bridge.replay(accept_changes=True)
             elif yes:
                 self.bridge.run(accept_changes=True, quarantine=bool(result.asked))
 
-        if result.error is not None:
-            committed = f"Batches up to {self.seen.frontier:,} were made by the pipeline"
-            self.app.push_screen(ChangedScreen(result.error, committed=committed), answered)
+        committed = f"Batches up to {self.seen.frontier:,} were made by the pipeline"
+        self.app.push_screen(ChangedScreen(error, committed=committed), answered)
+
+    def _say_that_nothing_was_taken_out(self) -> None:
+        # The run was to take bad rows out and failed at a step all the same. Its error doesn't say why.
+        failure = blocking_failure(self.seen)
+        if failure is not None and not why_no_quarantine(self.seen, self.bridge.stopping_steps):
+            self.say(
+                f"No rows could be taken out of batch {failure.batch_id:,}: the step fails at the batch and not at "
+                "single rows, or with an error that another try may fix.",
+                bad=True,
+            )
+
+    def _confirm_loss(self, loss: Loss, batch_id: int) -> None:
+        def answered(yes: bool | None) -> None:  # noqa: FBT001 (Textual's callback)
+            if yes:
+                self.bridge.rewind(batch_id)
+
+        title, verb = f"Go back to batch {batch_id:,}?", "Rewind"
+        if batch_id < 0:
+            title, verb = "Reset to the very start?", "Drop everything"
+        lines = [f"This drops {loss_in_words(loss)}.", "The source and the history of runs stay. This can't be undone."]
+        self.app.push_screen(ConfirmScreen(title, lines, verb=verb), answered)
 
 
-def in_words(dropped: Dropped) -> str:
-    """Return what is lost: batches, source rows to be done again, result rows, rows in quarantine."""
-    loss = dropped.loss
-    quarantined = f", {counted(dropped.rows_quarantined, 'quarantined row')}" if dropped.rows_quarantined else ""
+def loss_in_words(loss: Loss) -> str:
+    """Return what is lost: batches, source rows to process again, rows in quarantine, result rows."""
+    quarantined = f", {counted(loss.quarantined_rows, 'quarantined row')}" if loss.quarantined_rows else ""
     return (
         f"{counted(loss.batches, 'batch')}, {counted(loss.source_rows, 'source row')}{quarantined} "
         f"and the {counted(loss.result_rows, 'result row')} made of them"

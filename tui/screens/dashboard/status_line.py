@@ -1,4 +1,4 @@
-"""One sentence on where the pipeline stands and what a person could do: the line under the status bar."""
+"""One sentence on the state of the pipeline and what a person can do: the line under the status bar."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Tone(StrEnum):
-    """How a sentence is meant; its value is the CSS class."""
+    """The tone of the sentence; its value is the CSS class."""
 
     QUIET = "-quiet"
     BUSY = "-busy"
@@ -29,7 +29,7 @@ class Tone(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StatusLine:
-    """The sentence, how it is meant, and what to do next. Text from errors is in both: not escaped yet."""
+    """The sentence, its tone, and what to do next. Both texts may hold text from errors, which is not escaped yet."""
 
     tone: Tone
     words: str
@@ -37,7 +37,7 @@ class StatusLine:
 
 
 def status_line(view: RunView, working: Job | None = None, error: ErrorReport | None = None) -> StatusLine:
-    """Return where the pipeline stands. `error` is what the last job ended with.
+    """Return the sentence for this moment. `error` is the error of the last job.
 
     >>> from engine import RunView
     >>> status_line(RunView(state=RunState.IDLE)).words
@@ -71,12 +71,12 @@ def _running(view: RunView) -> StatusLine:
     if not before:
         return StatusLine(Tone.QUIET, "from the first batch")
     return StatusLine(
-        Tone.QUIET, f"went on at batch {before:,}; {counted(view.rows_committed_before, 'row')} were done before"
+        Tone.QUIET, f"continued at batch {before:,}; {counted(view.rows_committed_before, 'row')} were done before"
     )
 
 
 def _stopping(view: RunView) -> StatusLine:
-    flight = _batches(view.batches_in_flight)
+    flight = counted(view.batches_in_flight, "batch")
     if view.stop_now:
         return StatusLine(Tone.BUSY, f"giving up {flight} in flight; what is committed stays")
     return StatusLine(Tone.BUSY, f"{flight} in flight, then it stops", f"{key_of('stop_now')} gives them up")
@@ -89,7 +89,9 @@ def _failed(view: RunView) -> StatusLine:
 
 
 def _finished(view: RunView) -> StatusLine:
-    return StatusLine(Tone.GOOD, f"all {counted(view.rows_committed, 'row')} done in {_batches(view.frontier + 1)}")
+    return StatusLine(
+        Tone.GOOD, f"all {counted(view.rows_committed, 'row')} done in {counted(view.frontier + 1, 'batch')}"
+    )
 
 
 def _incomplete(view: RunView) -> StatusLine:
@@ -115,26 +117,22 @@ _BY_STATE = {
 }
 
 
-def _batches(count: int) -> str:
-    return counted(count, "batch")
-
-
 def _quarantined(view: RunView) -> str:
     return f"; {counted(view.rows_quarantined, 'row')} in quarantine" if view.rows_quarantined else ""
 
 
 def _size(view: RunView) -> str:
-    if view.source_rows is None:
-        return ""
-    return f", {'' if view.source_rows_exact else 'about '}{view.source_rows:,} rows to go"
+    return "" if view.info.source_rows is None else f", {_rows(view, view.info.source_rows)} to go"
 
 
 def _done(view: RunView) -> str:
     which = "batch 0" if view.frontier == 0 else f"batches 0{EN_DASH}{view.frontier:,}"
-    return f"{which} done, {view.rows_committed:,} rows"
+    return f"{which} done, {counted(view.rows_committed, 'row')}"
 
 
 def _to_go(view: RunView) -> str:
-    if view.rows_to_go is None:
-        return "how many are to go isn't known"
-    return f"{'' if view.source_rows_exact else 'about '}{view.rows_to_go:,} rows to go"
+    return "how many are left is not known" if view.rows_to_go is None else f"{_rows(view, view.rows_to_go)} to go"
+
+
+def _rows(view: RunView, count: int) -> str:
+    return f"{'' if view.info.source_rows_exact else 'about '}{counted(count, 'row')}"

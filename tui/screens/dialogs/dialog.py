@@ -15,7 +15,6 @@ from textual.widgets import Button, Static
 
 from engine.text.terminal_safe import safe
 from tui.look.glyphs import UNICODE
-from tui.look.plain_text import in_glyphs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -72,7 +71,7 @@ class Dialog(ModalScreen[Answer]):
             frame.border_title = plain(self._title, 60).markup
             with VerticalScroll(classes="dialog-lines", can_focus=False):
                 for line in self._lines:
-                    yield Static(in_glyphs(str(plain(line)), glyphs), classes="dialog-line", markup=False)
+                    yield Static(glyphs.spelled(str(plain(line))), classes="dialog-line", markup=False)
             yield from self.body()
             with Horizontal(classes="dialog-buttons"):
                 yield from self._buttons

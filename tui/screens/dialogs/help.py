@@ -1,4 +1,4 @@
-"""All keys and what they do, made from the registry of actions."""
+"""The help: all keys and what they do, made from the registries of actions and panes."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ _MOVES = (
 
 
 class HelpRow(Horizontal):
-    """A key and what it does, wrapped beside it."""
+    """A key, and beside it what it does, wrapped."""
 
-    def __init__(self, key: str, tells: str, *, classes: str = "") -> None:
+    def __init__(self, key: str, description: str, *, classes: str = "") -> None:
         super().__init__(
-            Static(key, classes="help-key", markup=False), Static(tells, classes="help-tells", markup=False),
+            Static(key, classes="help-key", markup=False), Static(description, classes="help-tells", markup=False),
             classes=classes,
         )  # fmt: skip
 
 
 class HelpScreen(ModalScreen[None]):
-    """The keys; those that do nothing now are dimmed."""
+    """All keys; those that do nothing now are dimmed."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(f"enter,{keys_of('back', 'help', 'leave')}", "close", "Close", show=False),
@@ -59,13 +59,13 @@ class HelpScreen(ModalScreen[None]):
                     if action.scope is scope:
                         yield from self._row(action)
             yield Static("Panes", classes="help-title")
-            for key, tells in _MOVES:
-                yield HelpRow(key, tells)
+            for key, description in _MOVES:
+                yield HelpRow(key, description)
             yield Static("Dimmed keys do nothing in the present state.", classes="help-note")
 
     def _row(self, action: Action) -> Iterator[Widget]:
-        tells = f"{action.words}: {action.tells}"
-        yield HelpRow(action.key_words, tells, classes="" if action.possible(self._situation) else "-not-now")
+        description = f"{action.words}: {action.help}"
+        yield HelpRow(action.key_words, description, classes="" if action.possible(self._situation) else "-not-now")
 
     def action_close(self) -> None:
         """Go back."""

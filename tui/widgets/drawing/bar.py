@@ -9,14 +9,14 @@ if TYPE_CHECKING:
     from tui.widgets.drawing.line import Line
 
 
-def bar(fraction: float | None, earlier: float, width: int, glyphs: Glyphs, style: str) -> Line:
+def draw_bar(fraction: float | None, earlier: float, width: int, glyphs: Glyphs, style: str) -> Line:
     """Return `width` cells: what earlier runs did, what this one did, and the rest. None: nobody knows.
 
     >>> from tui.look.glyphs import ASCII
-    >>> from tui.widgets.drawing.line import text_of
-    >>> text_of(bar(0.5, 0.2, 11, ASCII, "run")), text_of(bar(0.999, 0.0, 4, ASCII, "run"))
+    >>> from tui.widgets.drawing.line import line_text
+    >>> line_text(draw_bar(0.5, 0.2, 11, ASCII, "run")), line_text(draw_bar(0.999, 0.0, 4, ASCII, "run"))
     ('==###>-----', '###>')
-    >>> text_of(bar(None, 0.0, 4, ASCII, "run")), text_of(bar(1.0, 0.0, 4, ASCII, "run"))
+    >>> line_text(draw_bar(None, 0.0, 4, ASCII, "run")), line_text(draw_bar(1.0, 0.0, 4, ASCII, "run"))
     ('----', '####')
     """
     halves = int(min(1.0, max(0.0, fraction or 0.0)) * width * 2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
-from engine.progress.view import BatchState
+from engine.progress import BatchState
 
 WORST_FIRST = (
     BatchState.FAILED,
@@ -60,7 +60,7 @@ def worst_states(states: bytes, per_cell: int) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class GridShape:
     """How `total` batches lie in a block of cells: `pitch` is 2 where there is room for a gap between cells."""
 
     total: int
@@ -79,16 +79,16 @@ class Shape:
         return ceil(self.cells / self.columns)
 
 
-def shape(total: int, width: int, height: int, *, is_exact: bool = True) -> Shape:
+def grid_shape(total: int, width: int, height: int, *, is_exact: bool = True) -> GridShape:
     """Return the shape that shows `total` batches in as many cells as fit.
 
     While the total isn't known and still grows, only round numbers of batches a cell, so that the picture
     is not rescaled with each new batch.
 
-    >>> shape(34, 76, 3)
-    Shape(total=34, per_cell=1, columns=38, pitch=2)
-    >>> shape(9_999, 76, 10), shape(9_999, 76, 10, is_exact=False).per_cell
-    (Shape(total=9999, per_cell=14, columns=76, pitch=1), 20)
+    >>> grid_shape(34, 76, 3)
+    GridShape(total=34, per_cell=1, columns=38, pitch=2)
+    >>> grid_shape(9_999, 76, 10), grid_shape(9_999, 76, 10, is_exact=False).per_cell
+    (GridShape(total=9999, per_cell=14, columns=76, pitch=1), 20)
     """
     capacity = max(1, width * height)
     per_cell = max(1, ceil(total / capacity))
@@ -96,8 +96,8 @@ def shape(total: int, width: int, height: int, *, is_exact: bool = True) -> Shap
         per_cell = _round_number(per_cell)
     airy = (width + 1) // 2
     if ceil(total / per_cell) <= airy * height:
-        return Shape(total, per_cell, max(1, airy), 2)
-    return Shape(total, per_cell, max(1, width), 1)
+        return GridShape(total, per_cell, max(1, airy), 2)
+    return GridShape(total, per_cell, max(1, width), 1)
 
 
 def _round_number(number: int) -> int:

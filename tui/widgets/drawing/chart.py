@@ -10,13 +10,13 @@ if TYPE_CHECKING:
 _LEVELS = 8
 
 
-def grouped(values: Sequence[int], each: int, phase: int = 0) -> list[float]:
+def average_columns(values: Sequence[int], each: int, phase: int = 0) -> list[float]:
     """Return averages of `each` values, the last of the last `phase` of them, 0 for a whole group.
 
     A group stays the same values while time goes on, if `phase` follows it, so that a chart moves column by
     column instead of trembling. The oldest few, which fill no group, are left off.
 
-    >>> grouped([9, 1, 3, 5, 7], 2), grouped([9, 1, 3, 5, 7], 2, phase=1)
+    >>> average_columns([9, 1, 3, 5, 7], 2), average_columns([9, 1, 3, 5, 7], 2, phase=1)
     ([2.0, 6.0], [5.0, 4.0, 7.0])
     """
     whole = len(values) - phase
@@ -26,12 +26,12 @@ def grouped(values: Sequence[int], each: int, phase: int = 0) -> list[float]:
     return [sum(group) / len(group) for group in groups if group]
 
 
-def chart(values: Sequence[float], width: int, height: int, glyphs: str) -> list[str]:
+def draw_chart(values: Sequence[float], width: int, height: int, glyphs: str) -> list[str]:
     """Return `height` lines of `width` cells, the latest value at the right, the greatest as high as the block.
 
     `glyphs` goes from nothing to a full cell in nine. A value above nothing shows at least its lowest glyph.
 
-    >>> chart([1, 8, 16], 4, 2, " 12345678")
+    >>> draw_chart([1, 8, 16], 4, 2, " 12345678")
     ['   8', ' 188']
     """
     top = max(values, default=0)

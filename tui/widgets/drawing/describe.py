@@ -3,63 +3,63 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import re
 from typing import TYPE_CHECKING
 
-from engine.state import RunState
+from engine import RunState
 from engine.text.format import EN_DASH, count, counted, duration, instant, size, span, spans
 from engine.text.terminal_safe import safe
-from tui.widgets.drawing.failure_rows import reason
-from tui.widgets.drawing.line import Line, last_lines, text_of, wrapped
-from tui.widgets.drawing.quarantine_rows import message_of
+from tui.actions import key_of
+from tui.widgets.drawing.blocks import Block, NamedValues, Paragraph, Table
 from tui.widgets.drawing.styles import RUN_STYLES
-from tui.widgets.drawing.table import table_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from engine import FailureRecord, Manifest, QuarantinedRow, RunRecord
 
-    from engine.checkpoint.catalog.records import RunRecord
-    from engine.checkpoint.parts.manifest import Manifest
-    from engine.events import FailureRecord
-    from engine.results.quarantine import QuarantinedRow
-
-EXPORT_KEY = "E"
-_UNBOUNDED = 100_000
-
-
-@dataclass(frozen=True, slots=True)
-class Paragraph:
-    """Lines of text, made safe, each wrapped on its own."""
-
-    lines: tuple[str, ...]
-    style: str = ""
+_NAME = 200
+"""Characters of a name that are shown."""
+_PREFIX = re.compile(
+    r"^(?:step '.*?' failed at batch \d+ \([^)]*\)|fetching batch \d+ failed|batch \d+ could not be delivered to .*?)"
+    r"(?: after \d+ attempts)?: "
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Fields:
-    """Names with their values; an empty value is left out."""
+def failure_reason(message: str) -> str:
+    """Return a failure's message without the step and the batch, which are shown beside it.
 
-    fields: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Rows of texts, which may be foreign. One that `may_turn` is laid on its side where it is too wide."""
-
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    may_turn: bool = True
+    >>> failure_reason("step 'parse' failed at batch 21 (rows 210,000 to 219,999): ValueError: no number")
+    'ValueError: no number'
+    """
+    return _PREFIX.sub("", message)
 
 
-Block = Paragraph | Fields | Table
+def failure_place(step: str | None, *, is_sink: bool, limit: int = _NAME) -> str:
+    """Return the name of the step or sink that failed, and `source` for a failure before the first step.
+
+    >>> [failure_place(step, is_sink=step == "a.duckdb") for step in (None, "parse", "a.duckdb")]
+    ['source', 'parse', 'sink a.duckdb']
+    """
+    if step is None:
+        return "source"
+    return f"{'sink ' if is_sink else ''}{safe(step, limit)}"
+
+
+def quarantine_message(row: QuarantinedRow) -> str:
+    """Return the error of a row in quarantine without its type, which is shown beside it.
+
+    >>> from engine import QuarantinedRow
+    >>> quarantine_message(QuarantinedRow(21, 7, "parse", "ValueError", "ValueError: no number", None))
+    'no number'
+    """
+    return row.error.removeprefix(f"{row.error_type}: ")
 
 
 def failure_blocks(failure: FailureRecord, dash: str = EN_DASH, *, of_sink: bool = False) -> tuple[Block, ...]:
     """Return the failure whole: what and where, the rows, what to do next, the facts, the traceback."""
-    where = "the source" if failure.step is None else f"{'sink ' if of_sink else ''}{safe(failure.step, 200)}"
+    where = "the source" if failure.step is None else failure_place(failure.step, is_sink=of_sink)
     blocks: list[Block] = [
-        Paragraph((f"{safe(failure.error_type, 200)} in {where}, batch {failure.batch_id:,}",), "bad"),
-        Paragraph(tuple(last_lines(reason(failure.message)))),
+        Paragraph(f"{safe(failure.error_type, _NAME)} in {where}, batch {failure.batch_id:,}", "bad"),
+        Paragraph(failure_reason(failure.message)),
     ]
     columns, examples = failure.examples
     if columns and examples and len(failure.row_numbers) >= len(examples):
@@ -68,7 +68,7 @@ def failure_blocks(failure: FailureRecord, dash: str = EN_DASH, *, of_sink: bool
     elif columns and examples:
         blocks.append(Table(columns, examples))
     if failure.hint:
-        blocks.append(Paragraph(tuple(last_lines(failure.hint)), "accent"))
+        blocks.append(Paragraph(failure.hint, "accent"))
     rows = (
         "" if failure.start_row is None or failure.end_row is None else span(failure.start_row, failure.end_row, dash)
     )
@@ -79,9 +79,9 @@ def failure_blocks(failure: FailureRecord, dash: str = EN_DASH, *, of_sink: bool
         ("tries", count(failure.attempts)),
         ("at", instant(failure.at)),
     )
-    blocks.append(Fields(facts))
+    blocks.append(NamedValues(facts))
     if failure.traceback:
-        blocks.append(Paragraph(tuple(last_lines(failure.traceback)), "muted"))
+        blocks.append(Paragraph(failure.traceback, "muted"))
     return tuple(blocks)
 
 
@@ -98,7 +98,7 @@ def batch_blocks(manifest: Manifest, dash: str = EN_DASH) -> tuple[Block, ...]:
         ("cursor", safe(cursor, 400)),
     )
     steps = tuple(
-        (safe(" + ".join(timing.steps), 200), duration(timing.seconds), count(timing.rows_in), count(timing.rows_out))
+        (safe(" + ".join(timing.steps), _NAME), duration(timing.seconds), count(timing.rows_in), count(timing.rows_out))
         for timing in manifest.timings
     )
     timings = (
@@ -108,8 +108,8 @@ def batch_blocks(manifest: Manifest, dash: str = EN_DASH) -> tuple[Block, ...]:
         ("write", duration(manifest.write_seconds or None), count(manifest.rows_out), ""),
     )
     return (
-        Paragraph((f"Batch {manifest.batch_id:,}",), "strong"),
-        Fields(facts),
+        Paragraph(f"Batch {manifest.batch_id:,}", "strong"),
+        NamedValues(facts),
         Table(("step", "time", "rows in", "rows out"), timings, may_turn=False),
     )
 
@@ -118,16 +118,18 @@ def row_blocks(row: QuarantinedRow, null: str = "null") -> tuple[Block, ...]:
     """Return a row in quarantine: what the step said, and the row as the step saw it."""
     number = "" if row.source_row is None else f", source row {row.source_row:,}"
     blocks: list[Block] = [
-        Paragraph((f"{safe(row.error_type, 200)} in {safe(row.step, 200)}, batch {row.batch_id:,}{number}",), "warn"),
-        Paragraph(tuple(last_lines(message_of(row)))),
+        Paragraph(f"{safe(row.error_type, _NAME)} in {safe(row.step, _NAME)}, batch {row.batch_id:,}{number}", "warn"),
+        Paragraph(quarantine_message(row)),
     ]
     if row.input is None:
-        blocks.append(Paragraph((f"Its batch was taken out whole; {EXPORT_KEY} exports its rows.",), "muted"))
+        blocks.append(
+            Paragraph(f"Its batch was taken out whole; {key_of('export_quarantine')} exports its rows.", "muted")
+        )
     else:
         cells = _as_cells(row.input, null)
-        blocks.append(Table(tuple(cells), (tuple(cells.values()),)) if cells else Paragraph((safe(row.input),)))
+        blocks.append(Table(tuple(cells), (tuple(cells.values()),)) if cells else Paragraph(safe(row.input)))
     if row.obstacle:
-        blocks.append(Paragraph((f"It can't be replayed: {safe(row.obstacle)}.",), "warn"))
+        blocks.append(Paragraph(f"It can't be replayed: {safe(row.obstacle)}.", "warn"))
     return tuple(blocks)
 
 
@@ -171,44 +173,14 @@ def run_blocks(record: RunRecord, dash: str = EN_DASH) -> tuple[Block, ...]:
         ("batches", batches),
         ("rows done", "" if record.rows_done is None else count(record.rows_done)),
         ("batch size", counted(record.batch_size, "row")),
-        ("process", f"{record.pid} on {safe(record.host, 200)}"),
+        ("process", f"{record.pid} on {safe(record.host, _NAME)}"),
     )
-    blocks: list[Block] = [Paragraph((f"Run {record.run_id:,} {words}",), f"{style} strong"), Fields(facts)]
+    blocks: list[Block] = [Paragraph(f"Run {record.run_id:,} {words}", f"{style} strong"), NamedValues(facts)]
     if record.message:
-        blocks.append(Paragraph(tuple(last_lines(record.message))))
+        blocks.append(Paragraph(record.message))
     return tuple(blocks)
 
 
 def text_blocks(title: str, text: str) -> tuple[Block, ...]:
     """Return a title and a text, both possibly foreign."""
-    return (Paragraph((safe(title, 400),), "strong"), Paragraph(tuple(last_lines(text))))
-
-
-def laid_out(blocks: Iterable[Block], width: int, ellipsis: str) -> list[Line]:
-    """Return the blocks as lines of at most `width` cells, an empty line between two."""
-    lines: list[Line] = []
-    for block in blocks:
-        if lines:
-            lines.append(())
-        if isinstance(block, Paragraph):
-            lines.extend(((piece, block.style),) for text in block.lines for piece in wrapped(text, width))
-        elif isinstance(block, Fields):
-            lines.extend(_field_lines(block, width))
-        else:
-            lines.extend(table_lines(block.columns, block.rows, width, ellipsis, may_turn=block.may_turn))
-    return lines
-
-
-def plain(blocks: Iterable[Block]) -> str:
-    """Return the blocks as text that can be copied: nothing wrapped, nothing cut, nothing a terminal obeys."""
-    return "\n".join(text_of(line).rstrip() for line in laid_out(blocks, _UNBOUNDED, ""))
-
-
-def _field_lines(block: Fields, width: int) -> list[Line]:
-    named = [(name, value) for name, value in block.fields if value]
-    margin = max((len(name) for name, _ in named), default=0) + 2
-    lines: list[Line] = []
-    for name, value in named:
-        for number, piece in enumerate(wrapped(value, max(4, width - margin))):
-            lines.append(((f"{'' if number else name:<{margin}}", "muted"), (piece, "")))
-    return lines
+    return (Paragraph(safe(title, 400), "strong"), Paragraph(text))

@@ -35,10 +35,10 @@ def last_lines(text: str, most: int = 400) -> list[str]:
     return [f"({counted(len(lines) - most, 'line')} left off)", *shown] if len(lines) > most else shown
 
 
-def cut(text: str, width: int, ellipsis: str = "…") -> str:
+def cut_text(text: str, width: int, ellipsis: str = "…") -> str:
     """Return the text in at most `width` cells, ending in the ellipsis where something was cut off.
 
-    >>> cut("check_speed", 7), cut("漢字漢字", 5), cut("abc", 3), cut("abc", 0)
+    >>> cut_text("check_speed", 7), cut_text("漢字漢字", 5), cut_text("abc", 3), cut_text("abc", 0)
     ('check_…', '漢字…', 'abc', '')
     """
     if cell_len(text) <= width:
@@ -59,31 +59,31 @@ def cut_middle(text: str, width: int, ellipsis: str = "…") -> str:
         return text
     room = width - cell_len(ellipsis)
     if room < 2:  # noqa: PLR2004 - an end on each side
-        return cut(text, width, ellipsis)
+        return cut_text(text, width, ellipsis)
     return _head(text, room - room // 2) + ellipsis + _head(text[::-1], room // 2)[::-1]
 
 
-def fit(text: str, width: int, *, right: bool = False, ellipsis: str = "…") -> str:
+def fit_text(text: str, width: int, *, right: bool = False, ellipsis: str = "…") -> str:
     """Return the text in exactly `width` cells, cut or padded, aligned to the left or right.
 
-    >>> fit("12", 4, right=True), fit("漢字漢", 4), fit("ab", 4)
+    >>> fit_text("12", 4, right=True), fit_text("漢字漢", 4), fit_text("ab", 4)
     ('  12', '漢… ', 'ab  ')
     """
-    shown = cut(text, width, ellipsis)
+    shown = cut_text(text, width, ellipsis)
     padding = " " * max(0, width - cell_len(shown))
     return padding + shown if right else shown + padding
 
 
-def wrapped(text: str, width: int) -> list[str]:
+def wrap_text(text: str, width: int) -> list[str]:
     """Return the text in lines of at most `width` cells, broken at blanks where there are any; never empty.
 
     Leading blanks are kept, and continued lines hang under them, so that code stays readable.
 
-    >>> wrapped("one two three", 7)
+    >>> wrap_text("one two three", 7)
     ['one two', 'three']
-    >>> wrapped("    raise ValueError", 12)
+    >>> wrap_text("    raise ValueError", 12)
     ['    raise', '    ValueErr', '    or']
-    >>> wrapped("漢字漢字", 5)
+    >>> wrap_text("漢字漢字", 5)
     ['漢字', '漢字']
     """
     width = max(2, width)
@@ -103,36 +103,36 @@ def wrapped(text: str, width: int) -> list[str]:
     return [*lines, indent + rest] if rest else lines
 
 
-def text_of(line: Line) -> str:
+def line_text(line: Line) -> str:
     """Return a line's characters.
 
-    >>> text_of((("a", ""), ("b", "bad")))
+    >>> line_text((("a", ""), ("b", "bad")))
     'ab'
     """
     return "".join(text for text, _ in line)
 
 
-def width_of(line: Line) -> int:
+def line_width(line: Line) -> int:
     """Return a line's width in cells."""
     return sum(cell_len(text) for text, _ in line)
 
 
-def restyled(line: Line, styles: str) -> Line:
+def restyle_line(line: Line, styles: str) -> Line:
     """Return the line with more styles on each of its parts; a later style wins.
 
-    >>> restyled((("a", "bad"),), "cursor")
+    >>> restyle_line((("a", "bad"),), "cursor")
     (('a', 'bad cursor'),)
     """
     return tuple((text, f"{names} {styles}".strip()) for text, names in line)
 
 
-def cropped(line: Line, width: int, ellipsis: str = "…") -> Line:
+def crop_line(line: Line, width: int, ellipsis: str = "…") -> Line:
     """Return the line in at most `width` cells.
 
-    >>> cropped((("abc", ""), ("def", "bad")), 4)
+    >>> crop_line((("abc", ""), ("def", "bad")), 4)
     (('abc', ''), ('…', 'bad'))
     """
-    if width_of(line) <= width:
+    if line_width(line) <= width:
         return line
     parts: list[Part] = []
     room = width
@@ -140,30 +140,30 @@ def cropped(line: Line, width: int, ellipsis: str = "…") -> Line:
         taken = cell_len(text)
         if taken >= room:
             # Never cut at the very edge without a mark: what follows is missing.
-            parts.append((cut(text if taken > room else text + " ", room, ellipsis), styles))
+            parts.append((cut_text(text if taken > room else text + " ", room, ellipsis), styles))
             break
         parts.append((text, styles))
         room -= taken
     return tuple(parts)
 
 
-def spread(left: Line, right: Line, width: int) -> Line:
+def spread_line(left: Line, right: Line, width: int) -> Line:
     """Return both on one line of exactly `width` cells, the left one cropped if they don't fit.
 
-    >>> text_of(spread((("a", ""),), (("b", ""),), 5))
+    >>> line_text(spread_line((("a", ""),), (("b", ""),), 5))
     'a   b'
     """
-    room = width - width_of(right)
+    room = width - line_width(right)
     if room <= 0:
-        return cropped(right, width)
-    left = cropped(left, room)
-    return (*left, (" " * (room - width_of(left)), ""), *right)
+        return crop_line(right, width)
+    left = crop_line(left, room)
+    return (*left, (" " * (room - line_width(left)), ""), *right)
 
 
-def joined(lines: Iterable[Line], separator: Part) -> Line:
+def join_lines(lines: Iterable[Line], separator: Part) -> Line:
     """Return the lines in one, the separator between them; empty ones are left out.
 
-    >>> text_of(joined([(("a", ""),), (), (("b", ""),)], (", ", "muted")))
+    >>> line_text(join_lines([(("a", ""),), (), (("b", ""),)], (", ", "muted")))
     'a, b'
     """
     parts: list[Part] = []
@@ -173,31 +173,31 @@ def joined(lines: Iterable[Line], separator: Part) -> Line:
     return tuple(parts)
 
 
-def centred(line: Line, width: int, height: int) -> list[Line]:
+def centre_words(line: Line, width: int, height: int) -> list[Line]:
     """Return lines that put one message in the middle of the pane, wrapped where it is too long."""
     words, styles = line[-1]
     mark = line[:-1]
-    room = max(1, width - width_of(mark))
-    texts = wrapped(words, room)[: max(1, height)]
-    lines: list[Line] = [(*(mark if number == 0 else ((" " * width_of(mark), ""),)), (text, styles))
+    room = max(1, width - line_width(mark))
+    texts = wrap_text(words, room)[: max(1, height)]
+    lines: list[Line] = [(*(mark if number == 0 else ((" " * line_width(mark), ""),)), (text, styles))
                          for number, text in enumerate(texts)]  # fmt: skip
-    left = max(0, (width - max(map(width_of, lines))) // 2)
+    left = max(0, (width - max(map(line_width, lines))) // 2)
     above: list[Line] = [NO_LINE] * max(0, (height - len(lines)) // 2)
     return above + [((" " * left, ""), *line) for line in lines]
 
 
-def as_many(lines: Sequence[Line], separator: Part, width: int, ellipsis: str = "…") -> Line:
+def join_fitting(lines: Sequence[Line], separator: Part, width: int, ellipsis: str = "…") -> Line:
     """Return as many of the lines in one as fit whole, from the first on; the first is cropped if it must be.
 
-    >>> text_of(as_many([(("ab", ""),), (("cd", ""),), (("ef", ""),)], (" ", ""), 6))
+    >>> line_text(join_fitting([(("ab", ""),), (("cd", ""),), (("ef", ""),)], (" ", ""), 6))
     'ab cd'
     """
     kept: list[Line] = []
     for line in lines:
-        if width_of(joined([*kept, line], separator)) > width:
+        if line_width(join_lines([*kept, line], separator)) > width:
             break
         kept.append(line)
-    return joined(kept, separator) if kept else next((cropped(line, width, ellipsis) for line in lines), NO_LINE)
+    return join_lines(kept, separator) if kept else next((crop_line(line, width, ellipsis) for line in lines), NO_LINE)
 
 
 def _head(text: str, width: int) -> str:

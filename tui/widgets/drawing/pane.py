@@ -1,7 +1,7 @@
-"""What all panes share: a border with a numbered title, lines drawn from one immutable value, and three quiet looks.
+"""What all panes share: a border with a title, lines drawn from one immutable value, and how nothing looks.
 
-A pane is told what to show and computes its lines from that value alone; only lines that differ from those on the
-screen are painted again. It never looks at a clock, a file, a thread or the engine, and never parses markup.
+A pane gets a value and computes its lines from that value alone; only lines that differ from those on the screen are
+painted again. It never looks at a clock, a file, a thread or the engine, and never parses markup.
 """
 
 from __future__ import annotations
@@ -20,15 +20,19 @@ from textual.strip import Strip
 from engine.text.terminal_safe import safe
 from tui.look.glyphs import UNICODE, Glyphs
 from tui.widgets.drawing import styles
-from tui.widgets.drawing.line import NO_LINE, Line, centred, cropped, text_of, width_of
+from tui.widgets.drawing.line import Line, centre_words, crop_line, join_fitting, line_text, line_width
 
 if TYPE_CHECKING:
     from textual.binding import BindingType
+
+    from engine.progress import RunView
 
 Shown = TypeVar("Shown")
 
 _SCROLLBAR = 1
 """The last column is the scrollbar's, blank without one: lines stay as they are when it comes and goes."""
+_CORNERS = 2
+"""Cells of the lower border that its text leaves free."""
 _REVERSED = Style(reverse=True)
 
 
@@ -39,18 +43,20 @@ class AsciiScrollBarRender(ScrollBarRender):
 
 
 class Pane(ScrollView, Generic[Shown], can_focus=True):
-    """A focusable pane that draws lines. Subclasses give `draw` and, if they like, `heading` and `footing`.
+    """A focusable pane that draws lines. A subclass gives `draw`, mostly `show`, and if it has more to say the words.
 
-    `title` replaces the pane's own; `glyphs` that of the app (its attribute `glyphs`, `UNICODE` without one).
-    The class `-bare` takes the border away, for a pane inside another frame. A `border_title` that someone else
-    sets stays, unless the pane's own `heading` changes (that of the batch grid does).
+    `title` replaces the pane's own; `glyphs` those of the app (its attribute `glyphs`, `UNICODE` without one).
+    The CSS class `-bare` takes the border away, for a pane inside another frame. If the screen sets `border_title`,
+    the pane leaves it as it is until its own `heading` changes (that of the batch grid does).
     """
 
     ALLOW_SELECT = False
     TITLE: ClassVar[str] = ""
-    PINNED_TOP: ClassVar[int] = 0
+    EMPTY: ClassVar[str] = ""
+    """The words in the middle of a pane that has no lines."""
+    pinned_top = 0
     """How many lines at the top don't scroll."""
-    PINNED_BOTTOM: ClassVar[int] = 0
+    pinned_bottom = 0
     BINDINGS: ClassVar[list[BindingType]] = []
     COMPONENT_CLASSES: ClassVar[set[str]] = set(styles.COMPONENT_CLASSES)
     DEFAULT_CSS = styles.CSS
@@ -74,27 +80,30 @@ class Pane(ScrollView, Generic[Shown], can_focus=True):
         self._lines: list[Line] = []
         self._scrolls = False
         """Whether there are more lines than rows: then a cell is left free before the scrollbar."""
-        self._heading: Line = ((self.title, ""),)
-        self.border_title = _content(self._heading)
-        self._footing: Line = NO_LINE
+        self._heading = self.title
+        self.border_title = _border_text(self._heading)
+        self._footing = ""
 
     # --- what a subclass gives ------------------------------------------------------------------------------
+
+    def show(self, view: RunView) -> None:
+        """Show the run as it is now; a pane that shows something else does nothing."""
 
     def draw(self, shown: Shown, width: int, height: int) -> list[Line]:
         """Return all lines, pinned ones included, for so many cells; more lines than `height` scroll."""
         raise NotImplementedError
 
-    def draw_nothing(self, width: int, height: int) -> list[Line]:  # noqa: ARG002 - the shape of `draw`
-        """Return the lines for a pane that was never told what to show."""
-        return []
+    def empty_words(self, shown: Shown | None) -> str:  # noqa: ARG002 - for subclasses that know why there is nothing
+        """Return the words for a pane without lines; `shown` is None until the first value comes."""
+        return self.EMPTY
 
-    def heading(self, shown: Shown | None) -> Line:  # noqa: ARG002 - for subclasses that have more to say
+    def heading(self, shown: Shown | None) -> str:  # noqa: ARG002 - for subclasses that have more to say
         """Return the title in the upper border."""
-        return ((self.title, ""),)
+        return self.title
 
-    def footing(self, shown: Shown | None, width: int) -> Line:  # noqa: ARG002 - the same
-        """Return the subtitle in the lower border, in at most `width` cells."""
-        return NO_LINE
+    def footing(self, shown: Shown, width: int) -> tuple[str, ...]:  # noqa: ARG002 - the same
+        """Return the parts of the text in the lower border; the last ones are left out where they don't fit."""
+        return ()
 
     # --- what everyone calls --------------------------------------------------------------------------------
 
@@ -117,17 +126,17 @@ class Pane(ScrollView, Generic[Shown], can_focus=True):
     @property
     def shown_text(self) -> str:
         """The lines as drawn, without styles; what tests read."""
-        return "\n".join(text_of(line).rstrip() for line in self._lines)
+        return "\n".join(line_text(line).rstrip() for line in self._lines)
 
     @property
     def heading_text(self) -> str:
         """The upper border's words."""
-        return text_of(self._heading)
+        return self._heading
 
     @property
     def footing_text(self) -> str:
         """The lower border's words."""
-        return text_of(self._footing)
+        return self._footing
 
     # --- how it gets to the screen --------------------------------------------------------------------------
 
@@ -165,20 +174,29 @@ class Pane(ScrollView, Generic[Shown], can_focus=True):
     def render_line(self, y: int) -> Strip:
         """Return one line of the screen."""
         width = self.room.width
-        index = self._index_of(y)
+        index = self.line_at(y)
         base = self._style("")
         if not 0 <= index < len(self._lines):
             return Strip.blank(width, base)
-        line = cropped(self._lines[index], width, self.glyphs.ellipsis)
+        line = crop_line(self._lines[index], width, self.glyphs.ellipsis)
         segments = [Segment(text, self._style(names)) for text, names in line if text]
-        padding = width - width_of(line)
+        padding = width - line_width(line)
         if padding:
             segments.append(Segment(" " * padding, base))
         return Strip(segments, width)
 
+    def line_at(self, y: int) -> int:
+        """Return the index of the line in this row of the screen."""
+        overflow = len(self._lines) - self.size.height
+        if y < self.pinned_top or overflow <= 0:
+            return y
+        if y >= self.size.height - self.pinned_bottom:
+            return y + overflow
+        return y + min(round(self.scroll_y), overflow)
+
     def watch_glyphs(self) -> None:
         """Draw with the other set."""
-        is_ascii = self.glyphs.name == "ascii"
+        is_ascii = self.glyphs.is_ascii
         self.set_class(is_ascii, "-ascii")
         renderer = AsciiScrollBarRender if is_ascii else ScrollBarRender
         self.vertical_scrollbar.renderer = renderer  # type: ignore[misc]  # Textual's documented way to choose one
@@ -195,45 +213,45 @@ class Pane(ScrollView, Generic[Shown], can_focus=True):
         self.redraw()
 
     def _compute(self, width: int, height: int) -> list[Line]:
-        if self._notice is not None:
-            return centred(self._notice, width, height)
-        return self.draw_nothing(width, height) if self._shown is None else self.draw(self._shown, width, height)
+        notice = self._notice
+        if notice is None:
+            lines = [] if self._shown is None else self.draw(self._shown, width, height)
+            words = "" if lines else self.empty_words(self._shown)
+            if not words:
+                return lines
+            notice = ((words, "muted"),)
+        return centre_words(notice, width, height)
 
     def _dress(self) -> None:
         heading = self.heading(self._shown)
         if heading != self._heading:
             self._heading = heading
-            self.border_title = _content(heading)
-        footing = self.footing(self._shown, self.room.width) if self._notice is None else NO_LINE
+            self.border_title = _border_text(heading)
+        width = self.room.width
+        parts = self.footing(self._shown, width) if self._notice is None and self._shown is not None else ()
+        separator = (f" {self.glyphs.separator} ", "")
+        room = max(0, width - _CORNERS)
+        footing = line_text(join_fitting([((part, ""),) for part in parts], separator, room, self.glyphs.ellipsis))
         if footing != self._footing:
             self._footing = footing
-            self.border_subtitle = _content(footing)
+            self.border_subtitle = _border_text(footing)
 
     def _row_of(self, index: int) -> int:
         """Return the row of the screen where a line is now; outside of the pane when it is scrolled away."""
         height = self.size.height
         overflow = len(self._lines) - height
-        if index < self.PINNED_TOP or overflow <= 0:
+        if index < self.pinned_top or overflow <= 0:
             return index
-        if index >= len(self._lines) - self.PINNED_BOTTOM:
+        if index >= len(self._lines) - self.pinned_bottom:
             return index - overflow
         row = index - round(self.scroll_y)
-        return row if self.PINNED_TOP <= row < height - self.PINNED_BOTTOM else -1
-
-    def _index_of(self, y: int) -> int:
-        """Return the line that is drawn in a row of the screen."""
-        overflow = len(self._lines) - self.size.height
-        if y < self.PINNED_TOP or overflow <= 0:
-            return y
-        if y >= self.size.height - self.PINNED_BOTTOM:
-            return y + overflow
-        return y + min(round(self.scroll_y), overflow)
+        return row if self.pinned_top <= row < height - self.pinned_bottom else -1
 
     def _style(self, names: str) -> Style:
         style = self.get_visual_style(*styles.component_classes(names)).rich_style
         return style + _REVERSED if styles.REVERSE in names else style
 
 
-def _content(line: Line) -> Content | None:
-    """Return a border's text; `Content` made of parts is never parsed as markup."""
-    return Content.assemble(*((text, styles.BORDER_STYLES.get(names, "")) for text, names in line)) if line else None
+def _border_text(text: str) -> Content | None:
+    """Return a border's text; a `Content` that is made here is never parsed as markup."""
+    return Content(text) if text else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from engine.state import RunState
+from engine import RunState
 
 STYLES = (
     "muted", "faint", "strong", "run", "good", "bad", "warn", "accent",
@@ -30,9 +30,6 @@ RUN_STYLES = {
     RunState.CRASHED: "bad",
 }
 """The style of each state of a run."""
-
-BORDER_STYLES = {"bad": "$text-error bold", "warn": "$text-warning", "good": "$text-success", "run": "$text-primary"}
-"""The same words in a border's title, which knows variables and no component classes."""
 
 CSS = """
 Pane {

@@ -18,6 +18,8 @@ from engine.checkpoint.layout import Layout
 from engine.checkpoint.store import CheckpointStore
 from engine.errors import CheckpointError
 
+pytestmark = pytest.mark.integration
+
 
 def rows(store):
     paths = [store.layout.part(batch_id) for batch_id in range(store.next_batch_id)]

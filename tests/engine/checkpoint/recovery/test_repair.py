@@ -11,6 +11,8 @@ from engine.checkpoint.store import CheckpointStore
 from engine.errors import CheckpointCorrupt
 from engine.frontier import Frontier
 
+pytestmark = pytest.mark.integration
+
 GOOD = Check("x", "fine")
 BAD = Check("x", "bad", ("broken",))
 NOTED = Check("x", "fine", notes=("left by a crash",))

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import subprocess
+import sys
 import threading
 from decimal import Decimal
 
@@ -9,7 +11,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from engine.batch import Batch
-from engine.executors.ray.serialization import packed, unpacked
+from engine.executors.ray.serialization import pack, unpack
 
 cloudpickle = pytest.importorskip("ray").cloudpickle
 
@@ -36,19 +38,26 @@ FRAME = pl.DataFrame(
     "frame", [FRAME, FRAME.clear(), FRAME[:1], pl.DataFrame()], ids=["all", "no row", "one", "none"]
 )
 def test_a_frame_arrives_as_it_was(frame):
-    batch = unpacked(packed(cloudpickle, {"batch": Batch(3, 10, 11, frame, "key")}))["batch"]
+    batch = unpack(pack(cloudpickle, {"batch": Batch(3, 10, 11, frame, "key")}))["batch"]
     assert (batch.batch_id, batch.start_row, batch.end_row, batch.key) == (3, 10, 11, "key")
     assert batch.data.schema == frame.schema
     assert_frame_equal(batch.data, frame)
 
 
 def test_a_frame_that_is_there_twice_travels_once():
-    once, twice = packed(cloudpickle, [FRAME]), packed(cloudpickle, [FRAME, FRAME])
+    once, twice = pack(cloudpickle, [FRAME]), pack(cloudpickle, [FRAME, FRAME])
     assert len(once[1]) == len(twice[1]) == 1
 
 
 def test_what_can_not_be_sent_is_said():
     with pytest.raises(TypeError, match="lock"):
-        packed(cloudpickle, threading.Lock())
+        pack(cloudpickle, threading.Lock())
     with pytest.raises(pl.exceptions.PolarsError, match="Object"):
-        packed(cloudpickle, pl.DataFrame({"it": pl.Series([object()], dtype=pl.Object)}))
+        pack(cloudpickle, pl.DataFrame({"it": pl.Series([object()], dtype=pl.Object)}))
+
+
+@pytest.mark.integration
+def test_a_worker_can_limit_the_threads_of_polars_before_it_is_loaded():
+    program = "import sys, engine.executors.ray.task; print('polars' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert found.stdout == "False\n"

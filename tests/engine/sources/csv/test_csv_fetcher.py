@@ -104,7 +104,9 @@ def test_bytes_that_are_no_utf8_are_an_error_or_forgiven(write):
 
 @pytest.mark.parametrize("magic", [b"\x28\xb5\x2f\xfd", b"BZh91AY&SY", b"\xfd7zXZ\x00", b"PK\x03\x04"])
 def test_other_compressions_are_refused_with_the_command_that_unpacks_them(write, magic):
-    with pytest.raises(SourceError, match=r"n\.csv is .*, and only UTF-8 is read, plain or packed by gzip") as caught:
+    with pytest.raises(
+        SourceError, match=r"n\.csv is .*, but only UTF-8 can be read, plain or compressed by gzip"
+    ) as caught:
         opened(write("n.csv", magic + b"rest"))
     assert "'n.csv'" in caught.value.hint
 
@@ -160,7 +162,7 @@ def test_a_short_or_blank_line_is_filled_with_nulls_wherever_a_block_begins(writ
 def test_a_long_line_is_an_error_at_its_row(write):
     fetcher = opened(write("n.csv", "a,b\n1,x\n2,y\n3,z,w\n4,v\n"))
     assert fetcher(0, 2).data.rows() == [(1, "x"), (2, "y")]
-    with pytest.raises(SourceError, match=r"n\.csv, row 2 of the source \(byte 12\): it does not have 2 fields"):
+    with pytest.raises(SourceError, match=r"n\.csv, row 2 of the source \(byte 12\): it doesn't have 2 fields"):
         fetcher(1, 2)
 
 
@@ -208,7 +210,11 @@ def test_overrides_go_over_what_was_inferred(write):
 
 @pytest.mark.parametrize(
     ("overrides", "message"),
-    [({"c": pl.Int8}, "has 'c', which is no column"), ({"a": pl.Datetime}, "fully-specified"), ({"a": "int"}, "int")],
+    [
+        ({"c": pl.Int8}, "names 'c', but .* has no such column"),
+        ({"a": pl.Datetime}, "fully-specified"),
+        ({"a": "int"}, "int"),
+    ],
 )
 def test_an_override_that_means_nothing_is_refused(write, overrides, message):
     with pytest.raises(UsageError, match=message):
@@ -236,7 +242,7 @@ def test_other_columns_are_refused_by_file_before_anything_is_read(write, tmp_pa
     with pytest.raises(SourceError) as caught:
         opened(tmp_path)
     assert str(caught.value) == (
-        f"{tmp_path}/b.csv doesn't agree with {tmp_path}/a.csv: it has no column 'text'; another column 'txt'"
+        f"{tmp_path}/b.csv doesn't match {tmp_path}/a.csv: it has no column 'text'; another column 'txt'"
     )
 
 
@@ -246,7 +252,7 @@ def test_a_file_without_a_header_that_has_other_columns_is_named_when_it_is_read
     write("b.csv", f"{line}\n{line}\n")
     fetcher = opened(tmp_path, has_header=False)
     assert fetcher(0, 1).data.rows() == [(1, "x")]
-    with pytest.raises(SourceError, match=r"b\.csv, row 1 of the source \(byte 0\): it does not have 2 fields"):
+    with pytest.raises(SourceError, match=r"b\.csv, row 1 of the source \(byte 0\): it doesn't have 2 fields"):
         fetcher(1, 1)
 
 
@@ -295,13 +301,13 @@ def test_a_file_that_comes_before_the_cursor_is_noticed(folder, write):
 
 def test_a_file_that_has_become_shorter_is_noticed(folder, write):
     write("c.csv", "n\n")
-    with pytest.raises(SourceChanged, match=r"c\.csv that are committed are no longer there"):
+    with pytest.raises(SourceChanged, match=r"c\.csv has become shorter: some of its committed rows are gone"):
         opened(folder, Position(1, 4, {"next_row": 4, "file": 1, "name": "c.csv", "byte": 0, "rows": 1}))
 
 
 def test_a_file_that_was_written_anew_is_noticed_when_no_row_begins_at_the_cursor(folder, write):
     write("c.csv", "number\n3\n4\n5\n")
-    with pytest.raises(SourceChanged, match=r"no row begins at byte 6 of .*/c\.csv any more"):
+    with pytest.raises(SourceChanged, match=r"ended at byte 6 of .*/c\.csv, but now no row ends there"):
         opened(folder / "c.csv", Position(1, 2, {"next_row": 2, "byte": 6, "rows": 0}))
 
 
@@ -425,9 +431,9 @@ def test_identity_holds_the_source_as_given_and_what_makes_a_row():
         ({"separator": ";;"}, "separator must be one ASCII character"),
         ({"quote_char": "«"}, "quote_char must be one ASCII character"),
         ({"encoding": "latin1"}, "encoding must be 'utf8' or 'utf8-lossy'"),
-        ({"infer_rows": -1}, "infer_rows can't be negative"),
-        ({"column_names": ["a"]}, "column_names need has_header=False"),
-        ({"column_names": ["a", "a"], "has_header": False}, "each name once"),
+        ({"infer_rows": -1}, "infer_rows must be at least 0"),
+        ({"column_names": ["a"]}, "column_names needs has_header=False"),
+        ({"column_names": ["a", "a"], "has_header": False}, "each name only once"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(options, message):
@@ -436,7 +442,7 @@ def test_options_that_make_no_sense_are_refused(options, message):
 
 
 def test_too_few_column_names_are_refused(write):
-    with pytest.raises(UsageError, match=r"column_names has 1 names, and .* has 2 columns"):
+    with pytest.raises(UsageError, match=r"column_names has 1 names, but .* has 2 columns"):
         opened(write("n.csv", "1,2\n"), has_header=False, column_names=["a"])
 
 

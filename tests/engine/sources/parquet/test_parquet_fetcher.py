@@ -125,7 +125,7 @@ def test_files_that_disagree_are_refused_by_file_and_column(tmp_path):
     with pytest.raises(SourceError) as caught:
         opened(tmp_path)
     assert str(caught.value) == (
-        f"{tmp_path}/b.parquet doesn't agree with {tmp_path}/a.parquet: it has no column 'text'; "
+        f"{tmp_path}/b.parquet doesn't match {tmp_path}/a.parquet: it has no column 'text'; "
         "column 'n' as Int8, not Int64; another column 'more'"
     )
 
@@ -201,7 +201,7 @@ def test_a_file_that_comes_before_the_cursor_is_noticed(folder_and_cursor):
 def test_a_file_before_the_cursor_that_has_grown_is_noticed(folder_and_cursor):
     folder, cursor = folder_and_cursor
     numbers(0, 6).write_parquet(folder / "b.parquet")
-    with pytest.raises(SourceChanged, match=r"ended at row 2 of c\.parquet, and now end elsewhere"):
+    with pytest.raises(SourceChanged, match=r"ended at row 2 of c\.parquet, but now they end in another place"):
         opened(folder, Position(1, 7, cursor))
 
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.progress.view import BatchState
-from tui.widgets.drawing.cells import WORST_FIRST, shape, worst_states
+from tui.widgets.drawing.cells import WORST_FIRST, grid_shape, worst_states
 
 P, R, C, D, F, E, Q = (
     BatchState.PENDING,
@@ -53,7 +53,7 @@ def test_a_state_nobody_knows_counts_as_pending():
 
 @given(st.integers(1, 2_000_000), st.integers(1, 200), st.integers(1, 60), st.booleans())
 def test_every_batch_finds_its_cell_inside_the_pane(total, width, height, is_exact):
-    grid = shape(total, width, height, is_exact=is_exact)
+    grid = grid_shape(total, width, height, is_exact=is_exact)
 
     assert grid.cells * grid.per_cell >= total
     assert grid.rows <= height
@@ -61,6 +61,6 @@ def test_every_batch_finds_its_cell_inside_the_pane(total, width, height, is_exa
 
 
 def test_a_growing_source_is_not_scaled_anew_with_every_batch():
-    sizes = {shape(total, 70, 10, is_exact=False).per_cell for total in range(1, 20_000)}
+    sizes = {grid_shape(total, 70, 10, is_exact=False).per_cell for total in range(1, 20_000)}
 
     assert sizes == {1, 2, 5, 10, 20, 50}

@@ -12,8 +12,8 @@ def test_rewind_says_what_goes_and_wants_a_yes(command, tens):
     assert answer.code == 2
     assert answer.err.splitlines() == [
         "going back to batch 0 drops 2 batches, 20 source rows, 20 result rows in cp",
-        "error: this needs a yes, and there is no terminal to ask on",
-        "hint: Add --yes if it is meant.",
+        "error: this needs a confirmation, and there is no terminal to ask on",
+        "hint: Add --yes to confirm it.",
     ]
     assert frontier() == 2
 
@@ -24,7 +24,7 @@ def test_rewind_moves_the_frontier_back_and_a_run_goes_on_from_there(command, te
     assert answer.code == 0
     assert "2 batches dropped. Frontier: batch 0; 10 rows done." in answer.err
     assert frontier() == 0
-    assert command("run", tens).err.startswith("going on at batch 1: 10 rows done, 20 to go")
+    assert command("run", tens).err.startswith("resuming at batch 1: 10 rows done, 20 to go")
 
 
 def test_rewind_beyond_the_frontier_is_refused(command, tens):

@@ -1,6 +1,6 @@
-"""What happens without a command: a year of flights, one wrong row, a failure at 64 %, and the way on from there.
+"""What runs without a command: a year of flights, one wrong row, a failure at 64 %, and how to continue from there.
 
-The story goes to stdout, being all that this command is for; progress and a stop's words go to stderr.
+The story goes to stdout: it is the result of this command. Progress and the words about a stop go to stderr.
 """
 
 from __future__ import annotations
@@ -10,22 +10,23 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.cli.driving import drive, ending, quoted
-from engine.cli.frame_text import table_lines
 from engine.cli.reporter import Style
-from engine.cli.streams import flush_out, out
+from engine.cli.run_and_report import last_words, run_and_report
+from engine.cli.sentences import shell_quoted
+from engine.cli.streams import flush_results, print_result
+from engine.cli.tables import frame_lines
 from engine.errors import StepFailed
 from engine.text.exit_codes import ExitCode
 from engine.text.format import counted
 from engine.text.terminal_safe import safe
 
 if TYPE_CHECKING:
-    from engine.pipeline import BatchPipeline
+    from engine import BatchPipeline
 
-# By name: the engine must not depend on a sample of what can be done with it.
+# Imported by name: the engine must not depend on a sample that uses it.
 _SAMPLE = "sample_data.flights"
 _COLUMNS = ("carrier", "flight", "origin", "dest", "air_time", "distance", "speed_mph")
-_MENDED_LIMIT_MPH = 800
+_RAISED_LIMIT_MPH = 800
 _QUERY = "SELECT carrier, round(avg(speed_mph)) AS mph, count(*) AS flights FROM results GROUP BY ALL ORDER BY mph DESC"
 
 
@@ -35,22 +36,22 @@ def demonstrate() -> ExitCode:
     folder = _new_folder()
     pipeline: BatchPipeline = build(checkpoint_dir=folder)
     steps = " → ".join(step.name for step in pipeline.steps)
-    _tell(
+    _print(
         f"Flights out of New York City in 2013, in batches of {pipeline.batch_size:,} rows: {steps}",
         f"Every finished batch is durable in {safe(str(folder))}.",
         "",
     )
-    outcome = drive(pipeline, Style.for_stderr())
-    if isinstance(outcome.error, StepFailed):
-        _tell(*ending(outcome, folder))
-        _tell("", "The frontier, the place from which any later run goes on:", pipeline.get_frontier().to_json(), "")
-        _tell(f"Say that the flight may stay: with a limit of {_MENDED_LIMIT_MPH} mph, on from the frontier.", "")
-        pipeline = build(limit_mph=_MENDED_LIMIT_MPH, checkpoint_dir=folder)
-        outcome = drive(pipeline, Style.for_stderr(), accept_changes=True)
-    _tell(*ending(outcome, folder))
-    if outcome.exit_code is ExitCode.DONE:
+    result = run_and_report(pipeline, Style.for_stderr())
+    if isinstance(result.error, StepFailed):
+        _print(*last_words(result, folder))
+        _print("", "The frontier, from which each later run continues:", pipeline.get_frontier().to_json(), "")
+        _print(f"Accept this flight: with a limit of {_RAISED_LIMIT_MPH} mph, continue from the frontier.", "")
+        pipeline = build(limit_mph=_RAISED_LIMIT_MPH, checkpoint_dir=folder)
+        result = run_and_report(pipeline, Style.for_stderr(), accept_changes=True)
+    _print(*last_words(result, folder))
+    if result.exit_code is ExitCode.DONE:
         _show_results(pipeline, folder)
-    return outcome.exit_code
+    return result.exit_code
 
 
 def _new_folder() -> Path:
@@ -68,10 +69,10 @@ def _show_results(pipeline: BatchPipeline, folder: Path) -> None:
 
     results = pipeline.scan_results()
     rows = results.select(pl.len()).collect().item()
-    _tell("", f"{counted(rows, 'result row')} in {safe(str(folder / 'results'))}, the first of them:")
-    _tell(*table_lines(results.select(_COLUMNS).head(5).collect()))
-    place = f"--checkpoint-dir {quoted(folder)}"
-    _tell(
+    _print("", f"{counted(rows, 'result row')} in {safe(str(folder / 'results'))}, the first ones:")
+    _print(*frame_lines(results.select(_COLUMNS).head(5).collect()))
+    place = f"--checkpoint-dir {shell_quoted(folder)}"
+    _print(
         "",
         "To try next:",
         f"  batch-pipeline history {place}",
@@ -82,7 +83,6 @@ def _show_results(pipeline: BatchPipeline, folder: Path) -> None:
     )
 
 
-def _tell(*lines: str) -> None:
-    for line in lines:
-        out(line)
-    flush_out()
+def _print(*lines: str) -> None:
+    print_result(*lines)
+    flush_results()

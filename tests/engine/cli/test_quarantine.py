@@ -8,6 +8,8 @@ import pytest
 
 from engine import BatchPipeline
 
+pytestmark = pytest.mark.integration
+
 PICKY = """
 from engine import BatchPipeline, Quarantine
 from engine.testing import NumberSource, PickyStep
@@ -141,10 +143,10 @@ def test_list_says_what_cannot_be_replayed(command, bad):
     )
     command("run", "picky.py")
     answer = command("quarantine", "list", "picky.py")
-    assert answer.err == "3 rows can't be replayed: step 'sum' behind it works on whole batches\n"
+    assert answer.err == "3 rows can't be replayed: step 'sum' after it works on whole batches\n"
     replayed = command("quarantine", "replay", "picky.py")
     assert replayed.code == 5
-    assert "  not tried: step 'sum' behind it works on whole batches\n" in replayed.err
+    assert "  not tried: step 'sum' after it works on whole batches\n" in replayed.err
 
 
 def test_nothing_in_quarantine_is_said(command, tens):

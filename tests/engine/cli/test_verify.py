@@ -18,7 +18,7 @@ def test_a_sound_checkpoint_is_told_with_what_was_looked_at(command, layout):
         "ok    parts",
         "ok    frontier.json",
     ]
-    assert answer.err == "the checkpoint is whole\n"
+    assert answer.err == "the checkpoint is not damaged\n"
 
 
 def test_a_damaged_one_exits_with_3_and_names_the_repair(command, layout):
@@ -37,7 +37,7 @@ def test_a_repair_that_drops_results_needs_a_yes(command, layout):
     assert "this keeps 1 batch and drops 2 batches, 20 source rows, 20 result rows" in refused.err
     done = command("verify", "tens.py", "--repair", "--yes")
     assert done.code == 0
-    assert done.err.endswith("the frontier is at batch 0 now\nthe checkpoint is whole\n")
+    assert done.err.endswith("the frontier is at batch 0 now\nthe checkpoint is not damaged\n")
     assert command("run", "tens.py").code == 0
     assert command("results", "count", "tens.py").out == "30\n"
 
@@ -61,7 +61,7 @@ def test_a_mirror_of_garbage_is_repaired(command, layout):
 def test_a_repair_of_nothing_says_so(command, layout):
     answer = command("verify", "tens.py", "--repair")
     assert answer.code == 0
-    assert answer.err == "nothing to repair\nthe checkpoint is whole\n"
+    assert answer.err == "nothing to repair\nthe checkpoint is not damaged\n"
 
 
 def test_what_can_t_be_repaired_exits_with_3(command, layout):

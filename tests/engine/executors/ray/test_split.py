@@ -4,7 +4,7 @@ import pytest
 from contract_target import Noted, Total
 
 from engine import Batch
-from engine.executors.ray.placeholder import leading_count, with_stand_ins
+from engine.executors.ray.split import leading_count, with_placeholders
 from engine.steps.base import StatefulBatchStep
 from engine.testing import numbers
 
@@ -33,7 +33,7 @@ def test_a_memory_keeps_the_order_whatever_it_says():
 
 
 def test_a_stand_in_has_what_the_engine_must_know_and_nothing_of_the_step(steps):
-    sent = with_stand_ins(steps)
+    sent = with_placeholders(steps)
     assert sent[0] is steps[0]
     assert [step.name for step in sent] == ["a", "b", "c", "d"]
     assert [step.row_wise for step in sent[1:]] == [True, False, False]
@@ -43,6 +43,6 @@ def test_a_stand_in_has_what_the_engine_must_know_and_nothing_of_the_step(steps)
 
 
 def test_a_stand_in_takes_no_batch(steps):
-    for step in with_stand_ins(steps)[1:]:
-        with pytest.raises(AssertionError, match=f"step '{step.name}' was given batch 0, but runs on another machine"):
+    for step in with_placeholders(steps)[1:]:
+        with pytest.raises(AssertionError, match=f"step '{step.name}' got batch 0, but runs on another machine"):
             step.process(Batch(0, 0, 9, numbers(0, 10)))

@@ -70,7 +70,7 @@ def test_status_of_a_pipeline_whose_source_has_gone_still_tells_the_frontier(com
     (workplace / "n.parquet").unlink()
     answer = command("status", "numbers.py")
     assert "frontier      batch 2; 30 rows done" in answer.out
-    assert "the source can't be looked at" in answer.err
+    assert "the source can't be read" in answer.err
 
 
 @pytest.mark.parametrize("what", ["status", "history", "failures", "reset", "verify"])

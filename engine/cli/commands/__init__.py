@@ -1,0 +1,1 @@
+"""The commands of `batch-pipeline`, one file for those that belong together."""
