@@ -23,7 +23,7 @@ from engine.checkpoint.layout import Layout
 from engine.checkpoint.lock import CheckpointLock
 from engine.checkpoint.loss import Loss
 from engine.checkpoint.parts import parts, quarantine
-from engine.checkpoint.recovery import mend, plan
+from engine.checkpoint.recovery import plan, recover
 from engine.checkpoint.translate_errors import REPAIR_HINT, translated
 from engine.errors import CheckpointCorrupt, CheckpointError, NothingToRewind
 from engine.storage import durable, files
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from engine.checkpoint.catalog.catalog import Catalog
-    from engine.checkpoint.catalog.head import Head
+    from engine.checkpoint.catalog.head import CatalogHead
     from engine.checkpoint.parts.manifest import Manifest
     from engine.frontier import Frontier
     from engine.storage.objects import ObjectPath
@@ -67,7 +67,7 @@ class CheckpointStore:
             self._lock = CheckpointLock(self.layout.lock)
         try:
             with translated(self.layout.catalog):
-                self.layout = location.settle(self.layout, remote)
+                self.layout = location.resolve(self.layout, remote)
                 files.make_folder(self.layout.results)
                 self._open()
         except BaseException:
@@ -92,7 +92,7 @@ class CheckpointStore:
 
     def _open(self) -> None:
         layout = self.layout
-        self.notices += mend.mend_files(layout)
+        self.notices += recover.recover_files(layout)
         if not layout.catalog.exists():
             location.check(layout)
             if layout.wal.exists() or parts.any_published(layout):
@@ -103,8 +103,8 @@ class CheckpointStore:
         self._ledger = Ledger(layout)
         self.notices += self._ledger.notices
         try:
-            location.claim(layout, self._ledger.key, empty=not self.next_batch_id)
-            self.notices += mend.mend(self._ledger)
+            location.acquire(layout, self._ledger.key, empty=not self.next_batch_id)
+            self.notices += recover.recover(self._ledger)
             self.history = History(self._ledger)
         except BaseException:
             self._ledger.close()
@@ -115,7 +115,7 @@ class CheckpointStore:
             with suppress(OSError):  # it may lag behind: looking at a checkpoint works on a full disk as well
                 self._write_frontier_file(self._ledger.head)
 
-    def _write_frontier_file(self, head: Head) -> None:
+    def _write_frontier_file(self, head: CatalogHead) -> None:
         frontier_file.write(self.layout, head.frontier(self.history.steps()))
 
     # --- where things stand -------------------------------------------------------------------------
@@ -195,7 +195,7 @@ class CheckpointStore:
             DiskFull, CheckpointNotWritable: nothing is committed, and the store is still usable.
         """
         with translated(self.layout.catalog):
-            self._take_over()
+            self._fence()
             # The parts' contents are on disk; their directory entries are only now.
             files.sync(self.layout.results)
             self._ledger.append(manifests, replaces_last=replaces_last)
@@ -216,7 +216,7 @@ class CheckpointStore:
             DiskFull, CheckpointNotWritable: nothing is changed, and the store is still usable.
         """
         with translated(self.layout.catalog):
-            self._take_over()
+            self._fence()
             files.sync(self.layout.results)
             self._ledger.replace(manifest, attempt_id=before.attempt_id)
             self._ledger.secure_log()
@@ -243,10 +243,10 @@ class CheckpointStore:
             files.delete(self.layout.temporary_part(*one) for one in found if not _is_committed(catalog, *one))
             quarantine.sweep(self.layout, catalog.quarantined())
 
-    def _take_over(self) -> None:
+    def _fence(self) -> None:
         """Before the first change, make sure that no copy of this folder goes on with the same results."""
         if not self._writes:
-            location.take_over(self.layout, self.key)
+            location.fence(self.layout, self.key)
             self._writes = True
 
     # --- back ---------------------------------------------------------------------------------------
@@ -274,7 +274,7 @@ class CheckpointStore:
             )
         with self._ledger.reading() as catalog:
             next_row = row_after(catalog, self.layout, batch_id)
-            self._take_over()
+            self._fence()
             # The mirror goes back first: it may lag behind the catalog, but is never ahead of it.
             self._write_frontier_file(replace(before, next_batch_id=batch_id + 1, next_row=next_row))
             self._ledger.rewind(next_batch_id=batch_id + 1, next_row=next_row)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from engine.checkpoint.catalog.head import Head
+from engine.checkpoint.catalog.head import CatalogHead
 from engine.checkpoint.catalog.records import RunRecord
 from engine.checkpoint.parts.manifest import Manifest, QuarantineFile, StepTiming
 from engine.checkpoint.translate_errors import REPAIR_HINT
@@ -144,10 +144,10 @@ class Catalog:
         ((catalog_format, key),) = self._run("select_checkpoint")
         return catalog_format, key
 
-    def head(self) -> Head:
+    def head(self) -> CatalogHead:
         """Return how far things are committed."""
         (row,) = self._run("select_frontier")
-        return Head(*row)
+        return CatalogHead(*row)
 
     # --- moving the frontier: call inside a transaction ---------------------------------------------
 
@@ -158,7 +158,7 @@ class Catalog:
         self._new_batches.append_rows([(*_batch_row(manifest), committed_at) for manifest in manifests])
         self._new_batches.flush()
 
-    def advance(self, before: Head, *, next_batch_id: int, next_row: int) -> bool:
+    def advance(self, before: CatalogHead, *, next_batch_id: int, next_row: int) -> bool:
         """Move the frontier on from `before`; False when it wasn't there."""
         parameters = {
             "next_batch_id": next_batch_id,
@@ -184,7 +184,7 @@ class Catalog:
         self.delete_batches_from(next_batch_id)
         self._run("rewind_frontier", {"next_batch_id": next_batch_id, "next_row": next_row})
 
-    def place(self, head: Head) -> None:
+    def place(self, head: CatalogHead) -> None:
         """Put the frontier anywhere: only for a catalog that is being made from parts."""
         self._run("place_frontier", asdict(head))
 

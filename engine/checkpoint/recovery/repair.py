@@ -20,7 +20,7 @@ import duckdb
 
 from engine.checkpoint.catalog import compaction
 from engine.checkpoint.catalog.catalog import PAGE, SOFTWARE, Catalog
-from engine.checkpoint.catalog.head import Head
+from engine.checkpoint.catalog.head import CatalogHead
 from engine.checkpoint.catalog.ledger import row_after
 from engine.checkpoint.layout import Layout
 from engine.checkpoint.recovery.rebuild import RebuiltBatch, rebuilt
@@ -103,7 +103,7 @@ def _make_catalog(layout: Layout, workshop: Layout, batches: int) -> None:
             with catalog.transaction():
                 catalog.append_batches(page, datetime.now(UTC))
         with catalog.transaction():
-            catalog.place(Head(batches, last.manifest.end_row + 1, last.manifest.epoch))
+            catalog.place(CatalogHead(batches, last.manifest.end_row + 1, last.manifest.epoch))
             catalog.add_pipeline(1, newest_run, last.pipeline)
             catalog.add_lost_run(
                 run_id=newest_run,

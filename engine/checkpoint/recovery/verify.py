@@ -15,11 +15,11 @@ import duckdb
 
 from engine.checkpoint.catalog import compaction, opening
 from engine.checkpoint.catalog.catalog import PAGE
-from engine.checkpoint.location import check, claim, located
+from engine.checkpoint.location import acquire, check, located
 from engine.checkpoint.lock import CheckpointLock
 from engine.checkpoint.loss import Loss
 from engine.checkpoint.parts import parts, quarantine
-from engine.checkpoint.recovery import mend, plan
+from engine.checkpoint.recovery import plan, recover
 from engine.checkpoint.recovery.against_catalog import PartsAgainstCatalog, QuarantineAgainstCatalog, quarantine_faults
 from engine.checkpoint.recovery.rebuild import RebuiltBatch, read_whole, rebuilt
 from engine.checkpoint.recovery.report import Check, Report
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from engine.checkpoint.catalog.catalog import Catalog
-    from engine.checkpoint.catalog.head import Head
+    from engine.checkpoint.catalog.head import CatalogHead
     from engine.checkpoint.layout import Layout
     from engine.checkpoint.parts.manifest import Manifest
 
@@ -98,10 +98,10 @@ def _opened(layout: Layout) -> Iterator[tuple[Catalog, str, list[str]]]:
 def _against_catalog(layout: Layout, catalog: Catalog, key: str, notes: tuple[str, ...]) -> Report:
     head = catalog.head()
     if head.next_batch_id:
-        claim(layout, key, empty=False)  # else everything would seem to be missing
+        acquire(layout, key, empty=False)  # else everything would seem to be missing
     catalog.read_history()
-    to_do = mend.recovery_plan(layout, catalog, head, key)
-    replayed = {own.batch_id: own for own, _ in mend.lost_replays(layout, catalog, to_do, key)}
+    to_do = recover.recovery_plan(layout, catalog, head, key)
+    replayed = {own.batch_id: own for own, _ in recover.lost_replays(layout, catalog, to_do, key)}
     record, rows_out_of = PartsAgainstCatalog(layout, key), QuarantineAgainstCatalog(layout)
     first_bad: int | None = None
     loss = Loss()
@@ -179,7 +179,7 @@ def _parts_check(layout: Layout, record: PartsAgainstCatalog, to_do: plan.Plan, 
 # --- the mirror -----------------------------------------------------------------------------------------
 
 
-def _frontier_file(layout: Layout, head: Head, to_do: plan.Plan) -> Check:
+def _frontier_file(layout: Layout, head: CatalogHead, to_do: plan.Plan) -> Check:
     name = layout.frontier_file.name
     next_batch_id, next_row = head.next_batch_id, head.next_row
     if to_do.take_back:
