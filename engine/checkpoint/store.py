@@ -1,6 +1,6 @@
 """The checkpoint of one pipeline: opened, moved forward by commits, moved back by rewinds.
 
-Owns the order in which parts, catalog and mirror are written. Invariants: the frontier moves only inside a
+Owns the order in which parts, catalog and frontier.json are written. Invariants: the frontier moves only inside a
 committed transaction, by contiguous batches, after their parts are durable. Between construction and `close`
 this process alone holds the lock. All methods belong to one thread.
 """
@@ -112,7 +112,7 @@ class CheckpointStore:
         if self.notices:  # something was written to the log
             self._ledger.secure_log()
         if not frontier_file.shows(layout, self.frontier(self.history.steps())):
-            with suppress(OSError):  # it may lag behind: looking at a checkpoint works on a full disk as well
+            with suppress(OSError):  # it may be older: looking at a checkpoint works on a full disk as well
                 self._write_frontier_file(self._ledger.head)
 
     def _write_frontier_file(self, head: CatalogHead) -> None:
@@ -141,11 +141,11 @@ class CheckpointStore:
         return self._ledger.head.epoch
 
     def frontier(self, steps: Sequence[str]) -> Frontier:
-        """Return the committed frontier; every one of `steps` stands at it."""
+        """Return the committed frontier; it is that of each of `steps`."""
         return self._ledger.head.frontier(steps)
 
     def last_manifest(self) -> Manifest | None:
-        """Return the manifest of the last committed batch: its cursor and snapshots are where to go on."""
+        """Return the manifest of the last committed batch: the next batch continues with its cursor and snapshots."""
         with translated(self.layout.catalog):
             return self._ledger.last_manifest()
 
@@ -186,8 +186,8 @@ class CheckpointStore:
     def commit(self, manifests: Sequence[Manifest], *, replaces_last: bool = False) -> None:
         """Make finished batches part of the results, all or none of them.
 
-        Their parts are durable under temporary names. One transaction moves the frontier behind them; then
-        they get their final names, and the mirror is replaced. `replaces_last` says that the first one
+        Their parts are durable under temporary names. One transaction moves the frontier after them; then
+        they get their final names, and frontier.json is replaced. `replaces_last` says that the first one
         takes the place of the last committed batch.
 
         Raises:
@@ -244,7 +244,7 @@ class CheckpointStore:
             quarantine.sweep(self.layout, catalog.quarantined())
 
     def _fence(self) -> None:
-        """Before the first change, make sure that no copy of this folder goes on with the same results."""
+        """Before the first change, make sure that no copy of this folder continues the same results."""
         if not self._writes:
             location.fence(self.layout, self.key)
             self._writes = True
@@ -262,7 +262,7 @@ class CheckpointStore:
         """Make `batch_id` the last committed batch, -1 for none; return how many batches were dropped.
 
         Raises:
-            NothingToRewind: `batch_id` isn't behind the frontier.
+            NothingToRewind: `batch_id` isn't committed.
             CheckpointCorrupt: the catalog has lost that batch; nothing is changed.
         """
         before = self._ledger.head
@@ -275,7 +275,7 @@ class CheckpointStore:
         with self._ledger.reading() as catalog:
             next_row = row_after(catalog, self.layout, batch_id)
             self._fence()
-            # The mirror goes back first: it may lag behind the catalog, but is never ahead of it.
+            # frontier.json goes back first: it may be older than the catalog, but never ahead of it.
             self._write_frontier_file(replace(before, next_batch_id=batch_id + 1, next_row=next_row))
             self._ledger.rewind(next_batch_id=batch_id + 1, next_row=next_row)
             self._ledger.secure_log()

@@ -26,7 +26,7 @@ class CatalogHead:
     epoch: int
 
     def after(self, manifests: Iterable[Manifest]) -> CatalogHead:
-        """Return the head behind `manifests`.
+        """Return the head after `manifests`.
 
         Raises:
             RowsNotContiguous: one of them isn't the next batch, or doesn't begin at the next row.
@@ -45,7 +45,7 @@ class CatalogHead:
         return head
 
     def frontier(self, steps: Iterable[str]) -> Frontier:
-        """Return it as a frontier; every one of `steps` stands there.
+        """Return it as a frontier; it is that of each of `steps`.
 
         >>> CatalogHead(next_batch_id=2, next_row=20, epoch=0).frontier(["a"])
         Frontier(last_completed_batch_id=1, last_completed_row=19, total_rows_processed=20, step_states={'a': 1})

@@ -1,8 +1,8 @@
-"""The catalog as its one writer keeps it: moved by whole transactions, connected anew when that is needed.
+"""The catalog as its one writer keeps it: moved by whole transactions, connected again when that is needed.
 
 Owns the connection for as long as the checkpoint is open, the head in memory, and what DuckDB leaves to
 chance about its log. Invariant: `head` is what the catalog says, also after a commit that the database failed;
-only after an interruption it has to `look_again`. It must not know when parts get their names and the mirror is
+only after an interruption it has to `look_again`. It must not know when parts get their names and frontier.json is
 written; that order is the store's.
 """
 
@@ -188,6 +188,6 @@ def row_after(catalog: Catalog, layout: Layout, batch_id: int) -> int:
     manifest = catalog.batch(batch_id)
     if manifest is None:
         raise CheckpointCorrupt(
-            layout.catalog, f"the catalog has no batch {batch_id}, which is behind its frontier", hint=REPAIR_HINT
+            layout.catalog, f"the catalog has no batch {batch_id}, although its frontier is beyond it", hint=REPAIR_HINT
         )
     return manifest.end_row + 1

@@ -53,7 +53,7 @@ class Manifest:
     """One batch with its results written under a temporary name, ready to be committed.
 
     Rows are source rows, both bounds inclusive. `attempt_id` names the attempt that wrote the part.
-    `epoch` counts the rewinds and resets before it. `cursor` is where the source stands after the
+    `epoch` counts the rewinds and resets before it. `cursor` is the position in the source after the
     batch, None for a source without one; `states` are the snapshots of the stateful steps, by name.
     `write_seconds` is 0 in a manifest that was read from a part, which can't know it.
     `bytes_written` and `checksum` (CRC-32 of the file, 8 hex digits) are those of the part. `rows_quarantined` of the

@@ -56,7 +56,7 @@ class SchemaPin:
         return None if self._schema is None else pl.DataFrame(schema=self._schema)
 
     def cancel_from(self, batch_id: int) -> None:
-        """Let everyone go who waits behind this batch, if it is the one that they wait for."""
+        """Release the batches that wait for the pinned schema, if this batch was to pin it."""
         if batch_id <= self._first_batch_id:
             self._decided.set()
 

@@ -49,8 +49,8 @@ def recover(ledger: Ledger) -> list[str]:
     crashed = ledger.catalog.mark_crashed_runs()
     if crashed:
         notices.append(
-            f"run {', '.join(map(str, crashed))} ended without a word (crash or kill); "
-            f"going on from batch {ledger.head.next_batch_id}"
+            f"run {', '.join(map(str, crashed))} ended without recording how (crash or kill); "
+            f"the next batch is batch {ledger.head.next_batch_id}"
         )
     return notices
 

@@ -1,9 +1,10 @@
 """Make a checkpoint whole again: decided from a report, then done. The caller holds the lock throughout.
 
-the catalog is missing or damaged    made anew from the parts that follow each other from batch 0 on
+the catalog is missing or damaged    rebuilt from the parts that follow each other from batch 0 on
 a part, or a file of the quarantine, is missing or damaged
                                      back to the batch before it
-the mirror, leftovers of a crash     the next opening does it
+the frontier file, leftovers of a crash
+                                     the next opening does it
 
 Nothing that can't be made again is deleted: a damaged catalog is moved aside. What lies beyond the batches
 that can be used goes, as with any rewind; `Repair.loss` says how much before it is done.
@@ -82,7 +83,7 @@ def _rebuild(layout: Layout, batches: int) -> list[str]:
         durable.fsync_path(layout.folder)
     finally:
         shutil.rmtree(workshop.folder)
-    done = f"the catalog was made anew from {batches:,} parts; the history of runs before is lost"
+    done = f"the catalog was rebuilt from {batches:,} parts; the history of runs before is lost"
     return [f"the damaged catalog is kept as {aside.name}", done] if aside else [done]
 
 
@@ -109,7 +110,7 @@ def _make_catalog(layout: Layout, workshop: Layout, batches: int) -> None:
                 run_id=newest_run,
                 next_batch_id=batches,
                 batch_size=batch_size,
-                message=f"the catalog was made anew from {batches:,} parts; the runs up to here are not known",
+                message=f"the catalog was rebuilt from {batches:,} parts; the runs up to here are not known",
             )
     finally:
         catalog.close()

@@ -1,8 +1,8 @@
 """Is this checkpoint whole? Reads everything, changes nothing, and says what it looked at.
 
 The caller holds the lock. What a crash leaves and the next run tidies up by itself (a part that waits for
-its name, temporary files, a mirror that lags) is told as a note, not as a fault. The one thing that is done
-is what every opening does first: a copy of the catalog that a killed compaction left is put back.
+its name, temporary files, an older frontier file) is a note, not a fault. Two things are done that every opening does
+first: a copy of the catalog that a killed compaction left is put back, and a catalog of an older format is migrated.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ def _parts_check(layout: Layout, record: PartsAgainstCatalog, to_do: plan.Plan, 
     return Check("parts", found, (*record.faults(), *strays), tuple(notes))
 
 
-# --- the mirror -----------------------------------------------------------------------------------------
+# --- the frontier file ----------------------------------------------------------------------------------------
 
 
 def _frontier_file(layout: Layout, head: CatalogHead, to_do: plan.Plan) -> Check:
@@ -188,13 +188,13 @@ def _frontier_file(layout: Layout, head: CatalogHead, to_do: plan.Plan) -> Check
         mirror = Frontier.load(layout.frontier_file)
     except FrontierUnreadable as error:
         if isinstance(error.__cause__, FileNotFoundError):
-            return Check(name, "is missing", notes=("the next run writes it anew",))
+            return Check(name, "is missing", notes=("the next run writes it again",))
         return Check(name, "is no frontier", faults=(str(error),))
     if (mirror.next_batch_id, mirror.next_row, mirror.total_rows_processed) == (next_batch_id, next_row, next_row):
         return Check(name, f"agrees: batch {mirror.last_completed_batch_id}")
     found = f"says batch {mirror.last_completed_batch_id}, the catalog batch {next_batch_id - 1}"
     if mirror.next_batch_id < next_batch_id or to_do.delete_parts:
-        return Check(name, found, notes=("a crash came between the two; the next run writes it anew",))
+        return Check(name, found, notes=("a crash came between the two; the next run writes it again",))
     return Check(name, found, faults=(f"{name} doesn't agree with the catalog, which decides",))
 
 
