@@ -5,7 +5,7 @@
     │   ├── TargetNotFound         the file, module or name that should hold a pipeline
     │   ├── SourceNotFound         a file or folder to read that isn't there
     │   ├── PipelineChanged        the checkpoint was made by other steps, settings or batch size
-    │   └── NothingToRewind        no such batch behind the frontier
+    │   └── NothingToRewind        no such committed batch
     ├── SourceError                the source, not the steps
     │   ├── FetchFailed            the fetcher raised
     │   ├── SourceContractBroken   what the fetcher returned isn't the batch that was asked for
@@ -49,12 +49,11 @@ from engine.text.masking import mask_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     import polars as pl
 
     from engine.batch import Batch
-    from engine.storage.files import StoredPath
-    from engine.storage.objects import ObjectPath
 
 
 class PipelineError(Exception):
@@ -97,7 +96,7 @@ class PipelineChanged(UsageError):
 
 
 class NothingToRewind(UsageError):
-    """A rewind to a batch that isn't behind the frontier."""
+    """A rewind to a batch that isn't committed."""
 
 
 # --- the source -----------------------------------------------------------------------------------------
@@ -116,7 +115,7 @@ class FetchFailed(SourceError):
         tries = "" if attempts == 1 else f" after {attempts} attempts"
         super().__init__(
             f"fetching batch {batch_id} failed{tries}: {describe(error)}",
-            hint="Everything before this batch is committed. Mend the source and run again to go on from there.",
+            hint="Everything before this batch is committed. Fix the source and run again: it continues here.",
         )
 
 
@@ -197,7 +196,7 @@ class StepFailed(StepError):
             step=step,
             batch_id=batch_id,
             attempts=attempts,
-            hint=f"{committed}Mend the step or the data and run again: it goes on at batch {batch_id}.",
+            hint=f"{committed}Fix the step or the data and run again: it continues at batch {batch_id}.",
         )
 
 
@@ -211,7 +210,7 @@ class QuarantineFull(StepError):
             f"too many rows can't be processed: with batch {batch_id} it would be {excess}; step '{step}': {error}",
             step=step,
             batch_id=batch_id,
-            hint=f"{committed}Mend the step or the data, or raise the limit, and run again: it goes on at batch "
+            hint=f"{committed}Fix the step or the data, or raise the limit, and run again: it continues at batch "
             f"{batch_id}.",
         )
 
@@ -220,12 +219,12 @@ class StepTimedOut(Exception):
     """A step took longer for a batch than its `timeout_seconds`; `StepFailed` is chained from it.
 
     Python can end code of its own, which happens; it can't end a call into C that doesn't return, such as a hung
-    connection. `ended` says which it was: a call that couldn't be ended stays behind in its thread.
+    connection. `ended` says which it was: a call that couldn't be ended keeps running in its thread.
     """
 
     def __init__(self, seconds: float, *, ended: bool) -> None:
         self.ended = ended
-        left = "" if ended else "; it is in a call that Python can't end, and stays behind in its thread"
+        left = "" if ended else "; it is in a call that Python can't end, and keeps running in its thread"
         super().__init__(f"it took longer than {seconds:g} s{left}")
 
 
@@ -237,7 +236,7 @@ class StepSetupFailed(StepError):
             f"step '{step}' could not be set up: {describe(error)}",
             step=step,
             batch_id=batch_id,
-            hint="No batch was begun. Mend what the step needs and run again.",
+            hint="No batch was started. Fix what the step needs and run again.",
         )
 
 
@@ -307,7 +306,7 @@ class SinkFailed(SinkError):
         super().__init__(
             sink,
             f"batch {batch_id} could not be delivered to {sink}{tries}: {describe(error)}",
-            hint="The batch is committed; the next run delivers what is missing there before it goes on.",
+            hint="The batch is committed; the next run delivers first what is missing there.",
         )
 
 
@@ -319,7 +318,7 @@ class CheckpointError(PipelineError):
 
     exit_code = ExitCode.CHECKPOINT
 
-    def __init__(self, path: StoredPath, message: str, *, hint: str = "") -> None:
+    def __init__(self, path: Path | str, message: str, *, hint: str = "") -> None:
         self.path = path
         super().__init__(message, hint=hint)
 
@@ -327,19 +326,19 @@ class CheckpointError(PipelineError):
 class CheckpointLocked(CheckpointError):
     """Another run holds the checkpoint; `holder` describes it."""
 
-    def __init__(self, path: StoredPath, holder: str) -> None:
+    def __init__(self, path: Path | str, holder: str) -> None:
         self.holder = holder
         super().__init__(
             path,
             f"the checkpoint {path} is in use by {holder}",
-            hint="Wait for that run, or stop it; `batch-pipeline status` shows where it stands.",
+            hint="Wait for that run, or stop it; `batch-pipeline status` shows how far it is.",
         )
 
 
 class CheckpointForeign(CheckpointError):
     """The file in the catalog's place is not a catalog of this software."""
 
-    def __init__(self, path: StoredPath, found: str) -> None:
+    def __init__(self, path: Path | str, found: str) -> None:
         super().__init__(
             path,
             f"{path} is {found}, not a checkpoint",
@@ -350,15 +349,15 @@ class CheckpointForeign(CheckpointError):
 class ResultsTaken(CheckpointError):
     """Another checkpoint keeps its results under this URL."""
 
-    def __init__(self, path: ObjectPath, *, by_a_copy: bool = False) -> None:
+    def __init__(self, path: Path | str, *, by_a_copy: bool = False) -> None:
         if by_a_copy:
             message = f"a copy of this checkpoint folder has written to {path} since this one did"
-            hint = "Go on with that copy: there can be one only. Nothing was touched."
+            hint = "Use that copy: only one of the two can continue. Nothing was touched."
         else:
             message = f"another checkpoint keeps its results in {path}"
             hint = (
                 "Nothing was touched. Choose another results_url. If that checkpoint's folder is lost, "
-                "docs/object-storage.md tells how to get it back from the results."
+                "docs/object-storage.md says how to get it back from the results."
             )
         super().__init__(path, message, hint=hint)
 
@@ -366,11 +365,11 @@ class ResultsTaken(CheckpointError):
 class CheckpointNewer(CheckpointError):
     """The catalog was written by a newer version."""
 
-    def __init__(self, path: StoredPath, found: int, known: int) -> None:
+    def __init__(self, path: Path | str, found: int, known: int) -> None:
         super().__init__(
             path,
             f"the checkpoint {path} has format {found}, and this version reads up to {known}",
-            hint="Upgrade batchpipe-tui to go on with it; it was left untouched.",
+            hint="Upgrade batchpipe-tui to use it; it was left untouched.",
         )
 
 
@@ -381,7 +380,7 @@ class CheckpointCorrupt(CheckpointError):
 class CheckpointNotWritable(CheckpointError):
     """Permission, a read-only disk, or a folder that has gone."""
 
-    def __init__(self, path: StoredPath, error: BaseException) -> None:
+    def __init__(self, path: Path | str, error: BaseException) -> None:
         super().__init__(
             path,
             f"cannot write the checkpoint {path}: {describe(error)}",
@@ -399,7 +398,7 @@ def _is_of_the_device(error: BaseException) -> bool:
 class StorageUnavailable(CheckpointError):
     """The object storage where the results are can't be reached, or refuses what is asked of it."""
 
-    def __init__(self, path: ObjectPath, reason: str, *, hint: str = "") -> None:
+    def __init__(self, path: Path | str, reason: str, *, hint: str = "") -> None:
         super().__init__(
             path,
             f"the object storage at {path} can't be used: {reason}",
@@ -412,22 +411,22 @@ class StorageUnavailable(CheckpointError):
 class DiskFull(CheckpointError):
     """No space left where the checkpoint is."""
 
-    def __init__(self, path: StoredPath, error: BaseException) -> None:
+    def __init__(self, path: Path | str, error: BaseException) -> None:
         super().__init__(
             path,
             f"the disk is full: cannot write the checkpoint {path} ({describe(error)})",
-            hint="Everything up to the frontier is safe. Free some space and run again to go on.",
+            hint="Everything up to the frontier is safe. Free some space and run again.",
         )
 
 
 class FrontierUnreadable(CheckpointError):
     """A frontier file that is missing or isn't one."""
 
-    def __init__(self, path: StoredPath, error: BaseException) -> None:
+    def __init__(self, path: Path | str, error: BaseException) -> None:
         super().__init__(
             path,
             f"cannot read a frontier from {path}: {describe(error)}",
-            hint="The catalog decides, this file is only its mirror: the next run writes it anew.",
+            hint="The catalog decides; this file only repeats its frontier, and the next run writes it again.",
         )
 
 

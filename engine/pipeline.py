@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from engine.executors.base import Executor
     from engine.policy import OnError, Quarantine, RetryPolicy
     from engine.progress import RunView
-    from engine.results.quarantine import QuarantinedRow
     from engine.sinks.base import Sink
     from engine.sources.base import BatchFetcher
     from engine.steps.base import BatchStep
@@ -327,18 +326,6 @@ class BatchPipeline(CheckpointView):
             finally:
                 self._pages = PageReader()
                 self._progress = self._new_progress(store, self._known_size())
-
-    def quarantined(self, limit: int | None = 1000) -> list[QuarantinedRow]:
-        """Old name, only until the dashboard has moved."""
-        return self.quarantine.rows(limit)
-
-    def replay_quarantine(self, *, accept_changes: bool = False) -> Replayed:
-        """Old name, only until the dashboard has moved."""
-        return self.quarantine.replay(accept_changes=accept_changes)
-
-    def export_quarantine(self, path: str | Path, *, overwrite: bool = False) -> int:
-        """Old name, only until the dashboard has moved."""
-        return self.quarantine.export(path, overwrite=overwrite)
 
     # --- plumbing -------------------------------------------------------------------------------------
 

@@ -1,7 +1,6 @@
-"""Everything that lets a run go on: the catalog, the parts, and what happens when they are opened.
+"""Everything that a run needs to continue later: the catalog, the parts, and what is done when they are opened.
 
-`store` is what the rest of the engine opens; the others are its pieces. It stands on `mending` (what opening does
-about a crash) and `history` (runs and failures), these on `ledger` (the catalog as its one writer keeps it), and
-that on `catalog` (the queries). The order of writes is told in `store.CheckpointStore.commit`, and each hazard of
-the storage engine beneath it where it is met.
+The rest of the engine opens `store`. It uses `recovery.recover` (what opening does after a crash) and `catalog.history`
+(runs and failures); these use `catalog.ledger` (the one writer of the catalog), which uses `catalog.catalog` (the
+queries). The order of writes is in `store.CheckpointStore.commit`; each hazard of DuckDB is described where it matters.
 """

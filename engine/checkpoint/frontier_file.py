@@ -1,6 +1,6 @@
 """`frontier.json`: the frontier for others to read.
 
-Invariant, kept by whoever writes it: it may lag behind the catalog, and is never ahead of it.
+Invariant: it may be older than the catalog, and is never ahead of it. Its writers keep it so.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def write(layout: Layout, frontier: Frontier) -> None:
-    """Replace the mirror, atomically but not durably: every opening puts it right."""
+    """Replace the file, atomically but not durably: every opening puts it right."""
     durable.replace_text(layout.frontier_file, frontier.to_json() + "\n", durable=False)
 
 
 def shows(layout: Layout, frontier: Frontier) -> bool:
-    """Say whether the mirror is there and tells of exactly this frontier."""
+    """Return whether the file exists and holds exactly this frontier."""
     try:
         return Frontier.load(layout.frontier_file) == frontier
     except FrontierUnreadable:

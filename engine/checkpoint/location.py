@@ -62,7 +62,7 @@ def located(folder: Path) -> Layout:
     return replace(layout, remote=ObjectPath(found.results_url)) if found else layout
 
 
-def settle(layout: Layout, remote: ObjectPath | None) -> Layout:
+def resolve(layout: Layout, remote: ObjectPath | None) -> Layout:
     """Return the layout with where the parts are, or, if none were written yet, where they should be: `remote`.
 
     The caller holds the lock, and claims the place once the catalog has told the checkpoint's key.
@@ -101,7 +101,7 @@ def check(layout: Layout) -> None:
         _require(layout.remote, owner, found.key)
 
 
-def claim(layout: Layout, key: str, *, empty: bool) -> None:
+def acquire(layout: Layout, key: str, *, empty: bool) -> None:
     """Make sure that the place belongs to the checkpoint with this key; take it if the checkpoint is `empty`.
 
     Raises:
@@ -115,25 +115,25 @@ def claim(layout: Layout, key: str, *, empty: bool) -> None:
         if any(files.names_in(layout.results)):
             raise ResultsTaken(layout.remote)
         writer = secrets.token_hex(8)
-        _note(layout, Location(layout.remote, key, (writer,)))
+        _write(layout, Location(layout.remote, key, (writer,)))
         objects.put(layout.remote / _OWNER, json.dumps(asdict(_Owner(key, writer))).encode(), new=True)
         owner = _owner(layout.remote)  # two may have found nothing there at the same time
         found = None
     owner = _require(layout.remote, owner, key)
     if found is None or found.results_url != layout.remote:
-        _note(layout, Location(layout.remote, key, (owner.writer,)))
+        _write(layout, Location(layout.remote, key, (owner.writer,)))
     elif owner.writer not in found.writers:
         raise ResultsTaken(layout.remote, by_a_copy=True)
 
 
-def take_over(layout: Layout, key: str) -> None:
+def fence(layout: Layout, key: str) -> None:
     """Note, here and there, that from now on this folder writes there; a copy of it is refused after that."""
     if layout.remote is None:
         return
     found, writer = _read(layout), secrets.token_hex(8)
-    _note(layout, Location(layout.remote, key, (*(found.writers if found else ()), writer)))
+    _write(layout, Location(layout.remote, key, (*(found.writers if found else ()), writer)))
     objects.put(layout.remote / _OWNER, json.dumps(asdict(_Owner(key, writer))).encode())
-    _note(layout, Location(layout.remote, key, (writer,)))
+    _write(layout, Location(layout.remote, key, (writer,)))
 
 
 def _require(remote: ObjectPath, owner: _Owner | None, key: str) -> _Owner:
@@ -160,7 +160,7 @@ def _owner(remote: ObjectPath) -> _Owner | None:
         return _Owner("", "")  # nobody's that could be known
 
 
-def _note(layout: Layout, location: Location) -> None:
+def _write(layout: Layout, location: Location) -> None:
     durable.replace_text(layout.location, json.dumps(asdict(location)))
 
 

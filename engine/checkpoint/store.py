@@ -1,6 +1,6 @@
 """The checkpoint of one pipeline: opened, moved forward by commits, moved back by rewinds.
 
-Owns the order in which parts, catalog and mirror are written. Invariants: the frontier moves only inside a
+Owns the order in which parts, catalog and frontier.json are written. Invariants: the frontier moves only inside a
 committed transaction, by contiguous batches, after their parts are durable. Between construction and `close`
 this process alone holds the lock. All methods belong to one thread.
 """
@@ -23,7 +23,7 @@ from engine.checkpoint.layout import Layout
 from engine.checkpoint.lock import CheckpointLock
 from engine.checkpoint.loss import Loss
 from engine.checkpoint.parts import parts, quarantine
-from engine.checkpoint.recovery import mend, plan
+from engine.checkpoint.recovery import plan, recover
 from engine.checkpoint.translate_errors import REPAIR_HINT, translated
 from engine.errors import CheckpointCorrupt, CheckpointError, NothingToRewind
 from engine.storage import durable, files
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from engine.checkpoint.catalog.catalog import Catalog
-    from engine.checkpoint.catalog.head import Head
+    from engine.checkpoint.catalog.head import CatalogHead
     from engine.checkpoint.parts.manifest import Manifest
     from engine.frontier import Frontier
     from engine.storage.objects import ObjectPath
@@ -67,7 +67,7 @@ class CheckpointStore:
             self._lock = CheckpointLock(self.layout.lock)
         try:
             with translated(self.layout.catalog):
-                self.layout = location.settle(self.layout, remote)
+                self.layout = location.resolve(self.layout, remote)
                 files.make_folder(self.layout.results)
                 self._open()
         except BaseException:
@@ -92,7 +92,7 @@ class CheckpointStore:
 
     def _open(self) -> None:
         layout = self.layout
-        self.notices += mend.mend_files(layout)
+        self.notices += recover.recover_files(layout)
         if not layout.catalog.exists():
             location.check(layout)
             if layout.wal.exists() or parts.any_published(layout):
@@ -100,11 +100,11 @@ class CheckpointStore:
                     layout.catalog, f"the catalog {layout.catalog} is missing, but results are there", hint=REPAIR_HINT
                 )
             compaction.create(layout, key=uuid.uuid4().hex, software=SOFTWARE)
-        opening.inspect(layout.catalog)
         self._ledger = Ledger(layout)
+        self.notices += self._ledger.notices
         try:
-            location.claim(layout, self._ledger.key, empty=not self.next_batch_id)
-            self.notices += mend.mend(self._ledger)
+            location.acquire(layout, self._ledger.key, empty=not self.next_batch_id)
+            self.notices += recover.recover(self._ledger)
             self.history = History(self._ledger)
         except BaseException:
             self._ledger.close()
@@ -112,10 +112,10 @@ class CheckpointStore:
         if self.notices:  # something was written to the log
             self._ledger.secure_log()
         if not frontier_file.shows(layout, self.frontier(self.history.steps())):
-            with suppress(OSError):  # it may lag behind: looking at a checkpoint works on a full disk as well
+            with suppress(OSError):  # it may be older: looking at a checkpoint works on a full disk as well
                 self._write_frontier_file(self._ledger.head)
 
-    def _write_frontier_file(self, head: Head) -> None:
+    def _write_frontier_file(self, head: CatalogHead) -> None:
         frontier_file.write(self.layout, head.frontier(self.history.steps()))
 
     # --- where things stand -------------------------------------------------------------------------
@@ -141,11 +141,11 @@ class CheckpointStore:
         return self._ledger.head.epoch
 
     def frontier(self, steps: Sequence[str]) -> Frontier:
-        """Return the committed frontier; every one of `steps` stands at it."""
+        """Return the committed frontier; it is that of each of `steps`."""
         return self._ledger.head.frontier(steps)
 
     def last_manifest(self) -> Manifest | None:
-        """Return the manifest of the last committed batch: its cursor and snapshots are where to go on."""
+        """Return the manifest of the last committed batch: the next batch continues with its cursor and snapshots."""
         with translated(self.layout.catalog):
             return self._ledger.last_manifest()
 
@@ -186,8 +186,8 @@ class CheckpointStore:
     def commit(self, manifests: Sequence[Manifest], *, replaces_last: bool = False) -> None:
         """Make finished batches part of the results, all or none of them.
 
-        Their parts are durable under temporary names. One transaction moves the frontier behind them; then
-        they get their final names, and the mirror is replaced. `replaces_last` says that the first one
+        Their parts are durable under temporary names. One transaction moves the frontier after them; then
+        they get their final names, and frontier.json is replaced. `replaces_last` says that the first one
         takes the place of the last committed batch.
 
         Raises:
@@ -195,7 +195,7 @@ class CheckpointStore:
             DiskFull, CheckpointNotWritable: nothing is committed, and the store is still usable.
         """
         with translated(self.layout.catalog):
-            self._take_over()
+            self._fence()
             # The parts' contents are on disk; their directory entries are only now.
             files.sync(self.layout.results)
             self._ledger.append(manifests, replaces_last=replaces_last)
@@ -216,7 +216,7 @@ class CheckpointStore:
             DiskFull, CheckpointNotWritable: nothing is changed, and the store is still usable.
         """
         with translated(self.layout.catalog):
-            self._take_over()
+            self._fence()
             files.sync(self.layout.results)
             self._ledger.replace(manifest, attempt_id=before.attempt_id)
             self._ledger.secure_log()
@@ -243,10 +243,10 @@ class CheckpointStore:
             files.delete(self.layout.temporary_part(*one) for one in found if not _is_committed(catalog, *one))
             quarantine.sweep(self.layout, catalog.quarantined())
 
-    def _take_over(self) -> None:
-        """Before the first change, make sure that no copy of this folder goes on with the same results."""
+    def _fence(self) -> None:
+        """Before the first change, make sure that no copy of this folder continues the same results."""
         if not self._writes:
-            location.take_over(self.layout, self.key)
+            location.fence(self.layout, self.key)
             self._writes = True
 
     # --- back ---------------------------------------------------------------------------------------
@@ -262,7 +262,7 @@ class CheckpointStore:
         """Make `batch_id` the last committed batch, -1 for none; return how many batches were dropped.
 
         Raises:
-            NothingToRewind: `batch_id` isn't behind the frontier.
+            NothingToRewind: `batch_id` isn't committed.
             CheckpointCorrupt: the catalog has lost that batch; nothing is changed.
         """
         before = self._ledger.head
@@ -274,8 +274,8 @@ class CheckpointStore:
             )
         with self._ledger.reading() as catalog:
             next_row = row_after(catalog, self.layout, batch_id)
-            self._take_over()
-            # The mirror goes back first: it may lag behind the catalog, but is never ahead of it.
+            self._fence()
+            # frontier.json goes back first: it may be older than the catalog, but never ahead of it.
             self._write_frontier_file(replace(before, next_batch_id=batch_id + 1, next_row=next_row))
             self._ledger.rewind(next_batch_id=batch_id + 1, next_row=next_row)
             self._ledger.secure_log()

@@ -24,12 +24,10 @@ if TYPE_CHECKING:
 
     from engine.storage.files import StoredPath
 
-REPAIR_HINT = (
-    "The results are in the parts beside it: `batch-pipeline verify --repair` makes the catalog anew from them."
-)
+REPAIR_HINT = "The results are in the parts beside it: `batch-pipeline verify --repair` rebuilds the catalog from them."
 
 _OF_THE_DISK = ("Permission denied", "Read-only file system", "Input/output error", "fsync failed")
-_LOOK_ABOVE = "The error before this one says why; the next run opens it anew."
+_LOOK_ABOVE = "The error before this one says why; the next run opens it again."
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -177,25 +176,3 @@ def _write(frame: pl.DataFrame, path: Path) -> None:
                 frame.write_parquet(temporary)
     except OSError as error:
         raise UsageError(f"the quarantine can't be written to {path}: {describe(error)}") from error
-
-
-# --- old names, only until the command line has moved to `QuarantineView` -------------------------------
-
-
-def _view(store: CheckpointStore) -> QuarantineView:
-    return QuarantineView(lambda: nullcontext(store))
-
-
-def rows(store: CheckpointStore, limit: int | None = None) -> Iterator[QuarantinedRow]:
-    """As `QuarantineView.rows`."""
-    return iter(_view(store).rows(limit))
-
-
-def reasons(store: CheckpointStore) -> list[Reason]:
-    """As `QuarantineView.reasons`."""
-    return _view(store).reasons()
-
-
-def export(store: CheckpointStore, path: Path, *, overwrite: bool = False) -> int:
-    """As `QuarantineView.export`."""
-    return _view(store).export(path, overwrite=overwrite)

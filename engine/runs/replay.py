@@ -203,7 +203,7 @@ class _Replay:
             if isinstance(error.__cause__, KeyboardInterrupt):
                 raise error.__cause__ from None  # here, the steps run in the caller's thread
             return _Tried(number, position, None, error)
-        return _Tried(number, position, None if result is None else self._pin.settle(manifest.batch_id, result))
+        return _Tried(number, position, None if result is None else self._pin.conform(manifest.batch_id, result))
 
     def _emit_retry(self, event: Event) -> None:
         """Emit only what concerns retries: the other events of a chain are about whole batches."""

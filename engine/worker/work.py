@@ -159,7 +159,7 @@ class BatchWork:
             results = self._pin.nothing(batch_id)
             if results is None:
                 raise processed.quarantined[0].first_error  # the columns of the results aren't known yet
-        frame = self._pin.settle(batch_id, results)
+        frame = self._pin.conform(batch_id, results)
         if frame is None or self._stop.now or batch_id >= self._cancelled_from:
             raise Abandoned  # this late, another process may have the checkpoint already
         quarantined = sum(rows.frame.height for rows in processed.quarantined)

@@ -126,7 +126,7 @@ def test_a_step_failure_names_step_batch_rows_and_cause():
         219_999,
         1,
     )
-    assert error.hint.endswith("it goes on at batch 21.")
+    assert error.hint.endswith("it continues at batch 21.")
 
 
 def test_a_failure_of_the_first_batch_does_not_speak_of_batches_before_it():

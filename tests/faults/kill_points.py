@@ -416,14 +416,14 @@ OBJECTS = {
 """Reached by every commit of a run whose results are in object storage, or by every part."""
 
 OBJECTS_BEGINNING = {
-    "catalog made, place not claimed": before(location, "claim"),
-    "place not written down": within(location, "claim", before(durable, "replace_text")),
+    "catalog made, place not claimed": before(location, "acquire"),
+    "place not written down": within(location, "acquire", before(durable, "replace_text")),
     "place written down, not claimed": before(objects, "put", _named("checkpoint-key")),
-    "place claimed": after(location, "claim"),
-    "before the place is taken over": before(location, "take_over"),
-    "taking over, written down": within(location, "take_over", before(objects, "put")),
-    "taken over, both writers written down": within(location, "take_over", after(objects, "put")),
-    "taken over": after(location, "take_over"),
+    "place claimed": after(location, "acquire"),
+    "before the place is taken over": before(location, "fence"),
+    "taking over, written down": within(location, "fence", before(objects, "put")),
+    "taken over, both writers written down": within(location, "fence", after(objects, "put")),
+    "taken over": after(location, "fence"),
 }
 """Reached once, by the first run of such a pipeline."""
 

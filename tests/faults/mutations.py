@@ -79,7 +79,7 @@ def two_transactions() -> None:
 
 def any_schema() -> None:
     """Batches are written with whatever columns they have."""
-    SchemaPin.settle = lambda _self, _batch_id, frame: frame
+    SchemaPin.conform = lambda _self, _batch_id, frame: frame
 
 
 MUTATIONS: dict[str, Callable[[], None]] = {

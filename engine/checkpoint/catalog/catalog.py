@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from engine.checkpoint.catalog.head import Head
+from engine.checkpoint.catalog.head import CatalogHead
 from engine.checkpoint.catalog.records import RunRecord
 from engine.checkpoint.parts.manifest import Manifest, QuarantineFile, StepTiming
 from engine.checkpoint.translate_errors import REPAIR_HINT
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-FORMAT = 1
-"""The format of the catalogs that this version writes; it reads this one and older ones."""
+FORMAT = 2
+"""The format of the catalogs that this version writes. It migrates older ones, by `from_format_N.sql`."""
 
 PAGE = 1_000
 """How many manifests are held at a time where all of them are read: memory must not grow with their number."""
@@ -71,9 +71,9 @@ def connect(path: Path, *, new: bool = False) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def load_queries() -> dict[str, str]:
-    """Return the queries of `queries.sql` by name."""
-    text = resources.files(__package__).joinpath("queries.sql").read_text(encoding="utf-8")
+def load_queries(file_name: str = "queries.sql") -> dict[str, str]:
+    """Return the queries of a file by name."""
+    text = resources.files(__package__).joinpath(file_name).read_text(encoding="utf-8")
     blocks = re.split(r"^-- name: (\w+)$", text, flags=re.MULTILINE)[1:]
     return {name: query.strip().rstrip(";") for name, query in zip(blocks[::2], blocks[1::2], strict=True)}
 
@@ -114,12 +114,26 @@ class Catalog:
 
     def create(self, *, key: str, software: str) -> None:
         """Make all tables in an empty database."""
-        self._connection.execute(resources.files(__package__).joinpath("schema.sql").read_text(encoding="utf-8"))
+        self._make_tables()
         self._run(
             "insert_checkpoint",
             {"format": FORMAT, "checkpoint_key": key, "created_at": datetime.now(UTC), "software": software},
         )
         self._run("insert_frontier")
+
+    def create_from(self, old: Catalog, old_format: int) -> None:
+        """Make all tables in an empty database, with the rows of a catalog of an older format."""
+        self._make_tables()
+        for table, query in load_queries(f"from_format_{old_format}.sql").items():
+            rows = old._connection.execute(query, {"format": FORMAT} if "$format" in query else None)
+            moments = [index for index, column in enumerate(rows.description) if column[0].endswith("_at")]
+            appender = self._connection.appender(table)
+            while page := rows.fetchmany(PAGE):
+                appender.append_rows([_with_moments(row, moments) for row in page])
+                appender.flush()
+
+    def _make_tables(self) -> None:
+        self._connection.execute(resources.files(__package__).joinpath("schema.sql").read_text(encoding="utf-8"))
 
     def checkpoint(self) -> None:
         """Fold the log into the file. For `guard` alone: a kill in the middle of this can cost the file."""
@@ -130,10 +144,10 @@ class Catalog:
         ((catalog_format, key),) = self._run("select_checkpoint")
         return catalog_format, key
 
-    def head(self) -> Head:
+    def head(self) -> CatalogHead:
         """Return how far things are committed."""
         (row,) = self._run("select_frontier")
-        return Head(*row)
+        return CatalogHead(*row)
 
     # --- moving the frontier: call inside a transaction ---------------------------------------------
 
@@ -144,7 +158,7 @@ class Catalog:
         self._new_batches.append_rows([(*_batch_row(manifest), committed_at) for manifest in manifests])
         self._new_batches.flush()
 
-    def advance(self, before: Head, *, next_batch_id: int, next_row: int) -> bool:
+    def advance(self, before: CatalogHead, *, next_batch_id: int, next_row: int) -> bool:
         """Move the frontier on from `before`; False when it wasn't there."""
         parameters = {
             "next_batch_id": next_batch_id,
@@ -170,7 +184,7 @@ class Catalog:
         self.delete_batches_from(next_batch_id)
         self._run("rewind_frontier", {"next_batch_id": next_batch_id, "next_row": next_row})
 
-    def place(self, head: Head) -> None:
+    def place(self, head: CatalogHead) -> None:
         """Put the frontier anywhere: only for a catalog that is being made from parts."""
         self._run("place_frontier", asdict(head))
 
@@ -317,6 +331,13 @@ def _failure(row: tuple[Any, ...]) -> FailureRecord:
     values[11] = tuple(json.loads(row[11]))
     values[12] = (tuple(names), tuple(tuple(cells) for cells in rows))
     return FailureRecord(*values)
+
+
+def _with_moments(row: tuple[Any, ...], moments: Sequence[int]) -> tuple[Any, ...]:
+    values = list(row)
+    for index in moments:
+        values[index] = None if row[index] is None else _moment(row[index])
+    return tuple(values)
 
 
 def _moment(microseconds: int) -> datetime:

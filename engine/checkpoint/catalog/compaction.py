@@ -1,8 +1,8 @@
-"""Making, compacting and restoring the catalog's files so that no kill can cost them.
+"""Making, compacting, migrating and restoring the catalog's files, so that no kill can cost them.
 
 DuckDB's checkpoint folds the log into the file by rewriting live blocks in place; killed in the middle,
-the file may never open again. So it runs only here, between commits, while a fsynced copy of file and
-log stands beside them. A copy that is found on opening means that a checkpoint may be half done: since
+the file may never open again. So it runs only here, between commits, while there is a fsynced copy of file and
+log. A copy that is found on opening means that a compaction or migration may be half done: since
 nothing was committed after the copy was made, putting it back loses nothing.
 """
 
@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from engine.checkpoint.catalog import catalog
 from engine.storage import durable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from engine.checkpoint.layout import Layout
@@ -27,20 +28,43 @@ COMPACT_AT_BYTES = 8 << 20
 
 def create(layout: Layout, *, key: str, software: str) -> None:
     """Make an empty catalog, whole or not at all."""
+    with _new_file(layout, lambda new: new.create(key=key, software=software)) as temporary:
+        temporary.replace(layout.catalog)
+    durable.fsync_path(layout.folder)
+
+
+def migrate(layout: Layout, old_format: int) -> None:
+    """Put a catalog of this version's format in place of one of an older format. Nobody may be connected to it.
+
+    Its rows are copied into a new file: in place, tables would have to be altered and dropped. Killed at any point, the
+    old catalog is there or is put back.
+    """
+
+    def copy(new: catalog.Catalog) -> None:
+        with closing(catalog.Catalog(layout.catalog)) as old:
+            new.create_from(old, old_format)
+
+    with _new_file(layout, copy) as temporary, _guarded(layout):
+        layout.wal.unlink(missing_ok=True)  # of the old file: beside the new one it would be replayed into it
+        temporary.replace(layout.catalog)
+        durable.fsync_path(layout.folder)
+
+
+@contextmanager
+def _new_file(layout: Layout, fill: Callable[[catalog.Catalog], None]) -> Iterator[Path]:
+    """Give the temporary name of a new, durable catalog file, filled in one transaction; it needs no log."""
     temporary = layout.folder / f".checkpoint-{secrets.token_hex(8)}.tmp"
-    log = temporary.with_name(temporary.name + ".wal")
     try:
         with closing(catalog.Catalog(temporary, new=True)) as new:
             with new.transaction():
-                new.create(key=key, software=software)
+                fill(new)
             new.checkpoint()
         temporary.chmod(durable.PRIVATE_FILE)
         durable.fsync_path(temporary)
-        temporary.replace(layout.catalog)
+        yield temporary
     finally:
         temporary.unlink(missing_ok=True)
-        log.unlink(missing_ok=True)
-    durable.fsync_path(layout.folder)
+        temporary.with_name(temporary.name + ".wal").unlink(missing_ok=True)
 
 
 def needs_compacting(layout: Layout) -> bool:
@@ -54,24 +78,32 @@ def needs_compacting(layout: Layout) -> bool:
 def compact(layout: Layout) -> None:
     """Fold the log into the catalog, if there is one. Nobody may be connected to it.
 
-    When it raises while the copy stands, the catalog must not be opened again: what would be committed to it
+    When it raises while the copy exists, the catalog must not be opened again: what would be committed to it
     from then on would be lost when the copy is put back.
     """
     if not layout.wal.exists():
         return
+    with _guarded(layout):
+        _checkpoint(layout.catalog)
+        durable.fsync_path(layout.catalog)
+
+
+@contextmanager
+def _guarded(layout: Layout) -> Iterator[None]:
+    """Keep a copy of the catalog and its log while the block changes them; put it back if the block raises."""
     temporary = layout.folder / f".guard-{secrets.token_hex(8)}.tmp"
     try:
         temporary.mkdir(durable.PRIVATE_FOLDER)
         for path in (layout.catalog, layout.wal):
-            _copy(path, temporary / path.name)
+            if path.exists():
+                _copy(path, temporary / path.name)
         durable.fsync_path(temporary)
         temporary.replace(layout.guard)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)  # it has another name by now, unless something failed
     durable.fsync_path(layout.folder)
     try:
-        _checkpoint(layout.catalog)
-        durable.fsync_path(layout.catalog)
+        yield
     except BaseException:
         restore(layout)
         raise
@@ -79,14 +111,17 @@ def compact(layout: Layout) -> None:
 
 
 def restore(layout: Layout) -> bool:
-    """Put the copy back if there is one; say whether there was. Killed in the middle, it can be repeated."""
+    """Put the copy back if there is one; return whether there was. Killed in the middle, it can be repeated."""
     if not layout.guard.exists():
         return False
     for path in (layout.catalog, layout.wal):
         copy = layout.guard / path.name
-        temporary = path.with_name(f".{path.name}-{secrets.token_hex(8)}.tmp")
-        _copy(copy, temporary)
-        temporary.replace(path)
+        if copy.exists():
+            temporary = path.with_name(f".{path.name}-{secrets.token_hex(8)}.tmp")
+            _copy(copy, temporary)
+            temporary.replace(path)
+        else:
+            path.unlink(missing_ok=True)
     durable.fsync_path(layout.folder)
     _remove_guard(layout)
     return True

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class CatalogHead:
     """The catalog's word on how far things are: the first batch and source row not committed.
 
     `epoch` counts the rewinds and resets.
@@ -25,8 +25,8 @@ class Head:
     next_row: int
     epoch: int
 
-    def after(self, manifests: Iterable[Manifest]) -> Head:
-        """Return the head behind `manifests`.
+    def after(self, manifests: Iterable[Manifest]) -> CatalogHead:
+        """Return the head after `manifests`.
 
         Raises:
             RowsNotContiguous: one of them isn't the next batch, or doesn't begin at the next row.
@@ -45,9 +45,9 @@ class Head:
         return head
 
     def frontier(self, steps: Iterable[str]) -> Frontier:
-        """Return it as a frontier; every one of `steps` stands there.
+        """Return it as a frontier; it is that of each of `steps`.
 
-        >>> Head(next_batch_id=2, next_row=20, epoch=0).frontier(["a"])
+        >>> CatalogHead(next_batch_id=2, next_row=20, epoch=0).frontier(["a"])
         Frontier(last_completed_batch_id=1, last_completed_row=19, total_rows_processed=20, step_states={'a': 1})
         """
         last = self.next_batch_id - 1

@@ -22,7 +22,7 @@ class History:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._steps = _step_names(self.pipeline())  # kept: the mirror is written after each commit
+        self._steps = _step_names(self.pipeline())  # kept: frontier.json is written after each commit
 
     def pipeline(self) -> str | None:
         """Return the latest description of the pipeline, None before the first run."""

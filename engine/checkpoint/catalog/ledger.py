@@ -1,8 +1,8 @@
-"""The catalog as its one writer keeps it: moved by whole transactions, connected anew when that is needed.
+"""The catalog as its one writer keeps it: moved by whole transactions, connected again when that is needed.
 
 Owns the connection for as long as the checkpoint is open, the head in memory, and what DuckDB leaves to
 chance about its log. Invariant: `head` is what the catalog says, also after a commit that the database failed;
-only after an interruption it has to `look_again`. It must not know when parts get their names and the mirror is
+only after an interruption it has to `look_again`. It must not know when parts get their names and frontier.json is
 written; that order is the store's.
 """
 
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 class Ledger:
     """The open catalog of one checkpoint. Raises `duckdb.Error` and `OSError` as they come, but see `reading`.
 
-    `catalog` is another object after a reconnection: take it from here each time.
+    `catalog` is another object after a reconnection: take it from here each time. `notices` are sentences about what
+    opening it has changed, for the user to see.
     """
 
     def __init__(self, layout: Layout) -> None:
@@ -42,9 +43,8 @@ class Ledger:
         """
         self.layout = layout
         self._log_secured = False
-        self.catalog = Catalog(layout.catalog)
+        self.catalog, self.key, self.notices = opening.open_catalog(layout)
         try:
-            self.key = opening.check_identity(layout.catalog, self.catalog)
             self.head = self.catalog.head()
         except BaseException:
             self.catalog.close()
@@ -188,6 +188,6 @@ def row_after(catalog: Catalog, layout: Layout, batch_id: int) -> int:
     manifest = catalog.batch(batch_id)
     if manifest is None:
         raise CheckpointCorrupt(
-            layout.catalog, f"the catalog has no batch {batch_id}, which is behind its frontier", hint=REPAIR_HINT
+            layout.catalog, f"the catalog has no batch {batch_id}, although its frontier is beyond it", hint=REPAIR_HINT
         )
     return manifest.end_row + 1

@@ -1,4 +1,4 @@
-"""Is this file ours, whole, and of a version that we know? Asked before anything is written to it."""
+"""Opening a catalog: only a file that is ours, whole and of a format that this version knows is ever written to."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from engine.checkpoint.catalog.catalog import FORMAT
+from engine.checkpoint.catalog import compaction
+from engine.checkpoint.catalog.catalog import FORMAT, Catalog
 from engine.checkpoint.translate_errors import REPAIR_HINT
 from engine.errors import CheckpointCorrupt, CheckpointForeign, CheckpointNewer, CheckpointNotWritable
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from engine.checkpoint.catalog.catalog import Catalog
+    from engine.checkpoint.layout import Layout
 
 _HEADER_BYTES = 3 * 4096  # the main header, and two database headers of 4 KiB each
 
@@ -51,8 +52,31 @@ def inspect(path: Path) -> None:
         raise CheckpointCorrupt(path, f"the catalog {path} is cut short", hint=REPAIR_HINT)
 
 
-def check_identity(path: Path, catalog: Catalog) -> str:
-    """Return the checkpoint's key.
+def open_catalog(layout: Layout) -> tuple[Catalog, str, list[str]]:
+    """Open the catalog; return it with the checkpoint's key, and sentences that the user should see.
+
+    A catalog of an older format is migrated first.
+
+    Raises:
+        CheckpointForeign, CheckpointNewer, CheckpointCorrupt: this version can't use it; it was left as it is.
+        duckdb.Error, OSError: it can't be read, or not be migrated; it was left as it is.
+    """
+    inspect(layout.catalog)
+    catalog = Catalog(layout.catalog)
+    try:
+        found, key = check_identity(layout.catalog, catalog)
+    except BaseException:
+        catalog.close()
+        raise
+    if found == FORMAT:
+        return catalog, key, []
+    catalog.close()
+    compaction.migrate(layout, found)
+    return Catalog(layout.catalog), key, [f"the checkpoint was migrated from format {found} to format {FORMAT}"]
+
+
+def check_identity(path: Path, catalog: Catalog) -> tuple[int, str]:
+    """Return the catalog's format and the checkpoint's key.
 
     Raises:
         CheckpointForeign: it is a DuckDB database of somebody else.
@@ -69,4 +93,4 @@ def check_identity(path: Path, catalog: Catalog) -> str:
         raise CheckpointForeign(path, _SOMEBODY_ELSES)
     if catalog_format > FORMAT:
         raise CheckpointNewer(path, catalog_format, FORMAT)
-    return key
+    return catalog_format, key

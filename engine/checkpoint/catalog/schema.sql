@@ -1,4 +1,4 @@
--- The catalog, format 1. Everything is made when the file is made: no ALTER, no DROP, and no keys, around
+-- The catalog, format 2. Everything is made when the file is made: no ALTER, no DROP, and no keys, around
 -- which the storage engine's recovery defects cluster. Uniqueness and order are asserted by each transaction:
 -- the frontier moves only by an UPDATE that names the value it had before.
 

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from engine.text.json_values import Json
 
 
+_WORDS_OF_FORMAT_1 = {"token": "attempt_id", "generation": "epoch"}
+"""Parts keep the metadata that they were written with, also when their catalog is migrated."""
+
+
 @dataclass(frozen=True, slots=True)
 class StepTiming:
     """How long one step, or several fused ones, took for a batch. Rows are None where nobody counted."""
@@ -49,7 +53,7 @@ class Manifest:
     """One batch with its results written under a temporary name, ready to be committed.
 
     Rows are source rows, both bounds inclusive. `attempt_id` names the attempt that wrote the part.
-    `epoch` counts the rewinds and resets before it. `cursor` is where the source stands after the
+    `epoch` counts the rewinds and resets before it. `cursor` is the position in the source after the
     batch, None for a source without one; `states` are the snapshots of the stateful steps, by name.
     `write_seconds` is 0 in a manifest that was read from a part, which can't know it.
     `bytes_written` and `checksum` (CRC-32 of the file, 8 hex digits) are those of the part. `rows_quarantined` of the
@@ -94,8 +98,11 @@ class Manifest:
 
     @classmethod
     def from_json(cls, text: str) -> Manifest:
-        """Return the manifest that `to_json` wrote. Raises ValueError, TypeError or KeyError."""
+        """Return the manifest that `to_json` wrote, in whatever format. Raises ValueError, TypeError or KeyError."""
         content = json.loads(text)
+        for word, new_word in _WORDS_OF_FORMAT_1.items():
+            if word in content:
+                content[new_word] = content.pop(word)
         timings = tuple(
             StepTiming(tuple(t["steps"]), t["seconds"], t["rows_in"], t["rows_out"]) for t in content.pop("timings")
         )

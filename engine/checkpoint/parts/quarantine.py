@@ -1,7 +1,7 @@
 """The files of rows that no step could process: written before the commit, swept when no commit names them.
 
 One row of a file is one row taken out: where it came from, what the step said, and `row`, a struct of the columns
-with which a replay takes it up. A file has its final name from the start; the catalog tells by its attempt whether
+with which a replay takes it up. A file has its final name from the start; the catalog says by its attempt whether
 it counts.
 """
 

@@ -23,11 +23,11 @@ class SchemaPin:
         self._schema = schema
         self._first_batch_id = first_batch_id
         self.step = step
-        self._settled = threading.Event()
+        self._decided = threading.Event()
         if schema is not None:
-            self._settled.set()
+            self._decided.set()
 
-    def settle(self, batch_id: int, frame: pl.DataFrame) -> pl.DataFrame | None:
+    def conform(self, batch_id: int, frame: pl.DataFrame) -> pl.DataFrame | None:
         """Return `frame` with exactly the pinned columns and dtypes.
 
         None means that the batch that would have pinned them was given up.
@@ -37,8 +37,8 @@ class SchemaPin:
         """
         if self._schema is None and batch_id == self._first_batch_id:
             self._schema = frame.schema
-            self._settled.set()
-        self._settled.wait()
+            self._decided.set()
+        self._decided.wait()
         if self._schema is None:
             return None
         if frame.schema == self._schema:
@@ -52,13 +52,13 @@ class SchemaPin:
         """Return a frame with the pinned columns and no row, None when nobody pins them before this batch."""
         if self._schema is None and batch_id <= self._first_batch_id:
             return None
-        self._settled.wait()
+        self._decided.wait()
         return None if self._schema is None else pl.DataFrame(schema=self._schema)
 
     def cancel_from(self, batch_id: int) -> None:
-        """Let everyone go who waits behind this batch, if it is the one that they wait for."""
+        """Release the batches that wait for the pinned schema, if this batch was to pin it."""
         if batch_id <= self._first_batch_id:
-            self._settled.set()
+            self._decided.set()
 
 
 def drift(pinned: pl.Schema, found: pl.Schema) -> list[str]:

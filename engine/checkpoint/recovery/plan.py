@@ -1,4 +1,4 @@
-"""What to do with the files found on opening: decided here, done by `mending`.
+"""What to do with the files found on opening: decided here, done by `recover`.
 
 Pure: it gets what the catalog says and what the folder holds, and returns a plan. The catalog alone
 decides what is committed. Three things can be left by a process that died:
@@ -41,7 +41,7 @@ class Found:
 
 @dataclass(slots=True)
 class Plan:
-    """What `mending` has to do, in this order."""
+    """What `recover` has to do, in this order."""
 
     publish: list[Manifest] = field(default_factory=list)
     delete_temporary: list[tuple[int, str]] = field(default_factory=list)

@@ -20,7 +20,7 @@ _KEY_CHARACTERS = 32
 
 @dataclass(frozen=True, slots=True)
 class RebuiltBatch:
-    """One batch as its part tells it: the manifest, the checkpoint's key, the pipeline's description."""
+    """One batch as its part describes it: the manifest, the checkpoint's key, the pipeline's description."""
 
     manifest: Manifest
     key: str

@@ -1,9 +1,10 @@
 """Make a checkpoint whole again: decided from a report, then done. The caller holds the lock throughout.
 
-the catalog is missing or damaged    made anew from the parts that follow each other from batch 0 on
+the catalog is missing or damaged    rebuilt from the parts that follow each other from batch 0 on
 a part, or a file of the quarantine, is missing or damaged
                                      back to the batch before it
-the mirror, leftovers of a crash     the next opening does it
+the frontier file, leftovers of a crash
+                                     the next opening does it
 
 Nothing that can't be made again is deleted: a damaged catalog is moved aside. What lies beyond the batches
 that can be used goes, as with any rewind; `Repair.loss` says how much before it is done.
@@ -20,7 +21,7 @@ import duckdb
 
 from engine.checkpoint.catalog import compaction
 from engine.checkpoint.catalog.catalog import PAGE, SOFTWARE, Catalog
-from engine.checkpoint.catalog.head import Head
+from engine.checkpoint.catalog.head import CatalogHead
 from engine.checkpoint.catalog.ledger import row_after
 from engine.checkpoint.layout import Layout
 from engine.checkpoint.recovery.rebuild import RebuiltBatch, rebuilt
@@ -82,7 +83,7 @@ def _rebuild(layout: Layout, batches: int) -> list[str]:
         durable.fsync_path(layout.folder)
     finally:
         shutil.rmtree(workshop.folder)
-    done = f"the catalog was made anew from {batches:,} parts; the history of runs before is lost"
+    done = f"the catalog was rebuilt from {batches:,} parts; the history of runs before is lost"
     return [f"the damaged catalog is kept as {aside.name}", done] if aside else [done]
 
 
@@ -103,13 +104,13 @@ def _make_catalog(layout: Layout, workshop: Layout, batches: int) -> None:
             with catalog.transaction():
                 catalog.append_batches(page, datetime.now(UTC))
         with catalog.transaction():
-            catalog.place(Head(batches, last.manifest.end_row + 1, last.manifest.epoch))
+            catalog.place(CatalogHead(batches, last.manifest.end_row + 1, last.manifest.epoch))
             catalog.add_pipeline(1, newest_run, last.pipeline)
             catalog.add_lost_run(
                 run_id=newest_run,
                 next_batch_id=batches,
                 batch_size=batch_size,
-                message=f"the catalog was made anew from {batches:,} parts; the runs up to here are not known",
+                message=f"the catalog was rebuilt from {batches:,} parts; the runs up to here are not known",
             )
     finally:
         catalog.close()

@@ -1,8 +1,8 @@
 """Is this checkpoint whole? Reads everything, changes nothing, and says what it looked at.
 
 The caller holds the lock. What a crash leaves and the next run tidies up by itself (a part that waits for
-its name, temporary files, a mirror that lags) is told as a note, not as a fault. The one thing that is done
-is what every opening does first: a copy of the catalog that a killed compaction left is put back.
+its name, temporary files, an older frontier file) is a note, not a fault. Two things are done that every opening does
+first: a copy of the catalog that a killed compaction left is put back, and a catalog of an older format is migrated.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from engine.checkpoint.catalog import compaction, opening
-from engine.checkpoint.catalog.catalog import PAGE, Catalog
-from engine.checkpoint.location import check, claim, located
+from engine.checkpoint.catalog.catalog import PAGE
+from engine.checkpoint.location import acquire, check, located
 from engine.checkpoint.lock import CheckpointLock
 from engine.checkpoint.loss import Loss
 from engine.checkpoint.parts import parts, quarantine
-from engine.checkpoint.recovery import mend, plan
+from engine.checkpoint.recovery import plan, recover
 from engine.checkpoint.recovery.against_catalog import PartsAgainstCatalog, QuarantineAgainstCatalog, quarantine_faults
 from engine.checkpoint.recovery.rebuild import RebuiltBatch, read_whole, rebuilt
 from engine.checkpoint.recovery.report import Check, Report
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from engine.checkpoint.catalog.head import Head
+    from engine.checkpoint.catalog.catalog import Catalog
+    from engine.checkpoint.catalog.head import CatalogHead
     from engine.checkpoint.layout import Layout
     from engine.checkpoint.parts.manifest import Manifest
 
@@ -66,25 +67,25 @@ def verify(layout: Layout) -> Report:
     if compaction.restore(layout):
         notes.append("a compaction had been killed; the copy of the catalog made before it was put back")
     try:
-        with _opened(layout) as catalog:
-            return _against_catalog(layout, catalog, tuple(notes))
+        with _opened(layout) as (catalog, key, migrated):
+            notes += migrated
+            return _against_catalog(layout, catalog, key, tuple(notes))
     except (CheckpointCorrupt, CheckpointForeign) as error:
         return _without_catalog(layout, error, tuple(notes))
 
 
 @contextmanager
-def _opened(layout: Layout) -> Iterator[Catalog]:
-    """Open the catalog to read it. Raises `CheckpointCorrupt` for whatever it can't give."""
+def _opened(layout: Layout) -> Iterator[tuple[Catalog, str, list[str]]]:
+    """Open the catalog to read it, as `opening.open_catalog`. Raises `CheckpointCorrupt` for whatever it can't give."""
     if not layout.catalog.exists():
         raise CheckpointCorrupt(layout.catalog, f"{layout.catalog.name} is missing")
-    opening.inspect(layout.catalog)
     try:
-        catalog = Catalog(layout.catalog)
+        opened = opening.open_catalog(layout)
         try:
-            yield catalog
+            yield opened
         finally:
             with suppress(duckdb.Error):
-                catalog.close()
+                opened[0].close()
     except duckdb.Error as error:
         raise translate(layout.catalog, error) from error
     except (ValueError, TypeError, KeyError) as error:  # rows that don't hold what was written into them
@@ -94,14 +95,13 @@ def _opened(layout: Layout) -> Iterator[Catalog]:
 # --- with a catalog -------------------------------------------------------------------------------------
 
 
-def _against_catalog(layout: Layout, catalog: Catalog, notes: tuple[str, ...]) -> Report:
-    key = opening.check_identity(layout.catalog, catalog)
+def _against_catalog(layout: Layout, catalog: Catalog, key: str, notes: tuple[str, ...]) -> Report:
     head = catalog.head()
     if head.next_batch_id:
-        claim(layout, key, empty=False)  # else everything would seem to be missing
+        acquire(layout, key, empty=False)  # else everything would seem to be missing
     catalog.read_history()
-    to_do = mend.recovery_plan(layout, catalog, head, key)
-    replayed = {own.batch_id: own for own, _ in mend.lost_replays(layout, catalog, to_do, key)}
+    to_do = recover.recovery_plan(layout, catalog, head, key)
+    replayed = {own.batch_id: own for own, _ in recover.lost_replays(layout, catalog, to_do, key)}
     record, rows_out_of = PartsAgainstCatalog(layout, key), QuarantineAgainstCatalog(layout)
     first_bad: int | None = None
     loss = Loss()
@@ -176,10 +176,10 @@ def _parts_check(layout: Layout, record: PartsAgainstCatalog, to_do: plan.Plan, 
     return Check("parts", found, (*record.faults(), *strays), tuple(notes))
 
 
-# --- the mirror -----------------------------------------------------------------------------------------
+# --- the frontier file ----------------------------------------------------------------------------------------
 
 
-def _frontier_file(layout: Layout, head: Head, to_do: plan.Plan) -> Check:
+def _frontier_file(layout: Layout, head: CatalogHead, to_do: plan.Plan) -> Check:
     name = layout.frontier_file.name
     next_batch_id, next_row = head.next_batch_id, head.next_row
     if to_do.take_back:
@@ -188,13 +188,13 @@ def _frontier_file(layout: Layout, head: Head, to_do: plan.Plan) -> Check:
         mirror = Frontier.load(layout.frontier_file)
     except FrontierUnreadable as error:
         if isinstance(error.__cause__, FileNotFoundError):
-            return Check(name, "is missing", notes=("the next run writes it anew",))
+            return Check(name, "is missing", notes=("the next run writes it again",))
         return Check(name, "is no frontier", faults=(str(error),))
     if (mirror.next_batch_id, mirror.next_row, mirror.total_rows_processed) == (next_batch_id, next_row, next_row):
         return Check(name, f"agrees: batch {mirror.last_completed_batch_id}")
     found = f"says batch {mirror.last_completed_batch_id}, the catalog batch {next_batch_id - 1}"
     if mirror.next_batch_id < next_batch_id or to_do.delete_parts:
-        return Check(name, found, notes=("a crash came between the two; the next run writes it anew",))
+        return Check(name, found, notes=("a crash came between the two; the next run writes it again",))
     return Check(name, found, faults=(f"{name} doesn't agree with the catalog, which decides",))
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from engine.checkpoint.catalog import compaction
 from engine.checkpoint.catalog.catalog import Catalog
-from engine.checkpoint.catalog.head import Head
+from engine.checkpoint.catalog.head import CatalogHead
 from engine.checkpoint.parts import parts
 from engine.checkpoint.store import CheckpointStore
 from engine.errors import (
@@ -141,7 +141,7 @@ def test_batches_that_do_not_follow_are_refused_as_a_whole(store, written, place
 
 def test_a_catalog_that_was_moved_by_somebody_else_is_refused(store, written):
     manifest = written(store, 0)
-    store._ledger.catalog.place(Head(next_batch_id=7, next_row=70, epoch=0))
+    store._ledger.catalog.place(CatalogHead(next_batch_id=7, next_row=70, epoch=0))
     with pytest.raises(CheckpointCorrupt, match="not where this run left it"):
         store.commit([manifest])
     assert store._ledger.catalog.batches(0, 9) == []

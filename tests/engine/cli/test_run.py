@@ -38,7 +38,7 @@ def test_a_failure_names_the_rows_the_frontier_and_the_way_on(command, failing):
         "  row 27: id=27",
         "  and others",
         "frontier: batch 1; 20 rows done, 10 to go",
-        "hint: Batches up to 1 are committed. Mend the step or the data and run again: it goes on at batch 2.",
+        "hint: Batches up to 1 are committed. Fix the step or the data and run again: it continues at batch 2.",
         "traceback: batch-pipeline failures --full --checkpoint-dir cp",
     ]
 
@@ -274,7 +274,7 @@ def test_a_second_run_at_the_same_time_is_told_who_holds_the_checkpoint(command,
         answer = command("run", tens)
     assert answer.code == 3
     assert "cp is in use by process" in answer.err
-    assert "stop it; `batch-pipeline status` shows where it stands" in answer.err
+    assert "stop it; `batch-pipeline status` shows how far it is" in answer.err
 
 
 def test_a_damaged_catalog_is_told_with_the_way_out(command, tens, workplace):

@@ -47,7 +47,7 @@ def test_a_missing_catalog_is_made_anew_without_a_question(command, layout):
     assert command("status", "tens.py").code == 3
     answer = command("verify", "tens.py", "--repair")
     assert answer.code == 0
-    assert "the catalog was made anew from 3 parts" in answer.err
+    assert "the catalog was rebuilt from 3 parts" in answer.err
     assert command("run", "tens.py").err == "nothing to do: finished, 30 rows\n"
 
 

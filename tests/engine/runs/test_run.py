@@ -236,7 +236,7 @@ def test_a_failure_is_recorded_and_told(pipeline, log):
     assert (record.run_id, record.batch_id, record.start_row, record.end_row) == (1, 3, 30, 39)
     assert (record.step, record.attempts, record.error_type) == ("speed", 1, "ValueError")
     assert record.message.startswith("step 'speed' failed at batch 3 (rows 30 to 39): ValueError: 703 mph")
-    assert "it goes on at batch 3" in record.hint
+    assert "it continues at batch 3" in record.hint
     assert "Traceback (most recent call last)" in record.traceback
     assert "hunter2" not in record.message + record.traceback
     (run_record,) = run.history()

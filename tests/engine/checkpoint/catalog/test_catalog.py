@@ -7,8 +7,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from engine.checkpoint.catalog.catalog import Catalog, _batch_row, connect, load_queries
-from engine.checkpoint.catalog.head import Head
+from engine.checkpoint.catalog.catalog import FORMAT, Catalog, _batch_row, connect, load_queries
+from engine.checkpoint.catalog.head import CatalogHead
 from engine.checkpoint.parts.manifest import Manifest, StepTiming
 
 
@@ -40,8 +40,8 @@ def test_every_query_has_a_name_and_every_name_is_used():
 
 
 def test_a_new_catalog_stands_at_the_start(catalog):
-    assert catalog.identity() == (1, "k" * 32)
-    assert catalog.head() == Head(0, 0, 0)
+    assert catalog.identity() == (FORMAT, "k" * 32)
+    assert catalog.head() == CatalogHead(0, 0, 0)
     assert catalog.pipeline() is None
 
 
@@ -74,23 +74,23 @@ def test_both_ends_of_a_range_of_batches_are_in_it(catalog):
 
 
 def test_the_frontier_moves_only_from_where_it_is_said_to_be(catalog):
-    assert catalog.advance(Head(0, 0, 0), next_batch_id=1, next_row=10)
-    assert not catalog.advance(Head(0, 0, 0), next_batch_id=2, next_row=20)
-    assert not catalog.advance(Head(1, 11, 0), next_batch_id=2, next_row=20)
-    assert catalog.head() == Head(1, 10, 0)
+    assert catalog.advance(CatalogHead(0, 0, 0), next_batch_id=1, next_row=10)
+    assert not catalog.advance(CatalogHead(0, 0, 0), next_batch_id=2, next_row=20)
+    assert not catalog.advance(CatalogHead(1, 11, 0), next_batch_id=2, next_row=20)
+    assert catalog.head() == CatalogHead(1, 10, 0)
 
 
 def test_what_raises_inside_a_transaction_undoes_all_of_it(catalog):
     def half_done():
         with catalog.transaction():
             catalog.append_batches([batch(0)], datetime.now(UTC))
-            catalog.advance(Head(0, 0, 0), next_batch_id=1, next_row=10)
+            catalog.advance(CatalogHead(0, 0, 0), next_batch_id=1, next_row=10)
             raise KeyError
 
     with pytest.raises(KeyError):
         half_done()
     assert catalog.batches(0, 9) == []
-    assert catalog.head() == Head(0, 0, 0)
+    assert catalog.head() == CatalogHead(0, 0, 0)
     add(catalog, batch(0))
     assert len(catalog.batches(0, 9)) == 1
 
@@ -99,7 +99,7 @@ def test_a_rewind_begins_an_epoch(catalog):
     add(catalog, batch(0), batch(1))
     with catalog.transaction():
         catalog.rewind(next_batch_id=1, next_row=10)
-    assert catalog.head() == Head(1, 10, 1)
+    assert catalog.head() == CatalogHead(1, 10, 1)
     assert [manifest.batch_id for manifest in catalog.batches(0, 9)] == [0]
 
 
@@ -118,7 +118,7 @@ def test_a_rewind_begins_an_epoch(catalog):
 def test_nonsense_is_refused_by_the_tables_themselves(catalog, nonsense):
     with pytest.raises(duckdb.Error):
         add(catalog, nonsense)
-    assert catalog.head() == Head(0, 0, 0)
+    assert catalog.head() == CatalogHead(0, 0, 0)
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ def test_a_run_that_ended_without_a_word_is_marked_as_crashed(folder):
     with CheckpointStore(folder) as store:
         assert store.history.runs()[0].state == "crashed"
         assert store.history.runs()[0].ended_at is None
-        assert store.notices == ["run 1 ended without a word (crash or kill); going on from batch 0"]
+        assert store.notices == ["run 1 ended without recording how (crash or kill); the next batch is batch 0"]
     with CheckpointStore(folder) as store:
         assert store.notices == []
 

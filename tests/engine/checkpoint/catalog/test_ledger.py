@@ -42,7 +42,7 @@ def test_a_log_that_cannot_be_looked_at_is_an_error_of_the_checkpoint(store, wri
 def test_a_rewind_to_a_batch_that_the_catalog_has_lost_is_refused_and_changes_nothing(committed):
     lose(committed, 1)
     with CheckpointStore(committed) as store:
-        with pytest.raises(CheckpointCorrupt, match="the catalog has no batch 1, which is behind its frontier"):
+        with pytest.raises(CheckpointCorrupt, match="the catalog has no batch 1, although its frontier is beyond it"):
             store.rewind(1)
         assert (store.next_batch_id, store.next_row) == (3, 30)
         assert store.layout.part(2).exists()

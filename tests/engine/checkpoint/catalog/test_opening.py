@@ -136,9 +136,9 @@ def test_this_process_that_has_it_open_through_another_connection_is_named(commi
 
 def test_a_newer_format_is_refused(committed, contents):
     opened = Catalog(catalog(committed))
-    opened._connection.execute("UPDATE checkpoint SET format = 2")
+    opened._connection.execute("UPDATE checkpoint SET format = 3")
     opened.close()
-    error = refused(committed, CheckpointNewer, "has format 2, and this version reads up to 1", contents)
+    error = refused(committed, CheckpointNewer, "has format 3, and this version reads up to 2", contents)
     assert "Upgrade" in error.hint
 
 

@@ -44,27 +44,27 @@ def in_thread(function):
 
 def test_a_frame_that_fits_is_handed_on():
     frame = pl.DataFrame({"id": [1], "price": [2.5], "name": ["a"]})
-    assert pin().settle(3, frame) is frame
+    assert pin().conform(3, frame) is frame
 
 
 def test_the_first_batch_pins_its_columns():
     first = pl.DataFrame({"x": [1]})
     pinned = pin(None)
-    assert pinned.settle(0, first) is first
+    assert pinned.conform(0, first) is first
     with pytest.raises(SchemaDrift):
-        pinned.settle(1, pl.DataFrame({"y": [1]}))
+        pinned.conform(1, pl.DataFrame({"y": [1]}))
 
 
 def test_later_batches_wait_for_the_first():
     pinned = pin(None)
-    later = in_thread(lambda: pinned.settle(1, pl.DataFrame({"x": pl.Series([1], dtype=pl.Int8)})))
-    pinned.settle(0, pl.DataFrame({"x": [1]}))
+    later = in_thread(lambda: pinned.conform(1, pl.DataFrame({"x": pl.Series([1], dtype=pl.Int8)})))
+    pinned.conform(0, pl.DataFrame({"x": [1]}))
     assert later().schema == {"x": pl.Int64}
 
 
 def test_when_the_first_batch_is_given_up_nobody_waits_for_ever():
     pinned = pin(None)
-    later = in_thread(lambda: pinned.settle(1, pl.DataFrame({"x": [1]})))
+    later = in_thread(lambda: pinned.conform(1, pl.DataFrame({"x": [1]})))
     pinned.cancel_from(0)
     assert later() is None
 
@@ -72,8 +72,8 @@ def test_when_the_first_batch_is_given_up_nobody_waits_for_ever():
 def test_when_a_later_batch_is_given_up_the_first_is_still_waited_for():
     pinned = pin(None)
     pinned.cancel_from(5)
-    later = in_thread(lambda: pinned.settle(1, pl.DataFrame({"x": [1]})))
-    pinned.settle(0, pl.DataFrame({"x": [1]}))
+    later = in_thread(lambda: pinned.conform(1, pl.DataFrame({"x": [1]})))
+    pinned.conform(0, pl.DataFrame({"x": [1]}))
     assert later().height == 1
 
 
@@ -93,7 +93,7 @@ def test_when_a_later_batch_is_given_up_the_first_is_still_waited_for():
 )
 def test_each_difference_is_named(found, line):
     with pytest.raises(SchemaDrift) as caught:
-        pin().settle(7, pl.DataFrame(found))
+        pin().conform(7, pl.DataFrame(found))
     assert caught.value.differences == (line,)
     assert (caught.value.batch_id, caught.value.step) == (7, "last")
 
@@ -109,7 +109,7 @@ def test_several_differences_are_all_named():
 def test_what_casts_without_loss_is_cast():
     frame = pl.DataFrame({"id": [1, 2], "price": [None, None], "name": ["a", None]}).cast({"id": pl.Int16})
     expected = pl.DataFrame({"id": [1, 2], "price": [None, None], "name": ["a", None]}, schema=PINNED)
-    assert_frame_equal(pin().settle(1, frame), expected)
+    assert_frame_equal(pin().conform(1, frame), expected)
 
 
 INTEGERS = [pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64]
@@ -149,7 +149,7 @@ def test_what_might_lose_something_is_not_cast(found, pinned):
 )
 def test_a_column_of_nulls_fits_anywhere(pinned):
     frame = pl.DataFrame({"x": [None, None]})
-    assert pin(pl.Schema({"x": pinned})).settle(1, frame).schema == {"x": pinned}
+    assert pin(pl.Schema({"x": pinned})).conform(1, frame).schema == {"x": pinned}
 
 
 @given(st.permutations(list(PINNED)))

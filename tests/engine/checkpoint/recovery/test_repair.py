@@ -64,7 +64,7 @@ def test_a_catalog_is_made_anew_from_the_parts(committed, damage):
         catalog.write_bytes(b"" if damage == "empty" else b"\0" * 100_000)
     plan, sentences = repair(committed)
     assert plan == Repair(Means.REBUILD, 3, Loss())
-    assert sentences[-1] == "the catalog was made anew from 3 parts; the history of runs before is lost"
+    assert sentences[-1] == "the catalog was rebuilt from 3 parts; the history of runs before is lost"
     with CheckpointStore(committed) as store:
         assert (store.key, store.batches(0, 2), store.history.pipeline()) == before
     assert ids(committed) == list(range(30))

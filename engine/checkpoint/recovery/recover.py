@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from engine.checkpoint.catalog.catalog import Catalog
-    from engine.checkpoint.catalog.head import Head
+    from engine.checkpoint.catalog.head import CatalogHead
     from engine.checkpoint.catalog.ledger import Ledger
     from engine.checkpoint.layout import Layout
     from engine.checkpoint.parts.manifest import Manifest
     from engine.storage.files import StoredPath
 
 
-def mend_files(layout: Layout) -> list[str]:
+def recover_files(layout: Layout) -> list[str]:
     """Put back the copy of the catalog that a killed compaction left, and delete temporary files beside it.
 
     Call it before anything connects to the catalog.
@@ -39,23 +39,23 @@ def mend_files(layout: Layout) -> list[str]:
     return ["the last run died while the catalog was being compacted; its copy was put back"] if restored else []
 
 
-def mend(ledger: Ledger) -> list[str]:
+def recover(ledger: Ledger) -> list[str]:
     """Bring the parts in line with the catalog, and mark the runs that ended without a word.
 
     Raises:
         CheckpointCorrupt: committed parts are missing, or the catalog has lost its latest entries.
     """
-    notices = _mend_parts(ledger)
+    notices = _recover_parts(ledger)
     crashed = ledger.catalog.mark_crashed_runs()
     if crashed:
         notices.append(
-            f"run {', '.join(map(str, crashed))} ended without a word (crash or kill); "
-            f"going on from batch {ledger.head.next_batch_id}"
+            f"run {', '.join(map(str, crashed))} ended without recording how (crash or kill); "
+            f"the next batch is batch {ledger.head.next_batch_id}"
         )
     return notices
 
 
-def recovery_plan(layout: Layout, catalog: Catalog, head: Head, key: str) -> plan.Plan:
+def recovery_plan(layout: Layout, catalog: Catalog, head: CatalogHead, key: str) -> plan.Plan:
     """Return what the next opening has to do about the parts; nothing is done."""
     return plan.decide(
         plan.survey(parts.names(layout), head.next_batch_id),
@@ -78,7 +78,7 @@ def _sweep(folder: Path) -> None:
                 entry.unlink()
 
 
-def _mend_parts(ledger: Ledger) -> list[str]:
+def _recover_parts(ledger: Ledger) -> list[str]:
     layout = ledger.layout
     to_do = recovery_plan(layout, ledger.catalog, ledger.head, ledger.key)
     if to_do.missing:
