@@ -1,4 +1,4 @@
-"""The same flights, read from a database and written to another.
+"""The same flights, from a database and into one.
 
 The database, an SQLite file in the user's cache folder, is made from `flights.parquet` on first use. The late
 flights go to the table `late_flights` of a second one, beside the checkpoint.
