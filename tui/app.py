@@ -28,7 +28,7 @@ from tui.backend.jobs import Job, JobResult
 from tui.backend.run_log import LogStream
 from tui.backend.target import Overrides
 from tui.look import themes
-from tui.look.glyphs import Glyphs, glyphs_for
+from tui.look.glyphs import ASCII, UNICODE, Glyphs
 from tui.screens.dashboard.base import DashboardBase
 from tui.screens.palette import ActionCommands
 
@@ -87,7 +87,7 @@ class BatchPipeApp(App[None], inherit_bindings=False):
         super().__init__()
         self._settings_file = stored.settings_file() if settings is None else None
         self.settings = stored.load(self._settings_file) if self._settings_file else settings or stored.Settings()
-        self.glyphs = glyphs or glyphs_for(ascii_only=self.settings.ascii)
+        self.glyphs = glyphs or (ASCII if self.settings.ascii else UNICODE)
         self.set_class(self.glyphs.is_ascii, "-ascii")
         self.now = now or (lambda: datetime.now(UTC))
         self.bridge: Bridge | None = bridge
