@@ -9,7 +9,7 @@ import views
 
 from engine.progress.view import BatchState, RunView
 from tui.look.glyphs import ASCII
-from tui.widgets import BatchGridPane
+from tui.widgets.batch_grid import BatchGridPane
 
 GRID_100_BY_10 = (104, 12)
 """The terminal in which a pane with its border has 100 × 10 cells."""

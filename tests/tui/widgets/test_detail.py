@@ -6,7 +6,7 @@ import pytest
 import views
 
 from tui.look.glyphs import ASCII
-from tui.widgets import DetailPane
+from tui.widgets.detail import DetailPane
 from tui.widgets.drawing.blocks import block_lines
 from tui.widgets.drawing.describe import batch_blocks, failure_blocks, row_blocks, run_blocks
 from tui.widgets.drawing.line import line_text, line_width

@@ -6,9 +6,8 @@ import pytest
 import views
 
 from tui.look.glyphs import ASCII
-from tui.widgets import FailuresPane
 from tui.widgets.drawing.describe import failure_reason
-from tui.widgets.failures import MOST_ROWS, failure_kinds
+from tui.widgets.failures import MOST_ROWS, FailuresPane, failure_kinds
 
 CHECK = views.flight_failure()
 AGAIN = replace(CHECK, run_id=2, attempts=1)

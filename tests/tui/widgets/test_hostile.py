@@ -7,18 +7,16 @@ import unicodedata
 import pytest
 import views
 
-from tui.widgets import (
-    BatchGridPane,
-    DetailPane,
-    FailuresPane,
-    LogPane,
-    QuarantinePane,
-    ResultsPane,
-    RunsPane,
-    StatusBar,
-    StepsPane,
-    ThroughputPane,
-)
+from tui.widgets.batch_grid import BatchGridPane
+from tui.widgets.detail import DetailPane
+from tui.widgets.failures import FailuresPane
+from tui.widgets.log import LogPane
+from tui.widgets.quarantine import QuarantinePane
+from tui.widgets.results import ResultsPane
+from tui.widgets.runs import RunsPane
+from tui.widgets.status_bar import StatusBar
+from tui.widgets.steps import StepsPane
+from tui.widgets.throughput import ThroughputPane
 
 VIEW = views.hostile()
 TABLE = (("[/bold]\x1b[31m", "String"), ("\u202eb", "[@click=app.quit]"))

@@ -4,8 +4,7 @@ import pytest
 import views
 
 from tui.look.glyphs import ASCII
-from tui.widgets import ResultsPane
-from tui.widgets.results import PAGE_ROWS
+from tui.widgets.results import PAGE_ROWS, ResultsPane
 
 ROWS = views.result_rows()
 TOTAL = 326_000

@@ -8,7 +8,7 @@ import views
 from engine.events import RunInfo
 from engine.state import RunState
 from tui.look.glyphs import ASCII
-from tui.widgets import RunsPane
+from tui.widgets.runs import RunsPane
 
 
 def showing(view, runs=None):

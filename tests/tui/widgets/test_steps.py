@@ -8,9 +8,8 @@ import views
 from engine.progress.view import RunView, SinkView
 from engine.state import RunState
 from tui.look.glyphs import ASCII, UNICODE
-from tui.widgets import StepsPane
 from tui.widgets.drawing.line import line_text, line_width
-from tui.widgets.steps import step_lines
+from tui.widgets.steps import StepsPane, step_lines
 
 
 def lines(view, width=75, glyphs=UNICODE):

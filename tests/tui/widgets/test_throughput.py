@@ -6,8 +6,8 @@ import pytest
 import views
 
 from tui.look.glyphs import ASCII
-from tui.widgets import ThroughputPane
 from tui.widgets.drawing.chart import average_columns, draw_chart
+from tui.widgets.throughput import ThroughputPane
 
 MEMORY = 412_000_000
 

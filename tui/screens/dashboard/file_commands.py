@@ -16,7 +16,7 @@ from tui.screens.dashboard.report import markdown
 from tui.screens.dashboard.selection import Selection
 from tui.screens.dialogs.ask import AskScreen
 from tui.screens.dialogs.confirm import ConfirmScreen
-from tui.widgets import DetailPane
+from tui.widgets.detail import DetailPane
 
 if TYPE_CHECKING:
     from tui.backend.jobs import JobResult

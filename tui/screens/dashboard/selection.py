@@ -12,10 +12,10 @@ from tui.actions import key_hints
 from tui.backend.jobs import Job
 from tui.screens.dashboard.base import DashboardBase
 from tui.screens.dashboard.detail import DetailScreen
-from tui.widgets import BatchGridPane, DetailPane, FailuresPane, QuarantinePane, ResultsPane, RunsPane
-from tui.widgets.batch_grid import STATE_WORDS
-from tui.widgets.quarantine import MOST_ROWS
-from tui.widgets.results import PAGE_ROWS
+from tui.widgets.batch_grid import STATE_WORDS, BatchGridPane
+from tui.widgets.detail import DetailPane
+from tui.widgets.quarantine import MOST_ROWS, QuarantinePane
+from tui.widgets.results import PAGE_ROWS, ResultsPane
 from tui.widgets.steps import blocking_failure
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from engine.events import FailureRecord
     from tui.backend.jobs import JobResult, TextPage
+    from tui.widgets.failures import FailuresPane
+    from tui.widgets.runs import RunsPane
 
 COMMITTED = {BatchState.COMMITTED, BatchState.EARLIER, BatchState.QUARANTINED}
 

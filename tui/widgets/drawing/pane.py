@@ -80,9 +80,11 @@ class Pane(ScrollView, Generic[Shown], can_focus=True):
         self._lines: list[Line] = []
         self._scrolls = False
         """Whether there are more lines than rows: then a cell is left free before the scrollbar."""
-        self._heading = self.title
-        self.border_title = _border_text(self._heading)
-        self._footing = ""
+        self.heading_text = self.title
+        """The upper border's words."""
+        self.border_title = _border_text(self.title)
+        self.footing_text = ""
+        """The lower border's words."""
 
     # --- what a subclass defines ------------------------------------------------------------------------------
 
@@ -127,16 +129,6 @@ class Pane(ScrollView, Generic[Shown], can_focus=True):
     def shown_text(self) -> str:
         """The lines without their styles, also those that are scrolled away."""
         return "\n".join(line_text(line).rstrip() for line in self._lines)
-
-    @property
-    def heading_text(self) -> str:
-        """The upper border's words."""
-        return self._heading
-
-    @property
-    def footing_text(self) -> str:
-        """The lower border's words."""
-        return self._footing
 
     # --- how it is drawn --------------------------------------------------------------------------
 
@@ -224,16 +216,16 @@ class Pane(ScrollView, Generic[Shown], can_focus=True):
 
     def _dress(self) -> None:
         heading = self.heading(self._shown)
-        if heading != self._heading:
-            self._heading = heading
+        if heading != self.heading_text:
+            self.heading_text = heading
             self.border_title = _border_text(heading)
         width = self.room.width
         parts = self.footing(self._shown, width) if self._notice is None and self._shown is not None else ()
         separator = (f" {self.glyphs.separator} ", "")
         room = max(0, width - _CORNERS)
         footing = line_text(join_fitting([((part, ""),) for part in parts], separator, room, self.glyphs.ellipsis))
-        if footing != self._footing:
-            self._footing = footing
+        if footing != self.footing_text:
+            self.footing_text = footing
             self.border_subtitle = _border_text(footing)
 
     def _row_of(self, index: int) -> int:

@@ -1,26 +1,20 @@
 from __future__ import annotations
 
-import re
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import views
-from textual.scroll_view import ScrollView
 
-import tui.widgets
 from tui.look.glyphs import ASCII, UNICODE
-from tui.widgets import (
-    BatchGridPane,
-    DetailPane,
-    FailuresPane,
-    LogPane,
-    ResultsPane,
-    RunsPane,
-    StatusBar,
-    StepsPane,
-    ThroughputPane,
-)
+from tui.widgets.batch_grid import BatchGridPane
+from tui.widgets.detail import DetailPane
+from tui.widgets.failures import FailuresPane
+from tui.widgets.log import LogPane
+from tui.widgets.results import ResultsPane
+from tui.widgets.runs import RunsPane
+from tui.widgets.status_bar import StatusBar
+from tui.widgets.steps import StepsPane
+from tui.widgets.throughput import ThroughputPane
 
 PANES = (BatchGridPane, DetailPane, FailuresPane, LogPane, ResultsPane, RunsPane, StepsPane, ThroughputPane)
 
@@ -152,12 +146,3 @@ def test_no_size_is_too_small(play, host, size, view):
 
     for kind, show in panes.items():
         play(kind(), script, size=size, show=show)
-
-
-def test_panes_neither_use_nor_hide_a_private_attribute_of_textual():
-    names = re.compile(r"(?m)(?:self\.|def |^    )(_[a-z]\w*)")
-    files = Path(tui.widgets.__file__).parent.rglob("*.py")
-    ours = {name for file in files for name in names.findall(file.read_text())}
-
-    assert "_shown" in ours
-    assert ours & set(dir(ScrollView())) == set()

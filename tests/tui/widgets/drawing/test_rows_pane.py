@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import views
 
-from tui.widgets import ResultsPane
+from tui.widgets.results import ResultsPane
 
 
 def page(pane):
