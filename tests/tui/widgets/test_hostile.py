@@ -7,6 +7,7 @@ import unicodedata
 import pytest
 import views
 
+from tui.backend.jobs import TextPage
 from tui.widgets.batch_grid import BatchGridPane
 from tui.widgets.detail import DetailPane
 from tui.widgets.failures import FailuresPane
@@ -29,7 +30,9 @@ SHOWS = {
     FailuresPane: lambda pane: (pane.show(VIEW), pane.set_filter("[")),
     DetailPane: lambda pane: pane.show_failure(views.hostile_failure()),
     QuarantinePane: lambda pane: (pane.show(views.incomplete()), pane.show_rows([views.hostile_row()] * 3)),
-    ResultsPane: lambda pane: pane.show_page(TABLE, ((views.HOSTILE_TEXT, "\x9b2J\u200f"), (None, "🚀" * 300)), 0, 2),
+    ResultsPane: lambda pane: pane.show_page(
+        TextPage(TABLE, ((views.HOSTILE_TEXT, "\x9b2J\u200f"), (None, "🚀" * 300)), 0, 2)
+    ),
     LogPane: lambda pane: pane.add([views.HOSTILE_TEXT, "\x1b[2J\u2066", "x" * 10_000]),
 }
 

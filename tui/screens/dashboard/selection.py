@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from engine.events import FailureRecord
-    from tui.backend.jobs import JobResult, TextPage
+    from tui.backend.jobs import JobResult
     from tui.widgets.failures import FailuresPane
     from tui.widgets.runs import RunsPane
 
@@ -205,8 +205,7 @@ class Selection(DashboardBase):
         if result.error is not None:
             pane.show_problem(f"this page can't be read: {result.error.message}")
         else:
-            page: TextPage = result.value
-            pane.show_page(page.columns, page.rows, page.first_row, page.total_rows)
+            pane.show_page(result.value)
 
     def _quarantine_read(self, result: JobResult) -> None:
         pane = self.query_one(QuarantinePane)

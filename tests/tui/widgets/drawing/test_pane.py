@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import views
 
+from tui.backend.jobs import TextPage
 from tui.look.glyphs import ASCII, UNICODE
 from tui.widgets.batch_grid import BatchGridPane
 from tui.widgets.detail import DetailPane
@@ -136,7 +137,7 @@ def test_no_size_is_too_small(play, host, size, view):
         RunsPane: lambda pane: views.show_in(pane, view, records=views.runs()),
         FailuresPane: lambda pane: pane.show(view),
         DetailPane: lambda pane: pane.show_failure(view.failures[0]),
-        ResultsPane: lambda pane: pane.show_page(views.RESULT_COLUMNS, views.result_rows(9), 0, 9),
+        ResultsPane: lambda pane: pane.show_page(TextPage(views.RESULT_COLUMNS, views.result_rows(9), 0, 9)),
         LogPane: lambda pane: pane.add([views.HOSTILE_TEXT]),
     }
 
