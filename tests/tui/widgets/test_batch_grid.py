@@ -169,7 +169,7 @@ def test_looks(snap_compare, host, name):
 
 
 def test_looks_in_ascii(snap_compare, host):
-    app = host(BatchGridPane(glyphs=ASCII), show=showing(views.many_batches()))
+    app = host(BatchGridPane(), show=showing(views.many_batches()), glyphs=ASCII)
 
     assert snap_compare(app, terminal_size=(77, 13), press=["down", "right"])
 

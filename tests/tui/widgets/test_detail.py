@@ -267,4 +267,4 @@ def test_looks_on_a_screen_of_its_own(snap_compare, host):
 
 
 def test_looks_in_ascii(snap_compare, host):
-    assert snap_compare(host(DetailPane(glyphs=ASCII), show=SHOWS["batch"]), terminal_size=(49, 18))
+    assert snap_compare(host(DetailPane(), show=SHOWS["batch"], glyphs=ASCII), terminal_size=(49, 18))

@@ -171,7 +171,7 @@ def test_rows_are_bounded(drawn):
 
 
 def test_ascii_uses_nothing_else(drawn):
-    assert drawn(FailuresPane(glyphs=ASCII), showing(*ALL)).shown_text.isascii()
+    assert drawn(FailuresPane(), showing(*ALL), glyphs=ASCII).shown_text.isascii()
 
 
 LOOKS = {"none": (), "one": (CHECK,), "several": ALL, "hostile": (views.hostile_failure(), CHECK)}

@@ -133,7 +133,7 @@ def test_no_line_is_wider_than_the_pane(width):
 
 
 def test_ascii_uses_nothing_else(drawn):
-    pane = drawn(QuarantinePane(glyphs=ASCII), showing(MANY))
+    pane = drawn(QuarantinePane(), showing(MANY), glyphs=ASCII)
 
     assert pane.shown_text.isascii()
     assert pane.footing_text.isascii()

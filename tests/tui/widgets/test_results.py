@@ -96,7 +96,7 @@ def test_without_results_it_says_so(drawn):
 
 
 def test_ascii_uses_nothing_else(drawn):
-    assert drawn(ResultsPane(glyphs=ASCII), showing()).shown_text.isascii()
+    assert drawn(ResultsPane(), showing(), glyphs=ASCII).shown_text.isascii()
 
 
 SHOWS = {

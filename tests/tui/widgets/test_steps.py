@@ -199,4 +199,4 @@ def test_looks_narrow_in_the_light(snap_compare, host):
 
 
 def test_looks_in_ascii(snap_compare, host):
-    assert snap_compare(host(StepsPane(glyphs=ASCII), show=showing(views.running())), terminal_size=(77, 7))
+    assert snap_compare(host(StepsPane(), show=showing(views.running()), glyphs=ASCII), terminal_size=(77, 7))

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 class AskScreen(Dialog[str | None]):
     """Answers the text, None when cancelled. `problem` says what is wrong with a text, empty when nothing is."""
 
+    harmless = None
+
     def __init__(
         self, title: str, lines: Iterable[str], *, verb: str, value: str = "", problem: Callable[[str], str]
     ) -> None:
-        super().__init__(title, lines, verb=verb, harmless=None)
+        super().__init__(title, lines, verb=verb)
         self._value = value
         self._problem = problem
 

@@ -36,7 +36,8 @@ def plain(text: str, limit: int = LINE_LIMIT) -> Content:
 class Dialog(ModalScreen[Answer]):
     """A question in the middle of the screen; `lines` are shown one below the other.
 
-    `refusal` and `verb` are what the buttons say: the first one answers `harmless`, the second one calls `accept`.
+    `refusal` and `verb` are what the buttons say: the first one answers `harmless`, the second one calls `accept` and
+    looks like `variant`.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -45,23 +46,16 @@ class Dialog(ModalScreen[Answer]):
         Binding("right", "app.focus_next", "Next", show=False),
     ]
 
-    def __init__(
-        self,
-        title: str,
-        lines: Iterable[str],
-        *,
-        verb: str,
-        harmless: Answer,
-        refusal: str = "Cancel",
-        variant: ButtonVariant = "primary",
-    ) -> None:
+    harmless: Answer
+    variant: ButtonVariant = "primary"
+
+    def __init__(self, title: str, lines: Iterable[str], *, verb: str, refusal: str = "Cancel") -> None:
         super().__init__()
         self._title = title
         self._lines = tuple(lines)
-        self._harmless = harmless
         self._buttons = (
             Button(refusal, id="cancel", compact=True),
-            Button(verb, id="confirm", variant=variant, compact=True),
+            Button(verb, id="confirm", variant=self.variant, compact=True),
         )
 
     def compose(self) -> ComposeResult:
@@ -102,4 +96,4 @@ class Dialog(ModalScreen[Answer]):
 
     def action_refuse(self) -> None:
         """Close the dialog without doing anything."""
-        self.dismiss(self._harmless)
+        self.dismiss(self.harmless)

@@ -12,7 +12,6 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.content import Content
 from textual.geometry import Region, Size
-from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.scrollbar import ScrollBarRender
 from textual.strip import Strip
@@ -45,7 +44,7 @@ class AsciiScrollBarRender(ScrollBarRender):
 class Pane(ScrollView, Generic[Shown], can_focus=True):
     """A focusable pane that draws lines. A subclass defines `draw`, and may define `show`, `heading` and `footing`.
 
-    `title` replaces the pane's own; `glyphs` those of the app (its attribute `glyphs`, `UNICODE` without one).
+    `title` replaces the pane's own. The glyphs are those of the app (its attribute `glyphs`, `UNICODE` without one).
     If the screen sets `border_title`, the pane leaves it as it is until its own `heading` changes (that of the batch
     grid does).
     """
@@ -61,20 +60,11 @@ class Pane(ScrollView, Generic[Shown], can_focus=True):
     COMPONENT_CLASSES: ClassVar[set[str]] = set(styles.COMPONENT_CLASSES)
     DEFAULT_CSS = styles.CSS
 
-    glyphs: reactive[Glyphs] = reactive(UNICODE, init=False)
+    glyphs: Glyphs = UNICODE
 
-    def __init__(
-        self,
-        *,
-        glyphs: Glyphs | None = None,
-        title: str | None = None,
-        id: str | None = None,  # noqa: A002 - Textual's own name for it
-        classes: str | None = None,
-    ) -> None:
-        super().__init__(id=id, classes=classes)
+    def __init__(self, *, title: str | None = None, id: str | None = None) -> None:  # noqa: A002 - Textual's own name
+        super().__init__(id=id)
         self.title = self.TITLE if title is None else title
-        self.set_reactive(Pane.glyphs, glyphs or UNICODE)
-        self._has_own_glyphs = glyphs is not None
         self._shown: Shown | None = None
         self._notice: Line | None = None
         self._lines: list[Line] = []
@@ -186,19 +176,13 @@ class Pane(ScrollView, Generic[Shown], can_focus=True):
             return y + overflow
         return y + min(round(self.scroll_y), overflow)
 
-    def watch_glyphs(self) -> None:
-        """Draw with the other set."""
-        is_ascii = self.glyphs.is_ascii
-        self.set_class(is_ascii, "-ascii")
-        renderer = AsciiScrollBarRender if is_ascii else ScrollBarRender
-        self.vertical_scrollbar.renderer = renderer  # type: ignore[misc]  # Textual's documented way to choose one
-        self.redraw()
-
     def on_mount(self) -> None:
-        """Take the app's glyphs, if it has any and none were given."""
-        if not self._has_own_glyphs:
-            self.set_reactive(Pane.glyphs, getattr(self.app, "glyphs", UNICODE))
-        self.watch_glyphs()
+        """Take the app's glyphs, if it has any."""
+        self.glyphs = getattr(self.app, "glyphs", UNICODE)
+        if self.glyphs.is_ascii:
+            self.add_class("-ascii")
+            self.vertical_scrollbar.renderer = AsciiScrollBarRender  # type: ignore[misc]  # Textual's documented way
+        self.redraw()
 
     def on_resize(self) -> None:
         """Draw for the new size."""

@@ -103,25 +103,12 @@ def test_a_border_title_that_the_screen_sets_stays(play):
     play(FailuresPane(), script, show=show)
 
 
-def test_glyphs_are_the_app_s_unless_some_were_given(play):
-    async def script(pilot, pane):
-        pilot.app.glyphs = ASCII
-        own, apps = StepsPane(glyphs=UNICODE), StepsPane()
-        await pilot.app.mount(own, apps)
-        assert own.glyphs is UNICODE
-        assert apps.glyphs is ASCII
+@pytest.mark.parametrize("glyphs", [UNICODE, ASCII], ids=lambda glyphs: glyphs.name)
+def test_a_pane_draws_with_the_glyphs_of_its_app(drawn, glyphs):
+    pane = drawn(StepsPane(), lambda pane: pane.show(views.running()), glyphs=glyphs)
 
-    play(StepsPane(), script)
-
-
-def test_another_set_of_glyphs_draws_everything_anew(play):
-    async def script(pilot, pane):
-        assert "━" in pane.shown_text
-        pane.glyphs = ASCII
-        assert pane.shown_text.isascii()
-        assert pane.has_class("-ascii")
-
-    play(StepsPane(), script, show=lambda pane: pane.show(views.running()))
+    assert glyphs.bar_done in pane.shown_text
+    assert pane.shown_text.isascii() == pane.has_class("-ascii") == glyphs.is_ascii
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 2), (4, 3), (9, 4), (20, 3)])
