@@ -29,7 +29,6 @@ from tui.backend.run_log import LogStream
 from tui.backend.target import Overrides
 from tui.look import themes
 from tui.look.glyphs import ASCII, UNICODE, Glyphs
-from tui.screens.dashboard.base import DashboardBase
 from tui.screens.palette import ActionCommands
 
 if TYPE_CHECKING:
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from textual.command import Provider
 
     from engine import BatchPipeline
+    from tui.screens.dashboard.base import DashboardBase
     from tui.screens.opening import OpeningScreen
 
 
@@ -163,7 +163,7 @@ class BatchPipeApp(App[None], inherit_bindings=False):
             return
         if event.result.job is Job.LOAD and event.result.error is None:
             self._remember()
-        if isinstance(self._dashboard, DashboardBase):
+        if self._dashboard is not None:
             self._dashboard.job_ended(event.result)
 
     def _remember(self) -> None:
