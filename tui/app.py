@@ -223,11 +223,7 @@ class BatchPipeApp(App[None], inherit_bindings=False):
             return
         from tui.screens.dialogs.confirm import QuitScreen
 
-        def answered(yes: bool | None) -> None:  # noqa: FBT001 (Textual's callback)
-            if yes:
-                self.leave_when_stopped()
-
-        self.push_screen(QuitScreen(view.batches_in_flight), answered)
+        QuitScreen(view.batches_in_flight).ask(self, lambda _: self.leave_when_stopped())
 
     def action_interrupt(self) -> None:
         """Once: stop gracefully and quit. Twice: give up what is in flight. Three times: don't wait for that either."""

@@ -16,10 +16,8 @@ if TYPE_CHECKING:
     from engine import RunView
 
 
-class AskScreen(Dialog[str | None]):
+class AskScreen(Dialog[str]):
     """Answers the text, None when cancelled. `problem` says what is wrong with a text, empty when nothing is."""
-
-    harmless = None
 
     def __init__(
         self, title: str, lines: Iterable[str], *, verb: str, value: str = "", problem: Callable[[str], str]

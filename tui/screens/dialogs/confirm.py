@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 class ConfirmScreen(Dialog[bool]):
     """Answers True when the person says yes; `verb` is what that button says, not "OK"."""
 
-    harmless = False
     variant: ButtonVariant = "error"
 
     def accept(self) -> None:
