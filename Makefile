@@ -1,4 +1,4 @@
-# `make check` does what the gate does, in the environment that `make install` made.
+# `make check` runs the checks of the gate in the environment that `make install` creates.
 VENV ?= .venv
 BIN := $(VENV)/bin
 

@@ -2,7 +2,7 @@
 
     python -m bench.pictures docs/pictures
 
-The numbers in them are those of the machine that made them.
+The numbers in the pictures depend on the machine.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ pipeline = BatchPipeline(
 
 
 def main() -> None:
-    """Write all pictures into the folder that was named."""
+    """Write all pictures into the folder in the arguments."""
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/pictures").absolute()
     folder.mkdir(parents=True, exist_ok=True)
     asyncio.run(_opening(folder))
@@ -89,7 +89,7 @@ async def _opening(folder: Path) -> None:
 
 
 async def _story(folder: Path, scratch: Path, size: tuple[int, int], suffix: str) -> None:
-    """Run to the real failure, mend the limit in a copy of the file, and run to the end."""
+    """Run to the real failure, correct the limit in a copy of the file, and run to the end."""
     file = _copy_of_sample(scratch)
     app = BatchPipeApp(str(file), settings=Settings())
     async with app.run_test(size=size) as pilot:
@@ -114,7 +114,7 @@ async def _story(folder: Path, scratch: Path, size: tuple[int, int], suffix: str
 
 
 async def _quarantine(folder: Path, scratch: Path, size: tuple[int, int], suffix: str) -> None:
-    """Take the bad row out, run to the end, and look at it."""
+    """Put the bad row into quarantine, run to the end, and show the row."""
     app = BatchPipeApp(str(_copy_of_sample(scratch)), settings=Settings())
     async with app.run_test(size=size) as pilot:
         await _until(pilot, lambda: _rests(app) is RunState.IDLE)
@@ -128,7 +128,7 @@ async def _quarantine(folder: Path, scratch: Path, size: tuple[int, int], suffix
 
 
 async def _cluster(folder: Path, scratch: Path, size: tuple[int, int], suffix: str) -> None:
-    """Run the sample's source on a cluster of this machine, on which a worker is killed."""
+    """Run the source of the sample on a local cluster, and kill a worker."""
     file = scratch / "delays.py"
     file.write_text(_DELAYS, encoding="utf-8")
     app = BatchPipeApp(str(file), overrides=Overrides(executor="ray"), settings=Settings())
@@ -161,7 +161,7 @@ async def _until(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
         if time.monotonic() > end:
             raise TimeoutError
         await pilot.pause(0.05)
-    # One more pull, so that the panes show what was waited for.
+    # One more update, so that the panes show the state that was waited for.
     await pilot.pause(0.3)
 
 

@@ -69,7 +69,7 @@ def _sink(task: Task, *, statistics: bool) -> Work:
 
 
 def naive_loop(task: Task) -> Work:
-    """The obvious first solution: read a slice, run the steps, write, fsync, and save the frontier in a JSON file."""
+    """The first solution that comes to mind: read a slice, run the steps, write, fsync, save the frontier as JSON."""
     keep, folder = _kept(task), Path(task.folder)
 
     def work() -> list[Path]:
@@ -101,7 +101,7 @@ def built_in_steps(task: Task) -> Work:
 
 
 def custom_steps(task: Task) -> Work:
-    """The engine with steps of a user, one method each, which don't set `concurrent`."""
+    """The engine with custom steps, which have only `process` and don't set `concurrent`."""
     return _pipeline(task, [_DropNulls("drop_nulls"), _AddFeature("add_feature"), _Keep("filter", _kept(task))])
 
 

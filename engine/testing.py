@@ -1,7 +1,7 @@
-"""Fakes of sources, steps, listeners and executors, for the engine's own tests and for yours.
+"""Fakes of sources, steps, listeners and executors, for the tests of the engine and for yours.
 
-They keep their contracts as the real ones do and pass the same contract suites. In addition, a test decides when they
-fail and when they wait, and can see their calls. Nothing here sleeps.
+They obey the same contracts as the real ones and pass the same contract tests. In addition, a test decides when they
+fail and when they wait, and can read their calls. Nothing here sleeps.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from engine.worker.signals import StopSignal
 
 TIMEOUT_SECONDS = 60.0
-"""How long a fake waits for what should happen at once; then it raises `TimeoutError`."""
+"""How long a fake waits for something that should happen at once; then it raises `TimeoutError`."""
 
 E = TypeVar("E")
 
 
 class TransientError(Exception):
-    """For retry policies: an error that goes away."""
+    """An error that doesn't come back at the next try, for tests of retry policies."""
 
 
 def numbers(start_row: int, stop_row: int) -> pl.DataFrame:
@@ -54,7 +54,7 @@ class NumberSource:
         self.errors = {batch_id: list(queue) for batch_id, queue in (errors or {}).items()}
 
     def __call__(self, batch_id: int, batch_size: int) -> Batch | None:
-        """Return the batch at row id × size, None when there is no such row."""
+        """Return the batch that begins at row `batch_id * batch_size`, None if there is no such row."""
         self.calls.append(batch_id)
         if self.errors.get(batch_id):
             raise self.errors[batch_id].pop(0)
@@ -64,7 +64,7 @@ class NumberSource:
 
 
 class SeekableNumbers(SeekableFetcher):
-    """The same as a seekable source; with `concurrent` it is called from several threads."""
+    """The same rows from a seekable source; with `concurrent` it is called from several threads."""
 
     def __init__(self, rows: int, *, concurrent: bool = False) -> None:
         self.rows = rows
@@ -111,9 +111,9 @@ class SeekableNumbers(SeekableFetcher):
 
 
 class FailingStep(BatchStep):
-    """Returns the batch, or raises what `errors` has for its id, one error a call.
+    """Returns the batch, or raises the errors that `errors` has for its id, one per call.
 
-    An error that isn't in a list is raised at every call. `calls` are the batch ids that it was called for.
+    An error that isn't in a list is raised at every call. `calls` are the batch ids of the calls.
     """
 
     def __init__(
@@ -171,7 +171,7 @@ class PickyStep(BatchStep):
 
 
 class GateStep(BatchStep):
-    """Holds the batches in `held` until a test lets them pass; the others pass at once."""
+    """Holds the batches in `held` until a test releases them; the others pass at once."""
 
     def __init__(self, name: str, *held: int, concurrent: bool = True) -> None:
         super().__init__(name)
@@ -181,7 +181,7 @@ class GateStep(BatchStep):
         self._changed = threading.Condition()
 
     def process(self, batch: Batch) -> Batch:
-        """Return the batch once it may pass."""
+        """Return the batch when it may pass."""
         with self._changed:
             self._arrived.add(batch.batch_id)
             self._changed.notify_all()
@@ -189,12 +189,12 @@ class GateStep(BatchStep):
         return batch
 
     def wait_for(self, *batch_ids: int) -> None:
-        """Return when all these batches have reached the gate."""
+        """Wait until all these batches have reached the gate."""
         with self._changed:
             _expect(self._changed, lambda: self._arrived.issuperset(batch_ids), f"batches {batch_ids} to arrive")
 
     def let_go(self, *batch_ids: int) -> None:
-        """Let these batches pass; all of them if none is named."""
+        """Release these batches; without arguments, release all."""
         with self._changed:
             self._held -= set(batch_ids or self._held)
             self._changed.notify_all()
@@ -263,10 +263,10 @@ class InlineExecutor:
         self.window = window
 
     def prepare(self, steps: Sequence[BatchStep], fetcher: BatchFetcher) -> None:
-        """Nothing is needed before the start."""
+        """Do nothing: no preparation is needed."""
 
     def start(self, recipe: Recipe, *, stop: StopSignal, emit: Listener, on_done: Callable[[], None]) -> None:
-        """Make the work."""
+        """Make the work from the recipe."""
         self._work = recipe.work(stop=stop, emit=emit)
         self._on_done = on_done
 
@@ -281,7 +281,7 @@ class InlineExecutor:
         return future
 
     def shutdown(self) -> None:
-        """Nothing is being worked on."""
+        """Do nothing: no batch is in progress."""
 
 
 def _expect(condition: threading.Condition, predicate: Callable[[], bool], what: str) -> None:

@@ -1,7 +1,7 @@
 """The same flights, from a database and into one.
 
-The database, an SQLite file in the user's cache folder, is made from `flights.parquet` on first use. The late
-flights go to the table `late_flights` of a second one, beside the checkpoint.
+The first database is an SQLite file in the cache folder of the user, created from `flights.parquet` on first use. The
+pipeline writes the late flights to the table `late_flights` of a second SQLite file, beside the checkpoint.
 """
 
 import sqlite3

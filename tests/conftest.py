@@ -1,4 +1,4 @@
-"""One PostgreSQL server, and one that speaks S3, for all tests that need them."""
+"""Fixtures for all tests: a PostgreSQL server, an S3 server, and a Ray cluster."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from platformdirs import user_cache_path
 
 sys.path.insert(0, str(Path(__file__).parent / "support"))  # test folders are not packages
 
-# Once Polars has read from object storage, its rate limit wakes up a thousand times a second for good. Textual's pilot
-# waits until the process is idle, and would do so a second at each pause.
+# After Polars has read from object storage, its rate limiter wakes up a thousand times a second until the process ends.
+# Textual's pilot waits until the process is idle, so each of its pauses would take a second.
 os.environ["POLARS_DISABLE_HTTP_RATE_LIMIT"] = "1"
 
 if sys.dont_write_bytecode:
@@ -49,7 +49,7 @@ def database(postgres):
 
 @pytest.fixture(scope="session")
 def s3_server():
-    """A running server that speaks S3."""
+    """A running server with the S3 protocol."""
     if not os.environ.get("CI"):
         pytest.importorskip("obstore")
         pytest.importorskip("moto")
@@ -73,7 +73,7 @@ def bucket(s3_server, monkeypatch):
 
 @pytest.fixture
 def cluster(s3_server):
-    """A real Ray cluster of two nodes; tests may add a third one, and lose it."""
+    """A real Ray cluster of two nodes; tests may add a third node and kill it."""
     if not os.environ.get("CI"):
         pytest.importorskip("ray")
     from ray_cluster import running

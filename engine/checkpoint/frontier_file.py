@@ -1,6 +1,6 @@
 """`frontier.json`: the frontier for others to read.
 
-Invariant: it may be older than the catalog, and is never ahead of it. Its writers keep it so.
+Invariant: it may be older than the catalog, but is never ahead of it. The callers of `write` ensure that.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def write(layout: Layout, frontier: Frontier) -> None:
-    """Replace the file, atomically but not durably: every opening puts it right."""
+    """Replace the file, atomically but not durably: opening the checkpoint corrects an old file."""
     durable.replace_text(layout.frontier_file, frontier.to_json() + "\n", durable=False)
 
 

@@ -1,4 +1,4 @@
-"""Where everything of a checkpoint lies. Names only: nothing here opens a file."""
+"""The paths of all files of a checkpoint. Names only: nothing here opens a file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TEMPORARY_PART = re.compile(r"\.part-(\d{12,})-([0-9a-f]+)\.tmp")
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The paths of one checkpoint; parts and quarantine are in its folder, or under `remote` in object storage.
+    """The paths of one checkpoint. Parts and quarantine are in its folder, or under `remote` in object storage.
 
     >>> from pathlib import Path
     >>> layout = Layout(Path("checkpoints"))
@@ -55,7 +55,7 @@ class Layout:
 
     @property
     def lock(self) -> Path:
-        """The file whose lock says that someone is at work here."""
+        """The lock file: a process that uses the checkpoint holds the lock on it."""
         return self.folder / "checkpoint.lock"
 
     @property
@@ -70,11 +70,11 @@ class Layout:
 
     @property
     def quarantine(self) -> StoredPath:
-        """The folder of the rows that no step could process; it is made when there are any."""
+        """The folder of the rows in quarantine; it is made when there are any."""
         return (self.remote or self.folder) / "quarantine"
 
     def quarantine_file(self, batch_id: int, attempt_id: str, number: int) -> StoredPath:
-        """One file of such rows. It has this name from the start: the catalog says which attempts count."""
+        """One file of the quarantine. It has its final name from the start: the catalog says which attempts count."""
         return self.quarantine / f"batch-{batch_id:012d}-{attempt_id}-{number}.parquet"
 
     @staticmethod
@@ -88,7 +88,7 @@ class Layout:
         return self.results / f"part-{batch_id:012d}.parquet"
 
     def temporary_part(self, batch_id: int, attempt_id: str) -> StoredPath:
-        """The same before the commit; `attempt_id` is unique per attempt. Its name never matches `*.parquet`."""
+        """The part before the commit. `attempt_id` is unique for each attempt; the name never matches `*.parquet`."""
         return self.results / f".part-{batch_id:012d}-{attempt_id}.tmp"
 
     @staticmethod
@@ -105,5 +105,5 @@ class Layout:
 
 
 def new_attempt_id() -> str:
-    """Return a name for an attempt that no other attempt ever had."""
+    """Return a unique id for an attempt."""
     return secrets.token_hex(8)

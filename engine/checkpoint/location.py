@@ -1,8 +1,8 @@
-"""Where a checkpoint keeps its parts: in its folder, or under a URL that it alone may write to.
+"""The location of the parts of a checkpoint: its folder, or a URL to which no other checkpoint may write.
 
-Under the URL an object names the checkpoint that it belongs to, for two that write to the same place would delete each
-other's parts; and the last one that wrote there, for the folder may have been copied. The folder has the same on
-record, always before the object: so a kill in between leaves a folder that knows what it has begun.
+An object under the URL contains the key of its checkpoint, because two checkpoints with the same URL would delete each
+other's parts. It also contains the id of the last writer, because the folder may have been copied. The folder records
+the same, always before the object is written: after a kill in between, the folder knows what it has begun.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _OWNER = "checkpoint-key"
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where the parts are, the key of the checkpoint, and who of it may have written there last."""
+    """The URL of the parts, the key of the checkpoint, and the ids that its last writer may have."""
 
     results_url: str
     key: str
@@ -35,14 +35,14 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class _Owner:
-    """What the object says: the key of the checkpoint, and who of it wrote last."""
+    """The content of the object: the key of the checkpoint, and the id of its last writer."""
 
     key: str
     writer: str
 
 
 def checked_url(url: object) -> ObjectPath | None:
-    """Return the URL as a path, None for None. Raises UsageError for one that can't be right."""
+    """Return the URL as a path, None for None. Raises UsageError if it isn't valid."""
     if url is None:
         return None
     try:
@@ -63,12 +63,12 @@ def located(folder: Path) -> Layout:
 
 
 def resolve(layout: Layout, remote: ObjectPath | None) -> Layout:
-    """Return the layout with where the parts are, or, if none were written yet, where they should be: `remote`.
+    """Return the layout with the recorded location of the parts; with `remote` if none were written yet.
 
-    The caller holds the lock, and claims the place once the catalog has told the checkpoint's key.
+    The caller holds the lock. It calls `acquire` when it has read the key of the checkpoint from the catalog.
 
     Raises:
-        UsageError: they are elsewhere.
+        UsageError: the parts are in another location than `remote`.
     """
     found = _read(layout)
     if found is None:
@@ -85,11 +85,11 @@ def resolve(layout: Layout, remote: ObjectPath | None) -> Layout:
 
 
 def check(layout: Layout) -> None:
-    """Make sure that the place is this checkpoint's, by the folder's own record: the catalog can't be asked.
+    """Check that the location belongs to this checkpoint, by the record in the folder, without using the catalog.
 
     Raises:
-        ResultsTaken: it belongs to another one.
-        StorageUnavailable: nobody can tell, or it is another storage than the one that the results went to.
+        ResultsTaken: it belongs to another checkpoint.
+        StorageUnavailable: the storage can't be read, or isn't the one to which the results were written.
     """
     if layout.remote is None:
         return
@@ -102,11 +102,11 @@ def check(layout: Layout) -> None:
 
 
 def acquire(layout: Layout, key: str, *, empty: bool) -> None:
-    """Make sure that the place belongs to the checkpoint with this key; take it if the checkpoint is `empty`.
+    """Check that the location belongs to the checkpoint with this key; take it if the checkpoint is `empty`.
 
     Raises:
-        ResultsTaken: it belongs to another one, or a copy of this checkpoint has written there.
-        StorageUnavailable: nobody can tell, or it is another storage than the one that the results went to.
+        ResultsTaken: it belongs to another checkpoint, or a copy of this checkpoint has written there.
+        StorageUnavailable: the storage can't be read, or isn't the one to which the results were written.
     """
     if layout.remote is None:
         return
@@ -117,7 +117,7 @@ def acquire(layout: Layout, key: str, *, empty: bool) -> None:
         writer = secrets.token_hex(8)
         _write(layout, Location(layout.remote, key, (writer,)))
         objects.put(layout.remote / _OWNER, json.dumps(asdict(_Owner(key, writer))).encode(), new=True)
-        owner = _owner(layout.remote)  # two may have found nothing there at the same time
+        owner = _owner(layout.remote)  # two checkpoints may have found no owner at the same time
         found = None
     owner = _require(layout.remote, owner, key)
     if found is None or found.results_url != layout.remote:
@@ -127,7 +127,7 @@ def acquire(layout: Layout, key: str, *, empty: bool) -> None:
 
 
 def fence(layout: Layout, key: str) -> None:
-    """Note, here and there, that from now on this folder writes there; a copy of it is refused after that."""
+    """Record in the folder and at the URL that this folder is the writer from now on; copies of it are refused."""
     if layout.remote is None:
         return
     found, writer = _read(layout), secrets.token_hex(8)
@@ -138,7 +138,7 @@ def fence(layout: Layout, key: str) -> None:
 
 def _require(remote: ObjectPath, owner: _Owner | None, key: str) -> _Owner:
     if owner is None:
-        # In another account or behind another endpoint all parts would seem to be missing.
+        # With another account or another endpoint, all parts would seem to be missing.
         raise StorageUnavailable(
             remote,
             f"there is no object {_OWNER}, which this checkpoint has put there",
@@ -157,7 +157,7 @@ def _owner(remote: ObjectPath) -> _Owner | None:
     except FileNotFoundError:
         return None
     except (ValueError, TypeError, KeyError):
-        return _Owner("", "")  # nobody's that could be known
+        return _Owner("", "")  # an owner that matches no checkpoint
 
 
 def _write(layout: Layout, location: Location) -> None:

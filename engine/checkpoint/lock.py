@@ -1,10 +1,10 @@
-"""One writer at a time: a lock file of our own.
+"""One writer at a time, by a lock on a separate file.
 
-DuckDB's own lock is a POSIX record lock, which the kernel drops as soon as *any* descriptor of that
-file is closed in this process, for instance by a backup tool or a copy. flock on a separate file has no
-such trap, and the kernel releases it when the process is gone, however it went.
+The lock of DuckDB is a POSIX record lock, which the kernel drops as soon as *any* descriptor of that
+file is closed in this process, for instance after a backup or a copy. flock on a separate file doesn't have
+this problem, and the kernel releases it when the process ends, for any reason.
 
-The file is never removed: removing it would let two processes lock two files of the same name.
+The file is never removed: otherwise two processes could lock two files of the same name.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ class CheckpointLock:
     """The lock on a checkpoint, held from construction to `release`.
 
     Raises:
-        CheckpointLocked: another process, or another pipeline in this one, holds it.
+        CheckpointLocked: another process, or another pipeline in this process, holds it.
     """
 
     def __init__(self, path: Path) -> None:
-        # A file object and not a bare descriptor: where a Ctrl-C comes in here, the lock goes with the object.
+        # A file object and not a bare descriptor: if a Ctrl-C comes here, Python closes it and the lock is free.
         self._file = open(path, "r+b", opener=_open_private)  # noqa: SIM115 (it stays open for as long as the lock is held)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -43,12 +43,12 @@ class CheckpointLock:
             self._file.close()
             raise
         _held.add(self)
-        with suppress(OSError):  # a full disk: the lock holds all the same, only its holder stays unnamed
+        with suppress(OSError):  # a full disk: the lock is held anyway, but its holder isn't named
             os.ftruncate(self._file.fileno(), 0)
             os.pwrite(self._file.fileno(), json.dumps(_myself()).encode(), 0)
 
     def release(self) -> None:
-        """Let go of the lock."""
+        """Release the lock."""
         self._file.close()
 
 
@@ -56,7 +56,7 @@ _held: weakref.WeakSet[CheckpointLock] = weakref.WeakSet()
 
 
 def _let_go_in_child() -> None:
-    """A forked child inherits the open file, and would hold the lock for as long as it outlives this process."""
+    """Close the lock files in a forked child: it inherits them, and would keep the locks if it lives longer."""
     for lock in list(_held):
         lock.release()
 
@@ -69,7 +69,7 @@ def _open_private(path: str, flags: int) -> int:
 
 
 def holder(path: Path) -> str:
-    """Return a description of who wrote itself into the lock file last."""
+    """Return a description of the last process that held the lock."""
     try:
         info = json.loads(path.read_text(encoding="utf-8"))
         return f"process {info['pid']} on {info['host']} since {info['since']} ({info['command']})"

@@ -1,4 +1,4 @@
-"""What is lost when the frontier is moved back: people are told before they agree to it."""
+"""What is lost when the frontier is moved back; users see it before they confirm."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Committed batches, with their source rows, result rows and rows in quarantine. False when it is nothing."""
+    """Numbers of committed batches, source rows, result rows and rows in quarantine. False if nothing is lost."""
 
     batches: int = 0
     source_rows: int = 0
@@ -24,7 +24,7 @@ class Loss:
         return self.batches > 0
 
     def plus(self, manifests: Iterable[Manifest]) -> Loss:
-        """Return this loss and that of `manifests` together."""
+        """Return the sum of this loss and the loss of `manifests`."""
         loss = self
         for manifest in manifests:
             loss = Loss(

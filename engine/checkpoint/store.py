@@ -1,8 +1,8 @@
 """The checkpoint of one pipeline: opened, moved forward by commits, moved back by rewinds.
 
-Owns the order in which parts, catalog and frontier.json are written. Invariants: the frontier moves only inside a
-committed transaction, by contiguous batches, after their parts are durable. Between construction and `close`
-this process alone holds the lock. All methods belong to one thread.
+This module owns the order in which parts, catalog and frontier.json are written. Invariants: the frontier moves only
+inside a committed transaction, by contiguous batches, after their parts are durable. From construction to `close` this
+process alone holds the lock. Call all methods from one thread.
 """
 
 from __future__ import annotations
@@ -42,22 +42,22 @@ if TYPE_CHECKING:
 class CheckpointStore:
     """An open checkpoint. Use it as a context manager, or call `close`.
 
-    `history` has its runs, failures and pipelines. `notices` are sentences about what had to be mended on
-    opening; the user should see them.
+    `history` has its runs, failures and pipelines. `notices` are sentences about the recovery on opening; the user
+    should see them.
     """
 
     def __init__(self, folder: Path, remote: ObjectPath | None = None) -> None:
-        """Open the checkpoint in `folder`, making it when there is none, and finish what a crash left.
+        """Open the checkpoint in `folder`, create it if there is none, and recover from a crash.
 
-        `remote` is where its results are in object storage, None when that is known or they are in the folder.
+        `remote` is the URL of its results in object storage; None if the folder records it or has the results.
 
         Raises:
             CheckpointLocked, CheckpointForeign, CheckpointNewer, CheckpointCorrupt,
-            CheckpointNotWritable, DiskFull, StorageUnavailable: see errors.py. What is there is left as it is.
-            UsageError: its results are elsewhere.
+            CheckpointNotWritable, DiskFull, StorageUnavailable: see errors.py. Nothing is changed.
+            UsageError: its results are in another location than `remote`.
         """
         self.folder = folder
-        self.layout = Layout(folder.absolute())  # DuckDB takes a relative "md:x" for something else than a folder
+        self.layout = Layout(folder.absolute())  # DuckDB gives a relative "md:x" another meaning
         self.notices: list[str] = []
         self._closed = False
         self._writes = False
@@ -81,7 +81,7 @@ class CheckpointStore:
         self.close()
 
     def close(self) -> None:
-        """Close the catalog and let go of the lock. Closing twice does no harm."""
+        """Close the catalog and release the lock. It may be called twice."""
         if self._closed:
             return
         self._closed = True
@@ -112,17 +112,17 @@ class CheckpointStore:
         if self.notices:  # something was written to the log
             self._ledger.secure_log()
         if not frontier_file.shows(layout, self.frontier(self.history.steps())):
-            with suppress(OSError):  # it may be older: looking at a checkpoint works on a full disk as well
+            with suppress(OSError):  # the file may be older, and a checkpoint can be read on a full disk
                 self._write_frontier_file(self._ledger.head)
 
     def _write_frontier_file(self, head: CatalogHead) -> None:
         frontier_file.write(self.layout, head.frontier(self.history.steps()))
 
-    # --- where things stand -------------------------------------------------------------------------
+    # --- reading ------------------------------------------------------------------------------------
 
     @property
     def key(self) -> str:
-        """What tells this checkpoint from every other one: 32 hex digits, for good."""
+        """The unique key of this checkpoint: 32 hex digits that never change."""
         return self._ledger.key
 
     @property
@@ -141,7 +141,7 @@ class CheckpointStore:
         return self._ledger.head.epoch
 
     def frontier(self, steps: Sequence[str]) -> Frontier:
-        """Return the committed frontier; it is that of each of `steps`."""
+        """Return the committed frontier; each of `steps` has the same one."""
         return self._ledger.head.frontier(steps)
 
     def last_manifest(self) -> Manifest | None:
@@ -150,7 +150,7 @@ class CheckpointStore:
             return self._ledger.last_manifest()
 
     def pinned_schema(self) -> pl.Schema | None:
-        """Return the columns and dtypes of the results, which the first part has; None before the first."""
+        """Return the columns and dtypes of the results, which are those of the first part; None without parts."""
         if not self.next_batch_id:
             return None
         try:
@@ -186,17 +186,17 @@ class CheckpointStore:
     def commit(self, manifests: Sequence[Manifest], *, replaces_last: bool = False) -> None:
         """Make finished batches part of the results, all or none of them.
 
-        Their parts are durable under temporary names. One transaction moves the frontier after them; then
-        they get their final names, and frontier.json is replaced. `replaces_last` says that the first one
-        takes the place of the last committed batch.
+        Their parts must be durable under temporary names. One transaction moves the frontier past the batches; then
+        the parts get their final names, and frontier.json is replaced. With `replaces_last`, the first batch replaces
+        the last committed one.
 
         Raises:
-            RowsNotContiguous: a batch that isn't the next one; nothing is committed.
+            RowsNotContiguous: a batch isn't the next one; nothing is committed.
             DiskFull, CheckpointNotWritable: nothing is committed, and the store is still usable.
         """
         with translated(self.layout.catalog):
             self._fence()
-            # The parts' contents are on disk; their directory entries are only now.
+            # The contents of the parts are on disk already; this makes their directory entries durable.
             files.sync(self.layout.results)
             self._ledger.append(manifests, replaces_last=replaces_last)
             self._ledger.secure_log()
@@ -206,13 +206,13 @@ class CheckpointStore:
                 self._ledger.compact()
 
     def replace(self, before: Manifest, manifest: Manifest) -> None:
-        """Put another result of a committed batch in its place: results and quarantine. `before` is its manifest.
+        """Replace the results and the quarantine of a committed batch, whose manifest is `before`.
 
-        The new part is durable under its temporary name, and so are the new files of the quarantine. The frontier
-        stays.
+        The new part must be durable under its temporary name, and so must the new files of the quarantine. The
+        frontier doesn't move.
 
         Raises:
-            CheckpointCorrupt: the batch isn't committed as `before`; nothing is changed.
+            CheckpointCorrupt: the catalog has another manifest than `before` for the batch; nothing is changed.
             DiskFull, CheckpointNotWritable: nothing is changed, and the store is still usable.
         """
         with translated(self.layout.catalog):
@@ -226,25 +226,25 @@ class CheckpointStore:
                 self._ledger.compact()
 
     def compact(self) -> None:
-        """Fold the catalog's log into its file, under a copy."""
+        """Fold the log of the catalog into its file, after making a copy of both."""
         with translated(self.layout.catalog):
             self._ledger.compact()
 
     def discard_uncommitted(self) -> None:
         """Delete the temporary parts of batches that were computed and never committed.
 
-        A commit that was cut off by an error may have landed, and its parts wait for their names: only the
-        catalog can tell. What can't be told or deleted now is sorted out on the next opening.
+        After an error, a commit may have succeeded before its parts got their names: only the catalog knows. If it
+        can't be read, or files can't be deleted, the next opening does this.
         """
         with suppress(CheckpointError), self._ledger.reading() as catalog:
-            files.require(self.layout.results)  # else whoever waits for the run's end waits for a storage that is away
+            files.require(self.layout.results)  # fail soon: the end of the run waits for this
             self._ledger.look_again()
             found = plan.survey(parts.names(self.layout), self.next_batch_id).temporary
             files.delete(self.layout.temporary_part(*one) for one in found if not _is_committed(catalog, *one))
             quarantine.sweep(self.layout, catalog.quarantined())
 
     def _fence(self) -> None:
-        """Before the first change, make sure that no copy of this folder continues the same results."""
+        """Before the first change, ensure that no copy of this folder can write to the same location."""
         if not self._writes:
             location.fence(self.layout, self.key)
             self._writes = True
@@ -252,7 +252,7 @@ class CheckpointStore:
     # --- back ---------------------------------------------------------------------------------------
 
     def loss_of_rewind(self, batch_id: int) -> Loss:
-        """Return what a rewind to `batch_id` (-1 for the very start) drops, which may be nothing."""
+        """Return what a rewind to `batch_id` (-1 for the very start) drops; it may be nothing."""
         loss = Loss()
         for first in range(max(batch_id + 1, 0), self.next_batch_id, PAGE):
             loss = loss.plus(self.batches(first, first + PAGE - 1))
@@ -263,7 +263,7 @@ class CheckpointStore:
 
         Raises:
             NothingToRewind: `batch_id` isn't committed.
-            CheckpointCorrupt: the catalog has lost that batch; nothing is changed.
+            CheckpointCorrupt: the catalog has no record of that batch; nothing is changed.
         """
         before = self._ledger.head
         dropped = before.next_batch_id - 1 - batch_id
@@ -275,11 +275,11 @@ class CheckpointStore:
         with self._ledger.reading() as catalog:
             next_row = row_after(catalog, self.layout, batch_id)
             self._fence()
-            # frontier.json goes back first: it may be older than the catalog, but never ahead of it.
+            # frontier.json is moved back first: it may be older than the catalog, but never ahead of it.
             self._write_frontier_file(replace(before, next_batch_id=batch_id + 1, next_row=next_row))
             self._ledger.rewind(next_batch_id=batch_id + 1, next_row=next_row)
             self._ledger.secure_log()
-            # Committed: a crash from here on leaves parts of an older epoch, which opening deletes.
+            # The rewind is committed. A crash after this leaves parts of an older epoch, which opening deletes.
             files.delete(self.layout.part(gone) for gone in range(batch_id + 1, batch_id + 1 + dropped))
             quarantine.sweep(self.layout, catalog.quarantined())
             files.sync(self.layout.results)

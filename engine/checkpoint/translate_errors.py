@@ -1,4 +1,4 @@
-"""Errors of the disk and of DuckDB, translated into what a user can act on."""
+"""Translates errors of the disk and of DuckDB into errors that say what the user can do."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 def translate(path: StoredPath, error: BaseException) -> CheckpointError:
-    """Return the error to raise in place of what the disk or DuckDB raised at `path`."""
+    """Return the `CheckpointError` for an error of the disk or of DuckDB at `path`."""
     if isinstance(error, OSError):
         full = error.errno in _FULL or error.errno == errno.EFBIG
         return DiskFull(path, error) if full else CheckpointNotWritable(path, error)
     text = str(error)
     if any(words in text for words in ("No space left", "File too large", "Disk quota")):
         return DiskFull(path, error)
-    # Some of these come inside a TransactionException: the disk failed under a commit.
+    # Some of these are inside a TransactionException: the disk failed during a commit.
     of_a_file = isinstance(error, duckdb.IOException) and ("Cannot open file" in text or "read-only" in text)
     if of_a_file or any(words in text for words in _OF_THE_DISK):
         return CheckpointNotWritable(path, error)
@@ -60,12 +60,12 @@ def _of_the_catalog(path: StoredPath, error: BaseException, text: str) -> Checkp
 
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """Raise a `CheckpointError` in place of what the disk or DuckDB raises in the block."""
+    """Translate errors of the disk and of DuckDB in the block to a `CheckpointError`."""
     try:
         yield
     except (OSError, duckdb.Error) as error:
         raise translate(path, error) from error
     except RuntimeError as error:
-        if str(error) != "Query interrupted":  # what DuckDB makes of a Ctrl-C that comes during a query
+        if str(error) != "Query interrupted":  # DuckDB raises this for a Ctrl-C during a query
             raise
         raise KeyboardInterrupt from error

@@ -1,1 +1,1 @@
-"""What a pipeline has produced: its rows, and the rows in quarantine."""
+"""The output of a pipeline: its results, and the rows in quarantine."""

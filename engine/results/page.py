@@ -1,4 +1,4 @@
-"""Pages of the results, read from the parts that hold them and from no others."""
+"""Pages of the results; only the parts that contain the page are read."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class ResultsPage:
 class PageReader:
     """Reads pages of the results of one checkpoint. One thread owns it.
 
-    It keeps the number of result rows up to the end of each batch, so that a page costs the reading of its own parts.
-    Only replays, rewinds and recomputations change a batch that has another one after it: then a new reader is needed.
+    It remembers the number of result rows up to the end of each batch, so a page needs reads of its own parts only.
+    After a replay, a rewind or a recomputation, make a new reader: other runs never change a batch before the last one.
     """
 
     def __init__(self) -> None:
@@ -39,13 +39,13 @@ class PageReader:
     def page(self, layout: Layout, batches: int, first_row: int, row_count: int) -> ResultsPage:
         """Return at most `row_count` rows from `first_row` on, of the first `batches` batches.
 
-        Beyond the last row, the page begins at the last row.
+        If `first_row` is after the last row, the page begins at the last row.
 
         Raises:
             CheckpointCorrupt: a part can't be read.
         """
         ends = self._ends
-        del ends[max(batches - 1, 0) :], ends[-1:]  # the last batch is computed again when its source has grown
+        del ends[max(batches - 1, 0) :], ends[-1:]  # the last batch is computed again if its source has grown
         for batch_id in range(len(ends), batches):
             ends.append((ends[-1] if ends else 0) + _row_count(layout.part(batch_id)))
         total = ends[-1] if ends else 0

@@ -1,4 +1,4 @@
-"""The rows in quarantine as people see them: listed, counted, exported."""
+"""The rows in quarantine as users see them: listed, counted, exported."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ EXPORT_SUFFIXES = (".parquet", ".csv")
 class QuarantinedRow:
     """One row in quarantine.
 
-    `source_row` is its number in the source, None where steps before have lost it. `input` is the row as the step saw
-    it, as JSON text; None for one of a batch that was taken out whole. `obstacle` says why it can't be replayed,
-    empty when it can.
+    `source_row` is its number in the source, None if earlier steps lost it. `input` is the row as the step received it,
+    as JSON text; None if the whole batch was put into quarantine. `obstacle` says why the row can't be replayed; it is
+    empty if it can.
     """
 
     batch_id: int
@@ -54,7 +54,7 @@ class Reason:
 class QuarantineView:
     """The rows in quarantine of one checkpoint. Every method raises `CheckpointLocked` during a run.
 
-    `opened` opens the checkpoint for the time of a block, and gives None when there is none.
+    `opened` opens the checkpoint during a block; it yields None if there is none.
     """
 
     def __init__(self, opened: Callable[[], AbstractContextManager[CheckpointStore | None]]) -> None:
@@ -103,7 +103,7 @@ class QuarantineView:
         The columns of a row become one JSON text.
 
         Raises:
-            UsageError: another suffix, a file that exists already, or nothing in quarantine.
+            UsageError: an unknown suffix, a file that already exists, or nothing in quarantine.
             CheckpointCorrupt: a file of the quarantine can't be read.
         """
         path = Path(path)
@@ -123,7 +123,7 @@ class QuarantineView:
 
 
 def _rows(store: CheckpointStore, limit: int | None = None) -> Iterator[QuarantinedRow]:
-    """Yield the rows in source order. No file is read beyond `limit` rows."""
+    """Yield the rows in source order, at most `limit`; files after that aren't read."""
     names = ("source_row", "step", "error_type", "error", "input")
     for batch_id, obstacle, path in _files(store):
         plan = pl.scan_parquet(path, glob=False).select(names)
@@ -167,7 +167,7 @@ def _as_json(row: dict[str, Any]) -> str:
 
 
 def _write(frame: pl.DataFrame, path: Path) -> None:
-    """Write the file, which appears whole or not at all."""
+    """Write the file. It appears whole or not at all."""
     try:
         with whole_file(path) as temporary:
             if path.suffix.lower() == ".csv":

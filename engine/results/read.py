@@ -1,7 +1,6 @@
-"""The committed results, read back: all at once, lazily, batch by batch, or into another file.
+"""Reads the committed results: all at once, lazily, batch by batch, or into another file.
 
-Works on paths of committed parts alone, in batch order. Nothing here holds more than one batch, except
-`collect`, whose purpose it is.
+The functions work on the paths of committed parts, in batch order. Only `collect` holds more than one batch in memory.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ EXPORT_SUFFIXES = (".parquet", ".csv", ".duckdb", ".db")
 
 
 def collect(parts: Sequence[StoredPath], first_row: int = 0, row_count: int | None = None) -> pl.DataFrame:
-    """Return rows of the parts, in order, all of them by default; a frame without columns when there are no parts.
+    """Return rows of the parts, in order, all of them by default; a frame without columns if there are no parts.
 
     Raises:
         CheckpointCorrupt: a part can't be read.
@@ -42,7 +41,7 @@ def collect(parts: Sequence[StoredPath], first_row: int = 0, row_count: int | No
 
 
 def scan(parts: Sequence[StoredPath]) -> pl.LazyFrame:
-    """Return the rows of all parts as a LazyFrame, in order; without columns when there are none."""
+    """Return the rows of all parts as a LazyFrame, in order; without columns if there are no parts."""
     sources: list[Any] = list(parts)  # either all local, or all in object storage
     return pl.scan_parquet(sources, glob=False, hive_partitioning=False) if parts else pl.LazyFrame()
 
@@ -66,7 +65,7 @@ def _read(part: StoredPath, columns: list[str] | None = None) -> pl.DataFrame:
 
 
 def query(parts: Sequence[StoredPath], sql: str) -> pl.DataFrame:
-    """Return the answer of a SQL query in DuckDB's dialect, in which the results are the view `results`.
+    """Return the answer of an SQL query in DuckDB's dialect. In the query, the results are the view `results`.
 
     Raises:
         UsageError: there are no results yet, or DuckDB can't run the query.
@@ -90,13 +89,13 @@ def export(
 ) -> None:
     """Write the results into one Parquet or CSV file, or into a table of a DuckDB file, by the suffix.
 
-    `folder` is the checkpoint's, in which nothing may be written.
+    `folder` is the folder of the checkpoint; `path` must not be in it.
 
     A file appears whole or not at all; a DuckDB table is written in one transaction.
 
     Raises:
-        UsageError: nothing to export, an unknown suffix, or a file or table that exists already
-            and isn't to be overwritten.
+        UsageError: nothing to export, an unknown suffix, a path in the checkpoint, or a file or table that already
+            exists while `overwrite` is False.
     """
     _require(parts)
     suffix = path.suffix.lower()
@@ -174,7 +173,7 @@ def _reach(connection: duckdb.DuckDBPyConnection, parts: Sequence[StoredPath]) -
 
 
 def _patterns(parts: Sequence[StoredPath]) -> list[str]:
-    # DuckDB takes each path for a pattern: for a folder called "a*" it would read the parts of others as well.
+    # DuckDB reads each path as a glob: for a folder called "a*" it would also read the parts of other folders.
     return [glob.escape(str(part)) for part in parts]
 
 

@@ -1,7 +1,7 @@
-"""A checkpoint as people see it who don't run the pipeline: frontier, history, results, quarantine, its health.
+"""A view of a checkpoint without its pipeline: frontier, history, results, quarantine, and its health.
 
-Invariant: looking makes nothing. A folder without a checkpoint stays as it is. While another process holds the
-checkpoint, only its frontier file and its published parts are read, never the catalog.
+Invariant: a view creates nothing. A folder without a checkpoint stays as it is. While another process holds the
+checkpoint, the view reads only its frontier file and its published parts, never the catalog.
 """
 
 from __future__ import annotations
@@ -42,11 +42,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CheckpointStatus:
-    """How far a checkpoint is, and what is in it.
+    """The frontier of a checkpoint, and a summary of its content.
 
-    `held_by` describes the process that holds the checkpoint, None when none does. While it is held, `runs` and
-    `failures` are empty, and `rows_quarantined` and `result_rows` are None; otherwise they are the latest run and the
-    latest failure. `parts` result files have `part_bytes` bytes; they are in `results_url`, None for the folder itself.
+    `held_by` describes the process that holds the checkpoint, None if there is none. While it is held, `runs` and
+    `failures` are empty, and `rows_quarantined` and `result_rows` are None; otherwise `runs` and `failures` have the
+    latest run and the latest failure. `parts` result files have `part_bytes` bytes; they are in `results_url`, None for
+    the folder itself.
     """
 
     state: RunState
@@ -62,12 +63,12 @@ class CheckpointStatus:
 
 
 class CheckpointView:
-    """Looks at the checkpoint in `checkpoint_dir`. Holds nothing open between calls.
+    """Reads the checkpoint in `checkpoint_dir`. Nothing stays open between calls.
 
-    `results_url` is where its results are in object storage; None when the folder says it, or has them.
+    `results_url` is the URL of its results in object storage; None if the folder records it or has the results.
 
     Raises:
-        UsageError: `results_url` isn't one.
+        UsageError: `results_url` isn't a valid URL.
     """
 
     def __init__(self, checkpoint_dir: str | Path = "checkpoints", results_url: str | None = None) -> None:
@@ -93,7 +94,7 @@ class CheckpointView:
 
     @contextmanager
     def _opened(self) -> Iterator[CheckpointStore | None]:
-        """Open the checkpoint for the time of the block; give None when there is none. Raises `CheckpointError`."""
+        """Open the checkpoint during the block; yield None if there is none. Raises `CheckpointError`."""
         if not self.exists():
             yield None
             return
@@ -103,7 +104,7 @@ class CheckpointView:
     # --- frontier and history -------------------------------------------------------------------------
 
     def _steps(self) -> Sequence[str] | None:
-        """Return the names of the steps whose frontiers are shown; None for those that were recorded last."""
+        """Return the names of the steps to show in the frontier; None for those that were recorded last."""
         return None
 
     def _frontier(self, store: CheckpointStore | None) -> Frontier:
@@ -125,7 +126,7 @@ class CheckpointView:
             return Frontier.load(self._layout().frontier_file)
 
     def status(self) -> CheckpointStatus:
-        """Return how far the checkpoint is and what is in it. Raises `CheckpointError` when that can't be read."""
+        """Return the frontier and a summary of the content. Raises `CheckpointError` if that can't be read."""
         layout = self._layout()
         try:
             with self._opened() as store:
@@ -160,7 +161,7 @@ class CheckpointView:
             return store.history.failures(limit) if store else []
 
     def batch(self, batch_id: int) -> Manifest:
-        """Return what is known of a committed batch: rows, times, cursor. Works during a run as well.
+        """Return the manifest of a committed batch: rows, times, cursor. It works during a run too.
 
         Raises:
             UsageError: no such batch is committed.
@@ -173,19 +174,19 @@ class CheckpointView:
     # --- moving the frontier back ---------------------------------------------------------------------
 
     def loss_of_rewind(self, batch_id: int) -> Loss:
-        """Return what a rewind to `batch_id` drops, -1 for the very start. Raises `CheckpointLocked` during a run."""
+        """Return what a rewind to `batch_id` (-1 for the very start) drops. Raises `CheckpointLocked` during a run."""
         with self._opened() as store:
             return store.loss_of_rewind(batch_id) if store else Loss()
 
     def rewind(self, batch_id: int, *, confirm: Callable[[Loss], object] | None = None) -> int:
         """Make `batch_id` the last committed batch, -1 for none; return how many batches were dropped.
 
-        `confirm` is called with what will be lost, if anything, while the checkpoint is held: nothing else can be
-        lost than what it is told. If it raises, everything stays as it is.
+        If anything will be lost, `confirm` is called with the loss, while the checkpoint is held: so the loss can't
+        change after that. If it raises, nothing is changed.
 
         Raises:
             NothingToRewind: `batch_id` is after the frontier.
-            CheckpointLocked: a run is going on.
+            CheckpointLocked: a run is using the checkpoint.
         """
         with self._opened() as store:
             return self._rewind(store, batch_id, confirm) if store else 0
@@ -197,18 +198,18 @@ class CheckpointView:
         return store.rewind(batch_id)
 
     def reset_frontier(self, *, confirm: Callable[[Loss], object] | None = None) -> int:
-        """Drop all results; the next run starts over. The history of runs stays. Otherwise as `rewind`."""
+        """Drop all results; the next run starts at the first batch. The history of runs stays. See `rewind`."""
         return self.rewind(-1, confirm=confirm)
 
     # --- health ---------------------------------------------------------------------------------------
 
     def verify(self) -> Report:
-        """Read everything, and return what is wrong with it; nothing is changed.
+        """Read everything, and return a report of the faults; nothing is changed.
 
         Raises:
             UsageError: there is no checkpoint.
-            CheckpointLocked: a run is going on.
-            CheckpointForeign, CheckpointNewer: this version can't judge what is there.
+            CheckpointLocked: a run is using the checkpoint.
+            CheckpointForeign, CheckpointNewer: this version can't judge the checkpoint.
             CheckpointNotWritable: it can't be read.
         """
         self.require()
@@ -218,11 +219,11 @@ class CheckpointView:
     def repair(self, confirm: Callable[[Report], object] | None = None) -> Repaired:
         """Repair what `verify` finds: from the parts, or by moving the frontier before the first damaged batch.
 
-        `confirm` is called with what was found, while the checkpoint is held; `report.repair` says what is lost. If it
-        raises, everything stays as it is.
+        `confirm` is called with the report, while the checkpoint is held; `report.repair` says what is lost. If it
+        raises, nothing is changed.
 
         Raises:
-            CheckpointCorrupt: no part is left to repair it from. Otherwise as `verify`.
+            CheckpointCorrupt: there is no usable part for the repair. Other errors are those of `verify`.
         """
         self.require()
         with verify.held(self.checkpoint_dir) as layout:
@@ -231,7 +232,7 @@ class CheckpointView:
                 confirm(report)
             done = repair.carry_out(layout, report.repair)
         self._pages = PageReader()
-        with self._opened() as store:  # as a run does, which tidies up the rest
+        with self._opened() as store:  # opening repairs the rest, as for a run
             done += store.notices if store else []
         return Repaired(tuple(done), self.verify())
 
@@ -243,15 +244,15 @@ class CheckpointView:
         return QuarantineView(self._opened)
 
     def _committed_parts(self) -> list[StoredPath]:
-        # A part gets its final name before the frontier file names its batch, so all of these exist during a run too.
+        # A part gets its final name before the frontier file contains its batch: all of these exist, even during a run.
         layout = self._layout()
         return [layout.part(batch_id) for batch_id in range(self.get_frontier().next_batch_id)]
 
     def collect_results(self) -> pl.DataFrame:
         """Return the results of all committed batches in one DataFrame, in source order.
 
-        A frame without columns when nothing is committed. It holds all of it: for results larger than
-        memory use `scan_results`, `iter_results` or `export`.
+        If nothing is committed, the frame has no columns. All rows are in memory: for larger results use
+        `scan_results`, `iter_results` or `export`.
         """
         return read.collect(self._committed_parts())
 
@@ -260,13 +261,13 @@ class CheckpointView:
         return read.scan(self._committed_parts())
 
     def iter_results(self) -> Iterator[pl.DataFrame]:
-        """Yield the results batch by batch, in order, holding one at a time."""
+        """Yield the results batch by batch, in order, with one batch in memory at a time."""
         return read.iterate(self._committed_parts())
 
     def results_page(self, first_row: int, row_count: int) -> ResultsPage:
         """Return at most `row_count` rows of the results from `first_row` on, 0-based.
 
-        Takes no lock, so that it never gets in the way of a run. One thread at a time may call it.
+        It takes no lock, so it never delays a run. Only one thread at a time may call it.
 
         Raises:
             CheckpointCorrupt: a part can't be read.
@@ -279,7 +280,7 @@ class CheckpointView:
         return self._pages.page(layout, frontier.next_batch_id, first_row, row_count)
 
     def query_results(self, sql: str) -> pl.DataFrame:
-        """Return the answer of a SQL query (DuckDB's dialect) over the results, which are its table `results`.
+        """Return the answer of an SQL query (DuckDB's dialect). In the query, the results are the table `results`.
 
         Raises:
             UsageError: no results yet, or a query that can't be run.
@@ -289,10 +290,10 @@ class CheckpointView:
     def export(self, path: str | Path, *, table: str = "results", overwrite: bool = False) -> int:
         """Write the results into one file: `.parquet`, `.csv`, or a table of a `.duckdb` file; return the batches.
 
-        Holds one batch at a time. A file appears whole or not at all.
+        Only one batch at a time is in memory. A file appears whole or not at all.
 
         Raises:
-            UsageError: no results yet, an unknown suffix, or a file or table that exists already
+            UsageError: no results yet, an unknown suffix, or a file or table that already exists
                 while `overwrite` is False.
         """
         paths = self._committed_parts()

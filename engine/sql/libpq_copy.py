@@ -1,7 +1,7 @@
 """COPY … TO STDOUT over psycopg's libpq layer (`psycopg.pq`), into one buffer.
 
-psycopg's own iteration waits once for each row, which takes as long as everything else together. This module takes the
-rows that have arrived without waiting, and lets other threads run while it waits for more.
+The iteration in psycopg waits once for each row, which takes as long as everything else together. This module reads the
+rows that have already arrived without waiting, and lets other threads run while it waits for more.
 """
 
 from __future__ import annotations

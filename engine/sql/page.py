@@ -1,4 +1,4 @@
-"""A page of rows as it arrived from the database, and reading the next page ahead in a thread."""
+"""A page of rows as it arrived from the database, and a thread that reads the next page ahead."""
 
 from __future__ import annotations
 

@@ -50,5 +50,5 @@ def count_rows(database: Database, statement: sa.Select[Any], *, seconds: float)
     counter.start()
     counter.join(seconds)
     if counter.is_alive() and driver and hasattr(driver[0], "interrupt"):
-        driver[0].interrupt()  # SQLite has this; it would read the whole file otherwise
+        driver[0].interrupt()  # only SQLite has `interrupt`; without it, the count would read the whole file
     return answer[0] if answer else None

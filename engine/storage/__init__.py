@@ -1,1 +1,1 @@
-"""Where bytes are kept: local files that survive a power cut, and objects in object storage."""
+"""Storage of bytes: local files that survive a power cut, and objects in object storage."""

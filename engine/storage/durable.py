@@ -1,6 +1,6 @@
 """Files that survive a power cut: fsync, atomic replacement, private permissions.
 
-Owns the few file-system sequences that every promise rests on. It knows nothing about batches.
+This module owns the few file-system sequences that make a write durable. It knows nothing about batches.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PRIVATE_FOLDER = 0o700
 
 
 def fsync_path(path: Path) -> None:
-    """Make what a file or folder holds now durable."""
+    """Make the present content of a file or folder durable."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -29,7 +29,7 @@ def fsync_path(path: Path) -> None:
 
 
 def make_private_folder(path: Path) -> None:
-    """Create `path` and its missing parents; what is created is readable by its owner only."""
+    """Create the folder `path` and its missing parents. Only the owner can read the new folders."""
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     for folder in reversed(missing):
         folder.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
@@ -38,9 +38,9 @@ def make_private_folder(path: Path) -> None:
 
 @contextmanager
 def new_file(path: Path) -> Iterator[FileIO]:
-    """Open a file that must not exist yet; it is fsynced when the block ends well.
+    """Open a file that must not exist yet; fsync it at the end of the block, unless the block raises.
 
-    Unbuffered, so that a library may write to the descriptor itself. The folder's entry is not durable yet.
+    It is unbuffered, so that a library may write to the descriptor itself. The entry in the folder is not durable yet.
     """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
     with os.fdopen(descriptor, "wb", buffering=0) as file:
@@ -50,7 +50,7 @@ def new_file(path: Path) -> Iterator[FileIO]:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Give the name of a file to write; it takes the place of `path`, durably, when the block ends well."""
+    """Yield the name of a file to write; after the block it replaces `path`, durably, unless the block raises."""
     temporary = path.with_name(f".{path.name}-{secrets.token_hex(8)}.tmp")
     try:
         yield temporary
@@ -62,7 +62,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 def replace_text(path: Path, text: str, *, durable: bool = True) -> None:
-    """Put `text` in place of the file's content; a reader sees the old text or the new, never a mix.
+    """Replace the content of the file by `text`; a reader sees the old text or the new one, never a mix.
 
     `durable=False` leaves out the fsyncs, for files that can be made again from others.
     """

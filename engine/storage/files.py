@@ -1,6 +1,6 @@
-"""Files of a checkpoint's results, wherever they are: in a local folder, or in object storage.
+"""The result files of a checkpoint, in a local folder or in object storage.
 
-What is done with them differs between the two only here. Nothing here knows what the files hold.
+Only this module distinguishes the two. It doesn't know the content of the files.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _TOGETHER = 1000
 def write(path: StoredPath, encode: Callable[[IO[bytes]], object]) -> tuple[int, str]:
     """Write a new file by `encode`, durably; return its size in bytes and its CRC-32 as 8 hex digits.
 
-    The local folder's entry is not durable before `sync`. In object storage there is a file only once it is whole; it
-    is held in memory until then.
+    The entry in a local folder is not durable before `sync`. In object storage the file appears only when it is
+    complete; until then it is held in memory.
     """
     if isinstance(path, ObjectPath):
         buffer = io.BytesIO()
@@ -38,8 +38,8 @@ def write(path: StoredPath, encode: Callable[[IO[bytes]], object]) -> tuple[int,
         with buffer.getbuffer() as content:
             objects.put(path, content)
             return len(content), f"{zlib.crc32(content):08x}"
-    # Polars writes each column while it is still in the processor's cache: 7 % less CPU for a whole run than
-    # encoding into memory and writing that, the checksum read back from the page cache included.
+    # Polars writes each column while it is still in the cache of the processor. A whole run needs 7 % less CPU than
+    # with encoding into memory first, although the checksum is read back from the page cache.
     with durable.new_file(path) as file:
         encode(file)
     return size(path), checksum(path)
@@ -58,23 +58,23 @@ def checksum(path: StoredPath) -> str:
 
 
 def size(path: StoredPath) -> int:
-    """Return how many bytes a file has. Raises FileNotFoundError."""
+    """Return the size of a file in bytes. Raises FileNotFoundError."""
     return objects.size(path) if isinstance(path, ObjectPath) else path.stat().st_size
 
 
 def exists(path: StoredPath) -> bool:
-    """Say whether there is such a file."""
+    """Return whether the file exists."""
     return objects.exists(path) if isinstance(path, ObjectPath) else path.exists()
 
 
 def require(path: StoredPath) -> None:
-    """Raise StorageUnavailable if the storage of a file is away, so that nothing is judged by what can't be read."""
+    """Raise StorageUnavailable if the storage of a file can't be reached: its files would seem to be missing."""
     if isinstance(path, ObjectPath):
         objects.require(path)
 
 
 def names_in(folder: StoredPath) -> Iterator[str]:
-    """Give the names of what is in a folder, in no order; none when there is no folder."""
+    """Yield the names of all entries of a folder, in no order; nothing if there is no folder."""
     if isinstance(folder, ObjectPath):
         yield from (name for name, _ in objects.sizes_in(folder))
     elif folder.is_dir():
@@ -83,7 +83,7 @@ def names_in(folder: StoredPath) -> Iterator[str]:
 
 
 def sizes_in(folder: StoredPath) -> Iterator[tuple[str, int]]:
-    """Give the name and size in bytes of each file in a folder; none when there is no folder."""
+    """Yield the name and the size in bytes of each file in a folder; nothing if there is no folder."""
     if isinstance(folder, ObjectPath):
         yield from objects.sizes_in(folder)
     elif folder.is_dir():
@@ -92,19 +92,19 @@ def sizes_in(folder: StoredPath) -> Iterator[tuple[str, int]]:
 
 
 def make_folder(folder: StoredPath) -> None:
-    """Create a folder that only its owner can read; in object storage there are none."""
+    """Create a folder that only its owner can read; do nothing in object storage, which has no folders."""
     if isinstance(folder, Path):
         durable.make_private_folder(folder)
 
 
 def sync(folder: StoredPath) -> None:
-    """Make the names in a folder durable; in object storage they are."""
+    """Make the names in a folder durable; in object storage they already are."""
     if isinstance(folder, Path):
         durable.fsync_path(folder)
 
 
 def delete(paths: Iterable[StoredPath]) -> None:
-    """Delete files, passing over those that aren't there."""
+    """Delete files; ignore those that don't exist."""
     remote: list[ObjectPath] = []
     for path in paths:
         if isinstance(path, Path):
@@ -118,7 +118,7 @@ def delete(paths: Iterable[StoredPath]) -> None:
 
 
 def move(pairs: Iterable[tuple[StoredPath, StoredPath]]) -> None:
-    """Give files other names, replacing what bears them. Killed in the middle, it can be repeated."""
+    """Rename files, replacing files that have the new names. It can be repeated if it is killed in the middle."""
     remote = []
     for source, target in pairs:
         if isinstance(source, ObjectPath) and isinstance(target, ObjectPath):
@@ -130,7 +130,7 @@ def move(pairs: Iterable[tuple[StoredPath, StoredPath]]) -> None:
 
 @contextmanager
 def local(path: StoredPath) -> Iterator[Path]:
-    """Give a local file of the same content for the block: the file itself, or a copy. Raises FileNotFoundError."""
+    """Yield a local file with the same content: the file itself, or a temporary copy. Raises FileNotFoundError."""
     if isinstance(path, Path):
         yield path
         return
@@ -141,5 +141,5 @@ def local(path: StoredPath) -> Iterator[Path]:
 
 
 def parquet_footer(path: StoredPath) -> Path | io.BytesIO:
-    """Return what Polars reads a Parquet file's schema and metadata from. Raises FileNotFoundError."""
+    """Return a path or a buffer from which Polars can read schema and metadata. Raises FileNotFoundError."""
     return io.BytesIO(objects.parquet_footer(path)) if isinstance(path, ObjectPath) else path

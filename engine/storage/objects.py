@@ -1,8 +1,8 @@
 """Files in object storage, such as S3: written whole, read, copied, deleted and listed by URL.
 
-Owns the few requests that a checkpoint needs of it, and what their errors mean. Credentials, region and endpoint come
-from the environment (`AWS_…`), where Polars looks for them as well; nothing of them is kept anywhere. Every function
-raises `StorageUnavailable` when the storage can't be reached or refuses what is asked of it.
+This module owns the few requests that a checkpoint needs, and translates their errors. Credentials, region and endpoint
+come from the environment (`AWS_…`), as for Polars; they are never stored. Every function raises `StorageUnavailable`
+if the storage can't be reached or refuses the request.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ if TYPE_CHECKING:
 
 _URL = re.compile(r"s3://[a-z0-9][a-z0-9.-]+(/[A-Za-z0-9_=][A-Za-z0-9._=-]*)*")
 _AT_ONCE = 16
-"""Copies under way at the same time: the storage does each by itself, what costs time is to ask for it."""
+"""Copies requested at the same time: the storage makes each copy itself, so the time is spent waiting for answers."""
 RETRIES = 30
-"""How often a request is tried again that fails for the network's or the storage's sake: for one to two minutes."""
+"""How often a request is retried after a failure of the network or the storage: for one to two minutes."""
 RETRIES_SOON = 4
-"""The same where somebody waits for the answer: a few seconds."""
+"""The same for requests on which a user waits: for a few seconds."""
 _PATIENCE, _PATIENCE_SOON = timedelta(minutes=5), timedelta(seconds=10)
-"""How long one request may take, with all that it sends and gets."""
+"""How long one request may take, including the transfer of its data."""
 _FIRST_PAUSE, _LONGEST_PAUSE, _WHOLE_TIME = timedelta(seconds=0.2), timedelta(seconds=15), timedelta(seconds=180)
-_GROWTH = 3  # each pause is drawn between the first one and so many times the last one
+_GROWTH = 3  # each pause is random, between the first pause and this many times the last one
 _TAIL_BYTES = 1 << 16
 _LENGTH_BYTES = 8
 
 
 class ObjectPath(str):
-    """The URL of an object, or of what a folder would be.
+    """The URL of an object, or of a prefix that is used like a folder.
 
-    A string, so that Polars and DuckDB take it as it is; with the names of `pathlib` for what both have.
+    It is a string, so Polars and DuckDB accept it; attributes that `pathlib.Path` has as well have the same names.
 
     >>> part = ObjectPath("s3://bucket/flights") / "results" / "part-0.parquet"
     >>> part, part.name, part.parent.name
@@ -55,7 +55,7 @@ class ObjectPath(str):
 
     @classmethod
     def parsed(cls, url: str) -> ObjectPath:
-        """Return the path. Raises ValueError for what is no URL of an object: the message says what one looks like."""
+        """Return the path. Raises ValueError if `url` isn't the URL of an object; the message shows the format."""
         trimmed = url.rstrip("/")
         if not _URL.fullmatch(trimmed):
             raise ValueError("it must look like s3://bucket/folder, with letters, digits and - _ . = in the names")
@@ -66,32 +66,32 @@ class ObjectPath(str):
 
     @property
     def name(self) -> str:
-        """What comes after the last slash."""
+        """The part after the last slash."""
         return self.rpartition("/")[2]
 
     @property
     def parent(self) -> ObjectPath:
-        """What comes before it."""
+        """The part before the last slash."""
         return ObjectPath(self.rpartition("/")[0])
 
     def with_name(self, name: str) -> ObjectPath:
-        """Return the path beside this one."""
+        """Return the path with another name in the same folder."""
         return self.parent / name
 
     @property
     def bucket(self) -> str:
-        """The URL's beginning, up to the bucket."""
+        """The start of the URL, up to and including the bucket."""
         return "/".join(self.split("/", 3)[:3])
 
     @property
     def key(self) -> str:
-        """What the object is called in its bucket."""
+        """The name of the object in its bucket."""
         return self[len(self.bucket) + 1 :]
 
 
 @contextmanager
 def _asking(path: ObjectPath, retries: int | None = None) -> Iterator[ObjectStore]:
-    """Give the store of a path; in place of what it raises come StorageUnavailable and FileNotFoundError."""
+    """Yield the store of a path; translate its errors to StorageUnavailable and FileNotFoundError."""
     store = _store(path.bucket, os.environ.get("AWS_ENDPOINT_URL"), RETRIES if retries is None else retries)
     from obstore.exceptions import BaseError
 
@@ -106,7 +106,7 @@ def _asking(path: ObjectPath, retries: int | None = None) -> Iterator[ObjectStor
 
 
 def _in_short(error: Exception) -> str:
-    """Return the first sentence of an error: what follows are the request and its answer, word by word."""
+    """Return the first sentence of an error, without the full text of the request and the answer that follow it."""
     text = str(error)
     if found := re.search(r"<Code>(\w+)</Code>.*?<Message>(.*?)</Message>", text, re.DOTALL):
         return "there is no such bucket" if found[1] == "NoSuchBucket" else f"{found[2]} ({found[1]})"
@@ -123,7 +123,7 @@ def _store(bucket: str, _endpoint: str | None, retries: int) -> ObjectStore:
         raise _library_missing() from error
     return from_url(
         bucket,
-        # These take the place of all client options, also of the one that the environment may give.
+        # These replace all client options, including AWS_ALLOW_HTTP from the environment, so it is repeated here.
         client_options={
             "timeout": _PATIENCE_SOON if retries <= RETRIES_SOON else _PATIENCE,
             "allow_http": os.environ.get("AWS_ALLOW_HTTP", "").lower() in {"1", "true"},
@@ -143,13 +143,13 @@ def _library_missing() -> UsageError:
 
 
 def require(path: ObjectPath) -> None:
-    """Return if the storage answers, whether there is such an object or not."""
+    """Raise StorageUnavailable unless the storage answers; the object needn't exist."""
     with suppress(FileNotFoundError), _asking(path, min(RETRIES, RETRIES_SOON)) as store:
         store.head(path.key)
 
 
 def exists(path: ObjectPath) -> bool:
-    """Say whether there is such an object."""
+    """Return whether the object exists."""
     try:
         size(path)
     except FileNotFoundError:
@@ -158,18 +158,18 @@ def exists(path: ObjectPath) -> bool:
 
 
 def size(path: ObjectPath) -> int:
-    """Return how many bytes it has. Raises FileNotFoundError."""
+    """Return its size in bytes. Raises FileNotFoundError."""
     with _asking(path) as store:
         return int(store.head(path.key)["size"])
 
 
 def put(path: ObjectPath, content: bytes | memoryview, *, new: bool = False) -> bool:
-    """Write an object, whole or not at all; with `new`, return False and leave it as it is if there is one."""
+    """Write an object, whole or not at all. With `new`, leave an existing object as it is and return False."""
     with _asking(path) as store:
         from obstore.exceptions import AlreadyExistsError
 
         try:
-            # In one request: what a killed upload of several leaves behind is in no listing, and is paid for.
+            # In one request: a killed multipart upload would leave data that no listing shows but that costs money.
             store.put(path.key, content, mode="create" if new else "overwrite", use_multipart=False)
         except AlreadyExistsError:
             return False
@@ -177,7 +177,7 @@ def put(path: ObjectPath, content: bytes | memoryview, *, new: bool = False) -> 
 
 
 def get(path: ObjectPath, *, soon: bool = False) -> bytes:
-    """Return what a small object holds; `soon` gives up after a few seconds. Raises FileNotFoundError."""
+    """Return the content of a small object; with `soon`, give up after a few seconds. Raises FileNotFoundError."""
     with _asking(path, min(RETRIES, RETRIES_SOON) if soon else None) as store:
         return store.get(path.key).bytes().to_bytes()
 
@@ -199,9 +199,9 @@ def checksum(path: ObjectPath) -> str:
 
 
 def parquet_footer(path: ObjectPath) -> bytes:
-    """Return the end of a Parquet file, with all of its footer in it and little else. Raises FileNotFoundError.
+    """Return the end of a Parquet file, with its complete footer and little else. Raises FileNotFoundError.
 
-    The footer's length stands before the last four bytes (Apache Parquet, File Format).
+    The length of the footer is stored before the last four bytes (Apache Parquet, File Format).
     """
     tail = _tail(path, _TAIL_BYTES)
     needed = int.from_bytes(tail[-_LENGTH_BYTES:-4], "little") + _LENGTH_BYTES
@@ -214,7 +214,7 @@ def _tail(path: ObjectPath, length: int) -> bytes:
 
 
 def sizes_in(folder: ObjectPath) -> Iterator[tuple[str, int]]:
-    """Give the name and size of each object right in a folder."""
+    """Yield the name and the size of each object in a folder, but not in its subfolders."""
     with _asking(folder) as store:
         for page in store.list(folder.key):
             for found in page:
@@ -224,16 +224,16 @@ def sizes_in(folder: ObjectPath) -> Iterator[tuple[str, int]]:
 
 
 def delete(paths: Sequence[ObjectPath]) -> None:
-    """Delete objects of one bucket, many with one request; those that aren't there are passed over."""
+    """Delete objects of one bucket, many with one request; ignore those that don't exist."""
     if paths:
         with _asking(paths[0]) as store:
             store.delete([path.key for path in paths])
 
 
 def move(pairs: Iterable[tuple[ObjectPath, ObjectPath]]) -> None:
-    """Copy each first to its second, inside the storage, then delete the firsts: nothing can be renamed there.
+    """Copy each source to its target inside the storage, then delete the sources: objects can't be renamed.
 
-    Killed in the middle, it can be repeated: no first is deleted before all are copied.
+    It can be repeated if it is killed in the middle: no source is deleted before all are copied.
     """
     listed = list(pairs)
     if not listed:
@@ -247,7 +247,7 @@ def move(pairs: Iterable[tuple[ObjectPath, ObjectPath]]) -> None:
 
 
 def let_duckdb_read(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make `s3://` known to a DuckDB connection, which then needs no extension for it."""
+    """Register `s3://` with a DuckDB connection, which then needs no extension for it."""
     try:
         from obstore.fsspec import FsspecStore
     except ModuleNotFoundError as error:

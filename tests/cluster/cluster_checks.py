@@ -1,4 +1,4 @@
-"""What is done to a cluster, and what must hold afterwards."""
+"""Actions on a cluster, and checks of the results afterwards."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from engine.events import BatchCommitted
 from engine.storage import files
 
 DEATHS = int(os.environ.get("CLUSTER_DEATHS", "20"))
-"""How many of each kind in the long form."""
+"""How many trials of each kind the long form of the tests makes."""
 
 
 class Listened(list):
@@ -28,14 +28,14 @@ class Listened(list):
 
 
 def finished(run, *, total=False):
-    """The results are those of a run that nothing happened to, and nothing else is left."""
+    """Check that the results are those of an undisturbed run, and that nothing else is left."""
     assert_frame_equal(run.collect_results(), cluster_target.expected(total=total))
     names = sorted(files.names_in(located(run.checkpoint_dir).results))
     assert names == [f"part-{batch_id:012d}.parquet" for batch_id in range(40)]
 
 
 def lose_a_node(cluster, tmp_path, executor, *, total):
-    """Add a node, and take it away without notice when batches have begun to come back."""
+    """Add a node, and kill it after the first batches have returned."""
     node = cluster.add_node(num_cpus=2, node_ip_address="127.0.0.1")
     log = Listened()
     run = cluster_target.pipeline(tmp_path, executor, seconds=0.05, total=total, listeners=[log])
@@ -53,7 +53,7 @@ def lose_a_node(cluster, tmp_path, executor, *, total):
 
 
 def kill_the_driver(tmp_path, address, seconds, *, total):
-    """Run the pipeline in a process of its own and kill that; return whether it was still at work."""
+    """Run the pipeline in a separate process and kill it; return whether it was still running."""
     code = (
         "import sys, pathlib; sys.path.insert(0, sys.argv[1]); import cluster_target; from engine import RayExecutor\n"
         "run = cluster_target.pipeline(pathlib.Path(sys.argv[2]), RayExecutor(sys.argv[3]), seconds=0.02, "

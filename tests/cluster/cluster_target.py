@@ -1,4 +1,4 @@
-"""The pipeline that runs on a cluster: its steps are known to no installed package, and one loses its worker."""
+"""The pipeline that runs on a cluster: its steps aren't in an installed package, and one of them kills its worker."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class Shout(BatchStep):
 
 
 class Double(BatchStep):
-    """Takes its time, and kills its process at the batches that are named, the first time.
+    """Is slow, and kills its process at the named batches, the first time that it gets them.
 
-    With `held_by` the last batch waits for that file.
+    With `held_by`, the last batch waits for that file.
     """
 
     concurrent = True
@@ -74,7 +74,7 @@ class Double(BatchStep):
 
 
 class Total(StatefulBatchStep):
-    """Keeps a running total, and a lock, which can't be sent anywhere."""
+    """Keeps a running total, and a lock, which can't be sent to other processes."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)

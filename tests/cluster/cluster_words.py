@@ -1,4 +1,4 @@
-"""A module beside the pipeline's file, which no worker can import."""
+"""A module beside the file of the pipeline; workers can't import it."""
 
 from __future__ import annotations
 

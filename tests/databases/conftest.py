@@ -6,7 +6,7 @@ from sql_sources import PostgresTables, SqliteTables
 
 @pytest.fixture(scope="module")
 def shared(postgres):
-    """A PostgreSQL database for all tests of a file, which give their tables different names."""
+    """A PostgreSQL database for all tests of a file; each test uses its own table names."""
     tables = PostgresTables(postgres, postgres.new_database())
     yield tables
     tables.close()
@@ -14,7 +14,7 @@ def shared(postgres):
 
 @pytest.fixture
 def tables(postgres, database):
-    """An empty PostgreSQL database of the test's own."""
+    """An empty PostgreSQL database for one test."""
     tables = PostgresTables(postgres, database)
     yield tables
     tables.close()
@@ -29,5 +29,5 @@ def sqlite(tmp_path):
 
 @pytest.fixture(params=["url", "engine"])
 def path(request):
-    """The name of each way to read: COPY for a URL (ADBC in SQLite), rows for an engine."""
+    """The argument that decides how rows are read: by COPY (in SQLite ADBC) for a URL, row by row for an engine."""
     return request.param

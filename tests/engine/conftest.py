@@ -11,10 +11,10 @@ from engine.checkpoint.catalog.catalog import Catalog
 
 @pytest.fixture
 def photographs(tmp_path, monkeypatch):
-    """What a process would find that was killed: copies of a folder, taken before and after each change to it.
+    """Copies of a folder before and after each change to it: what the next process would find after a kill.
 
-    The fixture is a function that begins with it and returns the list of copies to come; `monkeypatch.undo()`
-    ends it. Only for what runs in one thread.
+    The fixture is a function that starts the recording and returns the list to which copies are added;
+    `monkeypatch.undo()` ends it. Only for code that runs in one thread.
     """
 
     def start(folder):

@@ -1,4 +1,4 @@
-"""Makes the modules beside this file importable, and what the tests share."""
+"""Makes the modules in this folder importable, and defines the fixtures of these tests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # test folders are not packages
 
 @pytest.fixture(scope="session")
 def shim(tmp_path_factory):
-    """The library that makes calls fail, built from `shim.c`."""
+    """The library that makes system calls fail, built from `shim.c`."""
     compiler = shutil.which("cc")
     if compiler is None:
         pytest.skip("there is no C compiler")
@@ -33,7 +33,7 @@ def expected():
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory, expected):
-    """A checkpoint whose run was never interrupted: what the others are compared with, and rewound from."""
+    """A checkpoint whose run wasn't interrupted: the others are compared with it, or start as a copy of it."""
     from kill_victim import Victim
 
     victim = Victim(tmp_path_factory.mktemp("uninterrupted") / "checkpoint", expected)

@@ -1,4 +1,4 @@
-"""What a bad disk does to files at rest, and what a user does about it: runs, and repairs when the hint says so."""
+"""Damages files as a bad disk does, and then acts as a user does: runs, and repairs if the hint says so."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 BLOCK_BYTES = 256 * 1024
 _HEADERS_BYTES = 3 * 4096
 ASIDE = (".damaged-", ".set-aside")
-"""What is in the names of the damaged files that a repair keeps."""
+"""A part of the names of the damaged files that a repair keeps."""
 
 
 def cut(path: Path, size: int) -> None:
@@ -27,7 +27,7 @@ def cut(path: Path, size: int) -> None:
 
 
 def flip(path: Path, chance: random.Random, *, first: int = 0) -> int:
-    """Change one bit behind the first `first` bytes; return the number of its byte."""
+    """Change one bit after the first `first` bytes; return the number of its byte."""
     content = bytearray(path.read_bytes())
     place = chance.randrange(first, len(content))
     content[place] ^= 1 << chance.randrange(8)
@@ -36,13 +36,13 @@ def flip(path: Path, chance: random.Random, *, first: int = 0) -> int:
 
 
 def fold(folder: Path) -> None:
-    """Fold the catalog's log into its file, as a compaction does."""
+    """Fold the log of the catalog into its file, as a compaction does."""
     with duckdb.connect(str(folder / "checkpoint.duckdb")) as connection:
         connection.execute("CHECKPOINT")
 
 
 def tear_block(path: Path, block: int, before: bytes) -> None:
-    """Put what `before` has, or nothing, behind the first half of what a block holds: only that half was written."""
+    """Damage a block as if only its first half had been written: the second half is that of `before`, or empty."""
     start = _HEADERS_BYTES + block * BLOCK_BYTES
     content = path.read_bytes()
     used = len(content[start : start + BLOCK_BYTES].rstrip(b"\0"))
@@ -51,7 +51,7 @@ def tear_block(path: Path, block: int, before: bytes) -> None:
 
 
 def block_of(content: bytes, text: bytes) -> int:
-    """Return the block of a catalog with this content that has the text in it."""
+    """Return the number of the block that contains the text, in a catalog with this content."""
     return (content.index(text, _HEADERS_BYTES) - _HEADERS_BYTES) // BLOCK_BYTES
 
 
@@ -60,7 +60,7 @@ def block_count(path: Path) -> int:
 
 
 def stand_guard(folder: Path) -> None:
-    """Make the copy that stands beside the catalog while it is compacted."""
+    """Make the copy that exists beside the catalog during a compaction."""
     guard = folder / "checkpoint.guard"
     guard.mkdir()
     for name in ("checkpoint.duckdb", "checkpoint.duckdb.wal"):
@@ -68,7 +68,7 @@ def stand_guard(folder: Path) -> None:
 
 
 def parts(folder: Path) -> dict[str, bytes]:
-    """Return the parts by name. Each has the id of its attempt in it: the same bytes were not made again."""
+    """Return the parts by name. Each contains the id of its attempt: with equal bytes, it wasn't computed again."""
     return {path.name: path.read_bytes() for path in (folder / "results").glob("*.parquet")}
 
 
@@ -77,7 +77,7 @@ def part(folder: Path, batch_id: int) -> Path:
 
 
 def go_on(folder: Path) -> list[Ended]:
-    """Run; where that is refused, do what the hint says and run again. Return how each command ended."""
+    """Run; if that is refused, do what the hint says and run again. Return how each command ended."""
     first = fault_run.run(folder)
     if first.code == 0:
         return [first]

@@ -1,6 +1,6 @@
 """Start the real command with a log that is compacted often: `fault_launcher.py ARGUMENT…`.
 
-`FAULT_COMPACT_AT` is how many bytes the log may have.
+`FAULT_COMPACT_AT` is the greatest size of the log in bytes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Run the real command on a checkpoint while something goes wrong, and look at what it says and leaves behind."""
+"""Run the real command on a checkpoint while something goes wrong, and check its output and the remaining files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CHECKPOINT_ERROR = 3
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended; the code is minus the signal's number for one that was killed."""
+    """How a command ended. If a signal killed it, the code is minus the number of the signal."""
 
     code: int
     stdout: str
@@ -46,7 +46,7 @@ def start(
     before: Sequence[str] = (),
     in_child: Callable[[], None] | None = None,
 ) -> subprocess.Popen[str]:
-    """Start the command. `before` is what it is started with, such as strace; `in_child` is called before it."""
+    """Start the command. `before` is a command that starts it, such as strace; `in_child` is called before that."""
     return spawn(
         [*before, sys.executable, HERE / "fault_launcher.py", *arguments], environment=environment, in_child=in_child
     )
@@ -71,7 +71,7 @@ def spawn(
 
 
 def ended(child: subprocess.Popen[str]) -> Ended:
-    """Wait for the command's end."""
+    """Wait for the end of the command."""
     stdout, stderr = child.communicate(timeout=PATIENCE_SECONDS)
     return Ended(child.returncode, stdout, stderr)
 
@@ -100,7 +100,7 @@ def run(
 
 
 def here(*arguments: str | os.PathLike[str]) -> Ended:
-    """Run a command in this process, which is quicker: only where what is damaged has been opened by another."""
+    """Run a command in this process, which is faster. Only if another process has opened the damaged files before."""
     with contextlib.redirect_stdout(io.StringIO()) as stdout, contextlib.redirect_stderr(io.StringIO()) as stderr:
         code = run_app([os.fspath(argument) for argument in arguments])
     return Ended(code, stdout.getvalue(), stderr.getvalue())
@@ -112,13 +112,13 @@ def verify(folder: Path, *options: str) -> Ended:
 
 
 def assert_sound(folder: Path) -> None:
-    """`verify` finds nothing wrong."""
+    """Check that `verify` finds no fault."""
     end = verify(folder)
     assert end.code == 0, end.talk
 
 
 def assert_told(end: Ended, *words: str, code: int = CHECKPOINT_ERROR) -> None:
-    """The command ended as an error does that is meant for a user: a sentence, a hint, and no traceback."""
+    """Check that the command ended with an error for users: a sentence, a hint, and no traceback."""
     assert end.code == code, end.talk
     assert "Traceback" not in end.stderr, end.talk
     assert "error: " in end.stderr or "failed: " in end.stderr, end.talk
@@ -129,9 +129,9 @@ def assert_told(end: Ended, *words: str, code: int = CHECKPOINT_ERROR) -> None:
 
 
 def assert_resumes(folder: Path) -> int:
-    """What is there keeps the promises, and a resume gives the results of a run that was never interrupted.
+    """Check that the files keep the promises, and that a resume has the results of an uninterrupted run.
 
-    Returns how many batches were there already: exactly the others were done.
+    Returns how many batches were already committed: the resume computed exactly the other ones.
     """
     found = kill_checks.check(folder, fault_target.expected())
     pipeline = fault_target.pipeline(folder)
@@ -145,7 +145,7 @@ def assert_resumes(folder: Path) -> int:
 
 
 def assert_finished(folder: Path, *, aside: Sequence[str] = ()) -> None:
-    """The checkpoint is that of a finished run and nothing is left behind, except names with one of `aside` in them."""
+    """Check that the run is finished and no other files are left, except names that contain one of `aside`."""
     found = kill_checks.check(folder, fault_target.expected())
     assert found == kill_checks.Found(fault_target.BATCHES, fault_target.BATCHES)
     parts = sorted(part for part in (folder / "results").iterdir() if not any(word in part.name for word in aside))
@@ -158,7 +158,7 @@ def assert_finished(folder: Path, *, aside: Sequence[str] = ()) -> None:
 
 
 def injected(shim: Path, folder: Path, kind: str, call: int, log: Path, *, name: str = "") -> dict[str, str]:
-    """Return the environment in which the fault strikes; see `shim.c`."""
+    """Return the environment that makes the fault happen; see `shim.c`."""
     return {
         "LD_PRELOAD": str(shim),
         "FAULT_FOLDER": str(folder),
@@ -170,5 +170,5 @@ def injected(shim: Path, folder: Path, kind: str, call: int, log: Path, *, name:
 
 
 def calls(log: Path) -> list[str]:
-    """Return what the shim counted, in order: "call name"."""
+    """Return the calls that the shim counted, in order, as "call name"."""
     return [line.split(" ", 1)[1] for line in log.read_text().splitlines()] if log.exists() else []

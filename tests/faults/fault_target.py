@@ -1,6 +1,6 @@
-"""The pipeline on which faults are tried: the first rows of the one that is killed, so that a trial takes a moment.
+"""The pipeline for the tests of faults: the first rows of `kill_target`, so that a trial is short.
 
-Its last step does nothing unless `mishaps` is told to.
+Its last step does nothing unless the environment asks `mishaps` for a fault.
 """
 
 from __future__ import annotations

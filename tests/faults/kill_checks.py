@@ -1,6 +1,6 @@
-"""What must hold in a checkpoint folder whose process was killed, before anyone opens it again.
+"""Checks of a checkpoint folder after its process was killed, before it is opened again.
 
-Read with DuckDB and Polars alone, from a copy, so that looking changes nothing.
+They read a copy, with DuckDB and Polars alone, so that they change nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Found:
-    """The first batch that the catalog has not committed, and how many batches' parts have their final names."""
+    """The first batch that isn't committed in the catalog, and how many parts have their final names."""
 
     next_batch_id: int
     published: int
@@ -33,7 +33,7 @@ class Found:
 
 @contextmanager
 def at_hand(folder: Path) -> Iterator[Path]:
-    """Give the folder itself, or a copy with the results in it when these are in object storage."""
+    """Yield the folder itself, or a copy that contains the results if these are in object storage."""
     location = folder / "checkpoint.location.json"
     if not location.exists():
         yield folder
@@ -51,9 +51,9 @@ def at_hand(folder: Path) -> Iterator[Path]:
 
 
 def check(folder: Path, expected: pl.DataFrame, *, rewinding: bool = False) -> Found:
-    """Return what is there; raises AssertionError where a promise is broken.
+    """Return what was found; raises AssertionError if a promise is broken.
 
-    `rewinding` says that a rewind may have been under way: parts behind its frontier may be left then.
+    `rewinding` means that a rewind may have been interrupted: then parts beyond its frontier may be left.
     """
     committed = _committed(folder)
     names: set[str] = set()
@@ -65,7 +65,7 @@ def check(folder: Path, expected: pl.DataFrame, *, rewinding: bool = False) -> F
         assert f"{zlib.crc32(part.read_bytes()):08x}" == checksum, f"the part of batch {batch_id} is not what was meant"
         names.add(part.name)
         if part is temporary and final.exists() and final.read_bytes() == part.read_bytes():
-            names.add(final.name)  # object storage can't rename: it was copied, and the first isn't deleted yet
+            names.add(final.name)  # object storage can't rename: it was copied, and its source isn't deleted yet
         rows = pl.read_parquet(part)
         assert rows.height == rows_out
         assert rows.equals(rows_of(expected, batch_id)), f"batch {batch_id} has other rows than it should"
@@ -85,8 +85,8 @@ def rows_of(expected: pl.DataFrame, batch_id: int) -> pl.DataFrame:
 
 
 def _committed(folder: Path) -> list[tuple[int, int, str, str]]:
-    """Return (batch, rows out, attempt id, checksum) of the committed batches, by the catalog's own word."""
-    # While a guard stands, the copy in it is what counts, and the catalog beside it may be half written.
+    """Return (batch, rows out, attempt id, checksum) of the committed batches, as the catalog records them."""
+    # While there is a guard, the copy in it counts, and the catalog beside it may be half written.
     place = folder / "checkpoint.guard" if (folder / "checkpoint.guard").exists() else folder
     if not (place / "checkpoint.duckdb").exists():
         return []

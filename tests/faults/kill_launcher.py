@@ -14,7 +14,7 @@ def main() -> int:
     point, call, *arguments = sys.argv[1:]
     compaction.COMPACT_AT_BYTES = kill_points.COMPACT_AT_BYTES
     kill_points.POINTS[point](kill_points.Bomb(int(call)))
-    sys.stdout.write("ready\n")  # random kills count their time from here, not from Python's start
+    sys.stdout.write("ready\n")  # the time of random kills begins here, not at the start of Python
     sys.stdout.flush()
     return run_app(arguments)
 

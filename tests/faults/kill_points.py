@@ -1,7 +1,7 @@
-"""The points of the protocol at which a process may die, each as a patch that makes it die there.
+"""The points of the protocol at which a process may die, each as a patch that kills the process there.
 
-A point is armed in the child before the command starts; nothing in the engine knows of it. It kills the
-process with SIGKILL when it is reached for the n-th time: no handler, no `finally`, no flush.
+A point is armed in the child before the command starts; the engine doesn't know about it. When it is reached for the
+n-th time, it kills the process with SIGKILL: no handler, no `finally`, no flush.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 COMPACT_AT_BYTES = 4_000
-"""So that a run over a few dozen batches compacts its log several times."""
+"""Small enough that a run over a few dozen batches compacts its log several times."""
 
 
 class Bomb:
-    """Goes off at the n-th call, from whatever thread."""
+    """Goes off at the n-th call, from any thread."""
 
     def __init__(self, call: int) -> None:
         self.call = call
@@ -42,7 +42,7 @@ class Bomb:
         self._lock = threading.Lock()
 
     def strikes(self) -> bool:
-        """Count a call; say whether it is the one."""
+        """Count a call; return whether it is the n-th one."""
         with self._lock:
             self._calls += 1
             return self._calls == self.call
@@ -54,7 +54,7 @@ class Bomb:
 
 def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
-    while True:  # another thread may be running when the signal lands
+    while True:  # another thread may be running when the signal arrives
         time.sleep(1)
 
 
@@ -98,7 +98,7 @@ def after(owner: Any, name: str, matches: Callable[..., bool] = _always) -> Call
 
 
 def within(owner: Any, name: str, point: Callable[[Bomb], None]) -> Callable[[Bomb], None]:
-    """Arm `point` only when the n-th call of `owner.name` begins; it then goes off at its first call."""
+    """Arm `point` only when the n-th call of `owner.name` begins; then it goes off at its first call."""
 
     def arm(bomb: Bomb) -> None:
         original = getattr(owner, name)
@@ -154,7 +154,7 @@ def _half_the_renames(bomb: Bomb) -> None:
 
 
 def _file_half_written(start: str) -> Callable[[Bomb], None]:
-    """Die when half of a file is written whose name starts like this."""
+    """Die when half of a file is written whose name starts with `start`."""
 
     def arm(bomb: Bomb) -> None:
         original = durable.new_file
@@ -173,7 +173,7 @@ def _file_half_written(start: str) -> Callable[[Bomb], None]:
 
 
 def _export_half_written(owner: Any, *names: str) -> Callable[[Bomb], None]:
-    """Die when Polars has written half of the file that it is told to write by its path."""
+    """Die when Polars has written half of a file whose path it was given."""
 
     def arm(bomb: Bomb) -> None:
         for name in names:
@@ -205,7 +205,7 @@ def _while_a_table_is_written(bomb: Bomb) -> None:
 
         threading.Thread(target=wait_and_die, daemon=True).start()
         original(*args, **kwargs)
-        time.sleep(1)  # too late for this n: let it die behind it
+        time.sleep(1)  # too late for this n: let it die afterwards
 
     read._write_table = patched
 
@@ -221,7 +221,7 @@ def _while_folding(bomb: Bomb) -> None:
 
         threading.Thread(target=wait_and_die, daemon=True).start()
         original(path)
-        time.sleep(1)  # too late for this n: let it die behind the checkpoint
+        time.sleep(1)  # too late for this n: let it die after the checkpoint
 
     compaction._checkpoint = patched
 
@@ -264,10 +264,10 @@ COMPACTION = {
     "guard renamed to be removed": after(Path, "replace", _named("checkpoint.guard")),
     "guard removed": after(compaction, "compact"),
 }
-"""Reached each time that the log has become long."""
+"""Reached each time that the log is compacted."""
 
 FOLDING = {"while the log is folded into the catalog": _while_folding}
-"""Inside DuckDB's own checkpoint."""
+"""Inside the checkpoint of DuckDB."""
 
 BEGINNING = {
     "folder made": before(lock.CheckpointLock, "__init__"),
@@ -357,7 +357,7 @@ QUARANTINE = {
     "rows taken out, committed": after(_Ledger, "append", lambda _, batches, **__: _takes_out(batches)),
     "rows taken out, parts renamed": after(parts, "publish", lambda _, batches: _takes_out(batches)),
 }
-"""Reached by every commit of a run that takes rows out."""
+"""Reached by every commit of a run that puts rows into quarantine."""
 
 SWEEPING = {"before a file of nobody's is swept from quarantine": before(Path, "unlink", _named("batch-"))}
 """Reached by the opening after a kill between a quarantine file and its commit, and by a rewind over a quarantine."""
@@ -379,7 +379,7 @@ REPLAY = {
     "replayed, old quarantine swept": after(quarantine, "drop"),
     "before a replay's end is recorded": before(_History, "end_run"),
 }
-"""Reached by every batch of a replay, and its begin and end by every replay."""
+"""Reached by every batch of a replay; its start and its end are reached by every replay."""
 
 _out = _named(".out.")
 

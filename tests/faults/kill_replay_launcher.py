@@ -1,6 +1,6 @@
 """One call of `kill_replay_target`, with one point armed: `kill_replay_launcher.py POINT CALL WORD… FOLDER`.
 
-Exports are the real commands.
+Exports are run by the real commands.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The pipeline that is killed while rows go into quarantine and come out again: one step has a memory, the next fails.
+"""The pipeline that is killed while it quarantines and replays rows: one step is stateful, the next one fails.
 
-`KILL_TARGET_MENDED` says how often that step has been mended: each time it fails on fewer rows.
+`KILL_TARGET_MENDED` says how often the failing step was corrected: each time it fails on fewer rows.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 BATCHES = 24
 ROWS = BATCHES * kill_target.BATCH_SIZE
 BAD = ((3, 23), (41,), ())
-"""The remainders of ids by 60 on which the step fails, by how often it was mended."""
+"""The remainders of ids modulo 60 on which the step fails, by how often it was corrected."""
 
 
 def source() -> pl.DataFrame:
@@ -30,7 +30,7 @@ def source() -> pl.DataFrame:
 
 @functools.cache
 def expected() -> pl.DataFrame:
-    """The results when nothing is in quarantine any more, made without the engine."""
+    """The results when the quarantine is empty, computed without the engine."""
     return kill_target.expected().filter(pl.col("id") < ROWS).select("id", "value", "text", "total", "feature")
 
 
@@ -39,7 +39,7 @@ def is_bad(mended: int) -> pl.Expr:
 
 
 class Parse(BatchStep):
-    """Fails on some rows. It takes its time for each batch, as `KILL_TARGET_FETCH_SECONDS` says."""
+    """Fails on some rows. Each batch takes `KILL_TARGET_FETCH_SECONDS`."""
 
     def __init__(self, mended: int) -> None:
         super().__init__("parse")

@@ -1,6 +1,6 @@
-"""A checkpoint with a quarantine, whose processes are killed: after each kill a row is in one place, and in one alone.
+"""A checkpoint with a quarantine, whose processes are killed: after each kill a row is in exactly one place.
 
-What is there is read with DuckDB and Polars alone, from a copy, before anyone opens it again.
+The checks read a copy, with DuckDB and Polars alone, before the checkpoint is opened again.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def rewind(batch_id: int) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Kept:
-    """What is committed: the first batch that isn't, and for each batch the ids in its part and in quarantine."""
+    """The first batch that isn't committed, and for each committed batch the ids in its part and in quarantine."""
 
     next_batch_id: int
     in_parts: tuple[frozenset[int], ...]
@@ -47,14 +47,14 @@ class Kept:
 
 
 class ReplayVictim(Victim):
-    """`mended` is how often the step has been mended by now."""
+    """`mended` is how often the step has been corrected so far."""
 
     def __init__(self, folder: Path, *, seconds: float = 0.0) -> None:
         super().__init__(folder, kill_replay_target.expected(), fetch_seconds=seconds)
         self.mended = 0
 
     def finish(self) -> None:
-        """Resume to the end and replay everything: the results are those of a run in which no row was bad."""
+        """Resume to the end and replay everything; check that the results are those of a run without bad rows."""
         self.run(*RUN)
         self.mended = 2
         self.run(*REPLAY)
@@ -83,7 +83,7 @@ class ReplayVictim(Victim):
 
 
 def check(folder: Path, *, rewinding: bool = False) -> Kept:
-    """Return what is there; raises AssertionError where a promise is broken."""
+    """Return what is committed; raises AssertionError if a promise is broken."""
     expected, size = kill_replay_target.expected(), kill_target.BATCH_SIZE
     batches = _committed(folder)
     in_parts, in_quarantine, names = [], [], set()
@@ -122,7 +122,7 @@ def _assert_whole(path: Path, checksum: str) -> None:
 
 
 def _committed(folder: Path) -> list[tuple]:
-    """Return (batch, rows out, rows quarantined, attempt id, checksum, quarantine files) by the catalog's own word."""
+    """Return (batch, rows out, rows quarantined, attempt id, checksum, quarantine files) from the catalog."""
     place = folder / "checkpoint.guard" if (folder / "checkpoint.guard").exists() else folder
     if not (place / "checkpoint.duckdb").exists():
         return []

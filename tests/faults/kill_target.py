@@ -1,4 +1,4 @@
-"""The pipeline that is killed: small batches, several at once, one step with a memory, a source that takes its time."""
+"""The pipeline that is killed: small batches, several at a time, one stateful step, and a slow source."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def source() -> pl.DataFrame:
 
 
 def expected() -> pl.DataFrame:
-    """The results, made without the engine."""
+    """The results, computed without the engine."""
     kept = source().drop_nulls()
     return kept.with_columns(feature=pl.col("value") * 2, total=pl.col("value").cum_sum())
 
@@ -74,9 +74,9 @@ def pipeline(checkpoint_dir: str | os.PathLike[str] = "checkpoints") -> BatchPip
 
 
 def sinks(place: str) -> list[Sink]:
-    """Return the sink for a database's URL, or for the path of a DuckDB file; none for an empty text."""
+    """Return the sink for the URL of a database or the path of a DuckDB file; none for an empty text."""
     if not place:
         return []
-    from engine import DuckDBSink, SqlSink  # SQLAlchemy loads for them alone: every child would wait for it
+    from engine import DuckDBSink, SqlSink  # imported here, because SQLAlchemy would slow the start of every child
 
     return [DuckDBSink(place, "target") if place.endswith(".duckdb") else SqlSink(place, "target")]

@@ -1,4 +1,4 @@
-"""One checkpoint and the processes that are killed over it: the real command, in a child, again and again."""
+"""One checkpoint, on which the real command is run and killed again and again, in child processes."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ class Victim:
         self._rewinding = False
 
     def kill_at(self, point: str, *command: str, call: int = 1) -> Found:
-        """Run the command, which must die at the n-th time that it reaches the point; return what it leaves."""
+        """Run the command, which must die when it reaches the point for the n-th time; return what was found."""
         child = self._start(point, call, command)
         talk, _ = child.communicate(timeout=_PATIENCE_SECONDS)
         assert child.returncode == -signal.SIGKILL, f"'{point}' was not reached {call} times\n{talk}"
         return self._killed(point)
 
     def kill_after(self, seconds: float, *command: str) -> Found | None:
-        """Run the command and kill it that long after it has begun; None when it had ended by then."""
+        """Run the command and kill it `seconds` after its start; return None if it had already ended."""
         child = self._start("nowhere", 1, command)
         assert child.stdout is not None
         child.stdout.readline()
@@ -64,7 +64,7 @@ class Victim:
         return self._killed("at random")
 
     def run(self, *command: str) -> float:
-        """Run the command to its end, which must be a good one; return how long it took once it had begun."""
+        """Run the command to its end; it must succeed. Return how many seconds it took after its start."""
         child = self._start("nowhere", 1, command)
         assert child.stdout is not None
         child.stdout.readline()
@@ -75,7 +75,7 @@ class Victim:
         return time.perf_counter() - began
 
     def finish(self) -> None:
-        """Resume to the end; the results must be those of a run that was never interrupted."""
+        """Resume to the end; the results must be those of an uninterrupted run."""
         self.run(*RUN)
         with kill_checks.at_hand(self.folder) as folder:
             found = kill_checks.check(folder, self._expected)

@@ -1,6 +1,6 @@
-"""Something happens at the n-th step of the protocol: the folder is photographed, a call fails, or the process dies.
+"""Does something at the n-th step of the protocol: copy the folder, let a call fail, or kill the process.
 
-The steps are the changes of files that Python makes, and the ends of a transaction; they are counted over all threads.
+A step is a change of a file by Python, or the end of a transaction; the steps of all threads are counted together.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CALLS = ("fsync", "replace", "unlink", "mkdir")
 
 
 class Cut:
-    """What happens at step `number`, once; `struck` says whether it came to that."""
+    """What happens at step `number`, once; `struck` says whether it has happened."""
 
     def __init__(self, number: int, strike: Callable[[type[Exception]], None]) -> None:
         self.struck = False
@@ -42,7 +42,7 @@ class Cut:
 
 
 def photograph(folder: Path, copy: Path) -> Callable[[type[Exception]], None]:
-    """Keep what a process would find that was killed. Only for what runs in one thread."""
+    """Copy the folder: the next process would find this after a kill. Only for code that runs in one thread."""
 
     def strike(_: type[Exception]) -> None:
         if folder.exists():
@@ -52,13 +52,13 @@ def photograph(folder: Path, copy: Path) -> Callable[[type[Exception]], None]:
 
 
 def fail(error: type[Exception]) -> None:
-    """Raise as a disk does that can't write."""
+    """Raise the error of a disk that can't write."""
     raise OSError(28, "No space left on device") if error is OSError else error("IO Error: could not write")
 
 
 @contextmanager
 def cutting(cut: Cut) -> Iterator[Cut]:
-    """Count the steps in the block, and let the cut strike at its one."""
+    """Count the steps in the block, and make the cut at its step."""
     with pytest.MonkeyPatch.context() as patch:
         arm(cut, patch.setattr)
         yield cut
@@ -72,7 +72,7 @@ def arm(cut: Cut, setattr_: Callable[[Any, str, Any], None] = setattr) -> None:
         with transaction(catalog):
             yield
             cut.pass_by(duckdb.IOException)
-        cut.pass_by(duckdb.IOException)  # a commit may fail after it has landed
+        cut.pass_by(duckdb.IOException)  # a commit may fail after it has succeeded
 
     def counted(function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any, **keywords: Any) -> Any:

@@ -1,4 +1,4 @@
-"""One call of a pipeline in a process that dies at the n-th step: `life_launcher.py LIFE FOLDER N CALL…`."""
+"""One call of a pipeline, in a process that dies at the n-th step: `life_launcher.py LIFE FOLDER N CALL…`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What the results, the quarantine and the frontier must be: the pipeline of `life_pipeline` as plain Python lists.
+"""The expected results, quarantine and frontier: the pipeline of `life_pipeline` with plain Python lists.
 
-No batch is computed ahead, nothing is written, nothing can die. A call of the pipeline is the list of states through
-which it goes, one for each batch that it changes: a kill may leave any of them, and an undisturbed call the last.
+The model computes no batch ahead, writes no file and can't die. It describes a call of the pipeline as a list of
+states, one for each batch that the call changes. A killed call may leave any of them, an undisturbed one the last.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, int]
 Fault = tuple[Row, "int | None", str]
-"""A row as it was at the beginning of its segment, its number in the source where that is known, and the step."""
+"""A row as it was at the start of its segment, its number in the source if that is known, and the step."""
 
 
 class Bad(Exception):
@@ -40,7 +40,7 @@ class Aside:
 
 @dataclass(frozen=True)
 class Done:
-    """One committed batch; `total` is what the step with a memory remembers behind it."""
+    """One committed batch; `total` is the state of the stateful step after it."""
 
     start_row: int
     end_row: int
@@ -57,7 +57,7 @@ State = tuple[Done, ...]
 
 
 def apply(step: str, rows: Sequence[Row], mended: int, total: int) -> list[Row]:
-    """Return what a step makes of rows. Raises `Bad`."""
+    """Return the rows after a step. Raises `Bad`."""
     refused = {
         "fragile": (BAD, WORSE)[mended:],
         "total": (BAD_FOR_TOTAL,)[mended:],
@@ -82,7 +82,7 @@ def through(steps: Sequence[str], rows: Sequence[Row], mended: int, total: int =
 
 
 def segments(steps: Sequence[str]) -> list[list[str]]:
-    """Return the runs of row-wise steps; each of the others is one by itself."""
+    """Return the segments: adjacent row-wise steps together, and each other step alone."""
     found: list[list[str]] = []
     for step in steps:
         if found and step in ROW_WISE and found[-1][-1] in ROW_WISE:
@@ -93,7 +93,7 @@ def segments(steps: Sequence[str]) -> list[list[str]]:
 
 
 def batch(life: Life, start_row: int, end_row: int, total: int) -> Done:
-    """Return what becomes of these source rows. Raises `Bad` where they stop the run."""
+    """Return the batch of these source rows. Raises `Bad` if they stop the run."""
     rows = [{"id": number, "kind": life.kinds[number]} for number in range(start_row, end_row + 1)]
     asides: list[Aside] = []
     parted = segments(["flaky", *life.order])
@@ -129,13 +129,13 @@ def batch(life: Life, start_row: int, end_row: int, total: int) -> Done:
 
 
 def run(life: Life, state: State) -> tuple[list[State], bool]:
-    """Return the states from here to where an undisturbed run ends, and whether an error ends it."""
+    """Return the states from `state` to the end of an undisturbed run, and whether it ends with an error."""
     states = [state]
     rows = len(life.kinds)
     mishap = life.mishap
     last = state[-1] if state else None
     if life.plain and last and mishap.fetch_fails_at == len(state) - 1:
-        return states, True  # it is asked for the last batch, to find out whether its source is still the same
+        return states, True  # the run fetches the last batch again, to check whether the source is still the same
     if life.plain and last and last.end_row - last.start_row + 1 < min(rows - last.start_row, life.batch_size):
         state = state[:-1]
     for batch_id in count(len(state)):
@@ -167,7 +167,7 @@ def _too_many(life: Life, state: State, done: Done) -> bool:
 
 
 def replay(life: Life, state: State) -> list[State]:
-    """Return the states through which a replay goes, batch by batch."""
+    """Return the states of a replay, batch by batch."""
     states = [state]
     for number, done in enumerate(state):
         again = _replayed(life, done)
@@ -198,7 +198,7 @@ def _replayed(life: Life, done: Done) -> Done:
 
 
 def quarantine(state: State) -> Iterator[tuple[int, int | None, str, int | None, bool]]:
-    """Yield what is to be seen of each row: batch, source row, step, its id if it stands alone, obstacle."""
+    """Yield what a user sees of each row: batch, source row, step, its id if it was quarantined alone, obstacle."""
     for batch_id, done in enumerate(state):
         for aside in done.asides:
             for row, source_row, step in aside.rows:

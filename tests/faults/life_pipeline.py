@@ -1,6 +1,6 @@
-"""A small pipeline that a test draws at random, and what may befall one call of it. All of it can be told as JSON.
+"""A small random pipeline for a test, and the faults of one call of it. All of it can be written as JSON.
 
-Each source row has a `kind` that says what becomes of it; `life_model` says the same in plain Python.
+Each source row has a `kind` that decides what happens to it; `life_model` does the same in plain Python.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from engine.text.json_values import Json
 
 KEEP, DROP, DOUBLE, BAD, WORSE, BAD_FOR_TOTAL, BAD_FOR_COUNT = range(7)
-"""Kinds of rows. `fragile` fails on BAD until it is mended once and on WORSE until it is mended twice; `total` and
-`count` fail on theirs until they are mended once."""
+"""Kinds of rows. `fragile` fails on BAD until it is corrected once and on WORSE until it is corrected twice; `total`
+and `count` fail on their kinds until they are corrected once."""
 
 ATTEMPTS = 3
 STEPS = ("shape", "fragile", "total", "count")
@@ -32,7 +32,7 @@ ROW_WISE = ("flaky", "shape", "fragile")
 
 @dataclass(frozen=True)
 class Mishap:
-    """What goes wrong in one call, each at a batch; None for nothing. The transient error comes `transient_times`."""
+    """The faults of one call, each at a batch; None for no fault. The transient error comes `transient_times` times."""
 
     fetch_fails_at: int | None = None
     step_fails_at: int | None = None
@@ -47,11 +47,11 @@ CALM = Mishap()
 
 @dataclass(frozen=True)
 class Life:
-    """The pipeline at one moment: `kinds` are the source, `order` the steps behind `flaky`.
+    """The pipeline at one moment: `kinds` are the source, `order` the steps after `flaky`.
 
-    `mended` says how often the steps have been mended, and `version` whether they say so. `limits` are the most rows
-    and the greatest fraction in quarantine, None when bad rows stop a run. Without `workers` everything is done in the
-    caller's thread.
+    `mended` says how often the steps have been corrected; `version` is the version that they declare. `limits` are the
+    greatest number and fraction of rows in quarantine, None if bad rows stop a run. Without `workers`, everything is
+    done in the thread of the caller.
     """
 
     order: tuple[str, ...]
@@ -131,7 +131,7 @@ class Frames(FrameFetcher):
 
 
 class Flaky(BatchStep):
-    """The first step: hands on what it gets, unless the mishap is here."""
+    """The first step: returns its input, unless a mishap happens at this batch."""
 
     def __init__(self, mishap: Mishap) -> None:
         super().__init__("flaky")
@@ -140,7 +140,7 @@ class Flaky(BatchStep):
 
     def process(self, batch: Batch) -> Batch:
         if batch.batch_id == self.mishap.step_fails_at:
-            raise MemoryError("the machine's fault")  # no row's, so nothing goes into quarantine for it
+            raise MemoryError("the machine's fault")  # not the fault of a row, so nothing is put into quarantine
         if batch.batch_id == self.mishap.transient_at and self.times < self.mishap.transient_times:
             self.times += 1
             raise TransientError("later perhaps")
@@ -175,7 +175,7 @@ class Fragile(BatchStep):
 
 
 class Total(StatefulBatchStep):
-    """Spoils its state before it fails: the engine has to put it back."""
+    """Changes its state before it fails: the engine must restore the state."""
 
     def __init__(self, name: str, mended: int) -> None:
         super().__init__(name)

@@ -1,7 +1,7 @@
-"""What goes wrong inside of a run, when batch 9 comes to the step that waits for it; the environment says what.
+"""Faults inside a run, when batch 9 arrives at the step `Mishap`; the environment selects the fault.
 
-`MISHAP` names it and `MISHAP_FOLDER` is the checkpoint. By then batches 0 and 1 are committed: no more than 8 are
-ever in flight. Without these the step does nothing.
+`MISHAP` is its name and `MISHAP_FOLDER` is the checkpoint. Batches 0 and 1 are committed before: at most 8 batches
+are in flight. Without these variables the step does nothing.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _PATIENCE_SECONDS = 300
 
 def _remove(folder: Path) -> None:
     while folder.exists():
-        with suppress(OSError):  # somebody writes into it
+        with suppress(OSError):  # a process writes to it
             shutil.rmtree(folder)
 
 
@@ -48,7 +48,7 @@ def _catalog_removed(folder: Path) -> None:
 
 
 def _reserved() -> list[mmap.mmap | bytearray]:
-    """Return all addresses that the limit leaves, up to a quarter GiB; reserved alone they take no memory."""
+    """Reserve addresses until less than a quarter GiB is left below the limit; reservations use no memory."""
     pieces: list[mmap.mmap | bytearray] = []
     with suppress(OSError):
         while True:
@@ -81,7 +81,7 @@ def _start_thread_that_raises(_folder: Path) -> None:
 
 def _fork_and_leave(_folder: Path) -> None:
     if os.fork() == 0:
-        os.closerange(0, 3)  # or whoever reads what the run says would wait for this process
+        os.closerange(0, 3)  # otherwise the reader of the output would wait for this process
         time.sleep(3)
         os._exit(0)
 
@@ -90,7 +90,7 @@ def _stop(number: signal.Signals, *, times: int = 1) -> Callable[[Path], None]:
     def send(_folder: Path) -> None:
         for _ in range(times):
             os.kill(os.getpid(), number)
-            time.sleep(0.2)  # two at once would be one
+            time.sleep(0.2)  # two pending signals would count as one
 
     return send
 
@@ -146,17 +146,17 @@ class Mishap(BatchStep):
 
 
 def hang(event: Event) -> None:
-    """Listen; with "listener hangs", hang when batch 2 is committed, in the thread that commits."""
+    """A listener; with "listener hangs" it hangs when batch 2 is committed, in the thread that commits."""
     committed = isinstance(event, BatchCommitted) and event.batch_id == COMMITTED_BY_THEN
     if committed and os.environ.get("MISHAP") == "listener hangs":
         _wait(Path(os.environ["MISHAP_FOLDER"]))
 
 
 def released(folder: Path) -> Path:
-    """Return the file for which a run waits that is held up."""
+    """Return the file for which a hanging run waits."""
     return folder.with_name(f"{folder.name} released")
 
 
 def at(folder: Path, name: str, *, compact_at: int = 2_000) -> dict[str, str]:
-    """Return the environment in which it happens; `compact_at` is how many bytes the log may have."""
+    """Return the environment that makes it happen; `compact_at` is the greatest size of the log in bytes."""
     return {"MISHAP": name, "MISHAP_FOLDER": str(folder), "FAULT_COMPACT_AT": str(compact_at)}

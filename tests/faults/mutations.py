@@ -1,7 +1,7 @@
-"""Four promises of the protocol, each broken on purpose: what the suite must notice.
+"""Mutations of the engine that each break one promise of the protocol on purpose: the tests must find them.
 
-`ENGINE_MUTATION` names one; `mutated/sitecustomize.py` applies it in every Python process that has its folder in
-PYTHONPATH, so in the children too that are killed. Nothing in the engine knows of it.
+`ENGINE_MUTATION` names one. `mutated/sitecustomize.py` applies it in every Python process that has its folder in
+PYTHONPATH, including the children that are killed. The engine doesn't know about it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def the_frontier_stays() -> None:
-    """A commit adds its batches and leaves the frontier where it was."""
+    """A commit adds its batches but doesn't move the frontier."""
     Catalog.advance = lambda *_, **__: True
 
 
@@ -38,7 +38,7 @@ def announced_before_the_commit() -> None:
 
 
 class _Late:
-    """A store that only notes what is to be committed."""
+    """A store that only records what should be committed."""
 
     def __init__(self, store: Any) -> None:
         self.store = store
@@ -66,7 +66,7 @@ def renamed_before_the_commit() -> None:
 
 
 def two_transactions() -> None:
-    """The frontier is committed, and then the batches; in a replay, that the old one goes, and then the new one."""
+    """The frontier is committed before the batches; a replay deletes the old batch before it commits the new one."""
     append = Catalog.append_batches
 
     def append_in_another(self: Any, manifests: Any, committed_at: Any) -> None:
@@ -78,7 +78,7 @@ def two_transactions() -> None:
 
 
 def any_schema() -> None:
-    """Batches are written with whatever columns they have."""
+    """Batches are written with any columns, without a check."""
     SchemaPin.conform = lambda _self, _batch_id, frame: frame
 
 

@@ -1,16 +1,16 @@
-/* One fault at the n-th change of a file below a folder, whoever in the process makes it: Python, Polars or DuckDB.
+/* One fault at the n-th change of a file below a folder, for all code in the process: Python, Polars and DuckDB.
 
-   FAULT_FOLDER  the folder, absolute; calls on other files pass uncounted
-   FAULT_NAME    when it is set, only files count that have this in their path below the folder
-   FAULT_CALL    which call strikes, counted from 1 over the whole process; 0 for none
-   FAULT_KIND    ENOSPC, EIO          this call alone fails
-                 full                 a write stores half of its bytes, everything behind it fails with ENOSPC
+   FAULT_FOLDER  the folder, absolute; calls on other files aren't counted
+   FAULT_NAME    if it is set, only files count that have this text in their path below the folder
+   FAULT_CALL    the number of the call with the fault, from 1 over the whole process; 0 for no fault
+   FAULT_KIND    ENOSPC, EIO          only this call fails
+                 full                 a write stores half of its bytes, all later calls fail with ENOSPC
                  kill                 SIGKILL instead of the call
                  torn                 a write stores half of its bytes, then SIGKILL
-                 SIGINT, SIGTERM      this signal arrives, and the call is made; twice with "again" behind it
-   FAULT_LOG     a file outside of the folder that gets a line for each counted call: "number call name"
+                 SIGINT, SIGTERM      this signal arrives, and the call is made; twice if "again" follows the name
+   FAULT_LOG     a file outside the folder that gets a line for each counted call: "number call name"
 
-   Loaded with LD_PRELOAD. The log is written with bare system calls, so that it is never counted. */
+   Loaded with LD_PRELOAD. The log is written with direct system calls, so it is never counted. */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -53,7 +53,7 @@ static void die(void)
         pause();
 }
 
-/* Count a call on `path` and say what becomes of it; errno is set when it is to fail. */
+/* Count a call on `path` and return what to do with it; errno is set if it must fail. */
 static enum verdict judge(const char *call, const char *path)
 {
     size_t length = folder ? strlen(folder) : 0;
@@ -89,7 +89,7 @@ static enum verdict judge(const char *call, const char *path)
         int number = strncmp(kind, "SIGINT", 6) ? SIGTERM : SIGINT;
         kill(getpid(), number);
         if (strstr(kind, "again")) {
-            usleep(200000); /* two that wait for their handler are one */
+            usleep(200000); /* two pending signals would count as one */
             kill(getpid(), number);
             usleep(200000);
         }
@@ -112,8 +112,8 @@ static enum verdict judge_descriptor(const char *call, int descriptor)
     return judge(call, path);
 }
 
-/* The half that is written when a write is torn; with "full" the caller is told how much that was, and the
-   next call fails: just what a disk does that fills up. */
+/* A torn write stores half of its bytes. With "full" the caller gets that number of bytes, and the next call fails,
+   as on a disk that fills up. */
 #define WRITES(call, whole, half)                                                                                     \
     switch (judge_descriptor(#call, descriptor)) {                                                                    \
     case FAIL: return -1;                                                                                             \

@@ -1,4 +1,4 @@
-"""A disk of a size to choose, which can be made larger, or read-only, while things lie on it."""
+"""A disk of any size; it can be made larger, or read-only, while there are files on it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ AMPLE = "size=16m,nr_inodes=1000"
 
 @contextmanager
 def small_disk(place: Path, options: str) -> Iterator[Path]:
-    """Mount a tmpfs with these options at `place` for the block; the test is skipped where that isn't allowed."""
+    """Mount a tmpfs with these options at `place` during the block; skip the test if that isn't allowed."""
     place.mkdir()
     made = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", options, "tmpfs", place], check=False, capture_output=True, text=True

@@ -14,7 +14,7 @@ import fault_run
 import pytest
 
 TRIALS = int(os.environ.get("FAULT_TRIALS", "100"))
-SAID = ("taken back in from their parts", "the catalog was rebuilt")
+SAID = ("restored from their parts", "the catalog was rebuilt")
 
 
 @pytest.fixture(scope="module")

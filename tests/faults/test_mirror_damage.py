@@ -61,7 +61,7 @@ def test_verify_names_a_mirror_of_garbage_and_repairs_it(folder):
     (folder / NAME).write_bytes(GARBAGE["half of it"])
     report = fault_run.verify(folder)
     assert report.code == fault_run.CHECKPOINT_ERROR, report.talk
-    assert "frontier.json: is no frontier" in report.stdout
+    assert "frontier.json: can't be read" in report.stdout
     repair = fault_run.verify(folder, "--repair", "--yes")
     assert repair.code == 0, repair.talk
     fault_run.assert_finished(folder)

@@ -1,10 +1,10 @@
-"""A bridge without threads and an engine: it shows the view that it was given and records what it was asked for."""
+"""A bridge without threads and an engine: it shows a fixed view and records the jobs that are requested."""
 
 from tui.backend.bridge import Bridge
 
 
 class FakeBridge(Bridge):
-    """Shows `view` and `runs`. `working` and `error` are as given; `asked` are the jobs asked for, in order."""
+    """Shows `view` and `runs`. A test sets `working` and `error`; `asked` are the requested jobs, in order."""
 
     def __init__(self, view, runs=(), *, working=None, error=None, loaded=True):
         super().__init__()

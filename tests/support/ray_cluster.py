@@ -1,7 +1,7 @@
 """One real Ray cluster for the tests that use it: two nodes on the loopback, and a driver in this process.
 
-The tests that use it follow each other (`tiers` sees to that). After the last one the driver is gone, and so are the
-nodes: both would keep the process and the machine busy.
+`tiers` orders these tests one after the other. After the last one, driver and nodes are stopped, because both keep the
+process and the machine busy.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from tiers import uses
 LOOPBACK = "127.0.0.1"
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
-    # Without this Ray takes 127.0.0.1 for the machine's own address, in this process and in those started here.
+    # Without this, Ray uses 127.0.0.1 as the address of the machine, in this process and its children.
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
 }
 _THREADS = {"PythonGCThread", "ray_listen_error_messages", "ray_print_logs"}
-"""The driver's, as long as the tests follow each other."""
+"""Threads of the driver, which live until the last test that uses the cluster."""
 
 _running: list[Any] = []
 
 
 def running(environment: dict[str, str]) -> Any:
-    """Return the cluster, which is started at the first call; its workers inherit the environment."""
+    """Return the cluster. The first call starts it; its workers inherit the environment."""
     if not _running:
         import ray
         from ray._private import ray_constants
@@ -59,11 +59,11 @@ def _stop() -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Any:
-    """Stop the cluster behind the last test that uses it."""
+    """Stop the cluster after the last test that uses it."""
     result = yield
     if _running:
         if nextitem is not None and uses(nextitem, "cluster"):
-            servers_live_on()  # the driver has a port as well
+            servers_live_on()  # the driver listens on a port too
         else:
             _stop()
     return result

@@ -1,4 +1,4 @@
-"""A server that speaks S3, in a process of its own: what is in it survives every kill of a client."""
+"""A server with the S3 protocol, in a separate process: its objects survive every kill of a client."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PATIENCE_SECONDS = 300
 
 
 class S3Server:
-    """`environment` is what its clients need."""
+    """`environment` has the variables that its clients need."""
 
     def start(self) -> None:
         self.port = free_port()
@@ -42,11 +42,11 @@ class S3Server:
         return environment(self.port)
 
     def new_bucket(self) -> str:
-        """Make an empty bucket and return its URL."""
+        """Create an empty bucket and return its URL."""
         self._buckets += 1
         name = f"bucket-{os.getpid()}-{self._buckets}"
         bucket = from_url(f"http://127.0.0.1:{self.port}/", client_options={"allow_http": True})
-        obstore.put(bucket, name, b"")  # what S3 calls a PUT of a bucket
+        obstore.put(bucket, name, b"")  # in S3 this request is called CreateBucket
         return f"s3://{name}"
 
 
@@ -74,7 +74,7 @@ def listens(port: int) -> bool:
 
 
 class Line:
-    """A connection to a port that can be cut, and mended again, on a port of its own."""
+    """A proxy of a port, on another port; a test can cut the connection and restore it."""
 
     def __init__(self, target: int) -> None:
         self._target = target

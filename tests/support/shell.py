@@ -1,4 +1,4 @@
-"""The command `batch-pipeline` as a user calls it, in a folder of its own."""
+"""The command `batch-pipeline` as a user calls it, in a separate folder."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Signals in the tests mean what they mean in a terminal, also when the suite was started by `nohup … &`.
+"""Gives signals in the tests the same effect as in a terminal, even if the suite was started by `nohup … &`.
 
-A signal that is ignored stays ignored in every program that is started from here, and a test that sends it to one
-would wait for ever. A signal with a handler doesn't: a program begins with the default.
+A child process inherits an ignored signal as ignored, and a test that sends the signal to it would wait forever. If the
+signal has a handler instead, the child begins with the default action.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Put handlers in the place of ignoring, except where pytest only hands tests out to other processes."""
+    """Replace ignored signals by handlers, except in the main process of pytest-xdist, which runs no tests."""
     if config.getoption("dist", "no") != "no" and not hasattr(config, "workerinput"):
         return
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, lambda *_: None)  # nohup goes on protecting this process
+        signal.signal(signal.SIGHUP, lambda *_: None)  # nohup still protects this process

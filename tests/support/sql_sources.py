@@ -13,13 +13,13 @@ from engine.sources.base import Position
 
 
 class PostgresTables:
-    """A database of the server: SQL goes to it as it is written, and it is read by `url` or by `engine`."""
+    """A database of the server. It runs SQL without changes; fetchers read it by `url` or by `engine`."""
 
     def __init__(self, server, url):
         self.url = url
         self.name = sa.make_url(url).database
         self.engine = sa.create_engine(url)
-        self.engine.dialect.driver = "another one"  # so that rows come through SQLAlchemy, as with any other driver
+        self.engine.dialect.driver = "another one"  # so that rows are read through SQLAlchemy, as with other drivers
         self.connection = server.connect(self.name)
 
     def execute(self, *statements):
@@ -39,7 +39,7 @@ class PostgresTables:
 
 
 class SqliteTables:
-    """The same of an SQLite file."""
+    """The same for an SQLite file."""
 
     def __init__(self, path):
         self.path = path
@@ -65,7 +65,7 @@ class SqliteTables:
 
 
 def fetch_all(fetcher, size=1000, position=None):
-    """Open, fetch to the end, close; return the batches, and the cursors through JSON."""
+    """Open, fetch to the end, close; return the batches, and the cursors after a conversion to JSON and back."""
     position = position or Position()
     batches, cursors = [], []
     try:
@@ -85,11 +85,11 @@ def read(fetcher, size=1000, position=None):
 
 
 def values(fetcher, column, size=1000, position=None):
-    """Return the values of one column, an empty list without rows."""
+    """Return the values of one column; an empty list if there are no rows."""
     batches, _ = fetch_all(fetcher, size, position)
     return [value for batch in batches for value in batch.data[column]]
 
 
 def behind(batch, cursor):
-    """Return where a run goes on behind a committed batch."""
+    """Return the position at which a run continues after a committed batch."""
     return Position(batch.batch_id + 1, batch.end_row + 1, cursor)

@@ -1,4 +1,4 @@
-"""The real command in a real (pseudo) terminal, for tests of what only a process can show."""
+"""The real command in a pseudo-terminal, for tests that need a whole process."""
 
 import fcntl
 import os
@@ -13,14 +13,14 @@ import termios
 import time
 from pathlib import Path
 
-# The child takes the terminal as its own: closing it then sends SIGHUP, as closing a window does.
+# The terminal becomes the controlling terminal of the child: closing it sends SIGHUP, like closing a window.
 _START = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); from tui.cli import main; main()"
 PATIENCE_SECONDS = 300.0
 _ESCAPES = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[()][AB0]|\x1b[=>78]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
 
 
 class TerminalProcess:
-    """`batchpipe-tui` with its terminal. `written` is all that it wrote; close it as a context manager."""
+    """`batchpipe-tui` with its terminal. `written` is its whole output. Use it as a context manager."""
 
     def __init__(self, *arguments, size=(120, 36), cwd=None, environment=None):
         self.master, slave = pty.openpty()
@@ -45,11 +45,11 @@ class TerminalProcess:
 
     @property
     def text(self) -> str:
-        """What it wrote, without the escape sequences."""
+        """The output without the escape sequences."""
         return _ESCAPES.sub(b"", self.written).decode("utf-8", "replace")
 
     def read(self, seconds: float = 0.05) -> None:
-        """Take what it has written."""
+        """Read the output that has arrived."""
         if self.is_open and select.select([self.master], [], [], seconds)[0]:
             try:
                 self.written += os.read(self.master, 1 << 16)
@@ -57,7 +57,7 @@ class TerminalProcess:
                 self.close_terminal()
 
     def until(self, condition):
-        """Read until the condition holds."""
+        """Read until the condition is true."""
         end = time.monotonic() + PATIENCE_SECONDS
         while not condition():
             assert time.monotonic() < end, (
@@ -75,22 +75,22 @@ class TerminalProcess:
         self.process.send_signal(number)
 
     def close_terminal(self) -> None:
-        """Hang up: the kernel sends SIGHUP to the process."""
+        """Close the terminal: the kernel sends SIGHUP to the process."""
         if self.is_open:
             self.is_open = False
             os.close(self.master)
 
     def exit_code(self) -> int:
-        """Wait for the end; keep on reading, because a full terminal would hold it up."""
+        """Wait for the end; keep reading, because a full terminal would block the process."""
         self.until(lambda: self.process.poll() is not None)
         return self.process.returncode
 
     def is_suspended(self) -> bool:
-        """Whether the process is stopped, as by Ctrl+Z."""
+        """Return whether the process is stopped, for example by Ctrl+Z."""
         return self._stat()[0] == "T"
 
     def cpu_seconds(self) -> float:
-        """CPU time that the process has used so far, system time too."""
+        """Return the CPU time that the process has used so far, user and system."""
         fields = self._stat()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

@@ -1,11 +1,11 @@
-"""The three tiers of tests, and what a test of each may use: processes, servers, time.
+"""The three tiers of tests, and what a test in each tier may use: processes, servers, time.
 
-    unit           no process, no server: the fastest answer while somebody works on the code
+    unit           no process, no server: the fastest feedback while you work on the code
     integration    processes, servers, clusters, terminals
     faults         everything under `tests/faults`: kills, failing disks, damage, random lives
 
-A test belongs to the tier of its folder, or of the fixtures that it uses, or to the one with which it is marked; all
-others are unit tests, doctests among them. A unit test that starts a process or connects to a server fails.
+The tier of a test follows from its folder, the fixtures that it uses, or its marker. All others are unit tests,
+including doctests. A unit test that starts a process or connects to a server fails.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ TESTS = Path(__file__).parents[1]
 TIERS = ("unit", "integration", "faults")
 FOLDERS = {"cluster": "integration", "databases": "integration", "faults": "faults", "objects": "integration"}
 SERVERS = ("cluster", "postgres", "s3_server")
-"""Fixtures that are one server a session. Their tests run one after the other, in one process."""
+"""Fixtures with one server per session. The tests of each run one after the other, in one process."""
 
 TIME_LIMITS = {"unit": 300, "integration": 600, "faults": 600, "long": 12 * 3600}
-"""Seconds. At a load of 30 a test takes fifteen times as long on two cores, and that is no reason to end it."""
+"""Seconds. At a load of 30 a test takes fifteen times as long on two cores, and must not fail for that."""
 
 _FORBIDDEN = frozenset({
     "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.system", "pty.spawn", "socket.bind", "socket.connect",
@@ -34,13 +34,13 @@ _seen: list[str] = []
 
 
 class NotForUnitTests(Exception):
-    """A unit test did what takes a process or a server."""
+    """A unit test started a process or connected to a server."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark each test with its tier and its time limit, and those that share a server as one group."""
-    if "long" not in config.option.markexpr:  # they have commands of their own
+    """Mark each test with its tier and its time limit; put tests that share a server into one group."""
+    if "long" not in config.option.markexpr:  # they run only when `-m` names them
         long = [item for item in items if item.get_closest_marker("long")]
         config.hook.pytest_deselected(items=long)
         items[:] = [item for item in items if not item.get_closest_marker("long")]
@@ -53,7 +53,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.timeout(TIME_LIMITS["long" if item.get_closest_marker("long") else tier]))
         if _servers(item):
             item.add_marker(pytest.mark.xdist_group("servers"))
-    parallel = hasattr(config, "workerinput")  # then what takes longest begins first
+    parallel = hasattr(config, "workerinput")  # then the longest tests start first
     items.sort(key=lambda item: (TIERS.index(tiers[item]) * (-1 if parallel else 1), not uses(item, "cluster")))
 
 
@@ -71,7 +71,7 @@ def _tier(item: pytest.Item) -> str:
 
 
 def uses(item: pytest.Item, server: str) -> bool:
-    """Say whether the test uses this server: by a fixture, or by a parameter of one that is marked with `needs`."""
+    """Return whether the test uses this server: by a fixture, or by a parameter of one that is marked with `needs`."""
     fixtures = getattr(item, "fixturenames", ())
     return server in fixtures or any(server in mark.args for mark in item.iter_markers("needs"))
 
@@ -82,7 +82,7 @@ def _servers(item: pytest.Item) -> list[str]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Any:
-    """Know when a unit test is running."""
+    """Record which unit test is running."""
     global _running  # noqa: PLW0603 (an audit hook can't be removed: this switches it off)
     _running = item.nodeid if item.get_closest_marker("unit") else None
     _seen.clear()
@@ -94,7 +94,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Any:
 
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtest_call() -> Any:
-    """Fail even when what was raised has been caught."""
+    """Fail the test even if it caught the exception."""
     result = yield
     if _seen:
         raise NotForUnitTests(_seen[0])

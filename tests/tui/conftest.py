@@ -1,4 +1,4 @@
-"""What the tests of the app share: the real pipeline in a folder of its own, and a person who uses the app."""
+"""Fixtures for the tests of the app: the real pipeline in a separate folder, and a person who uses the app."""
 
 import asyncio
 import inspect
@@ -23,7 +23,7 @@ SIZES = {"wide": (120, 36), "small": (80, 24)}
 
 @pytest.fixture(autouse=True)
 def state_folder(tmp_path, monkeypatch):
-    """Keep the settings of whoever runs the tests out of them, and theirs out of the tests."""
+    """Separate the settings of the tests from those of the user who runs them."""
     folder = tmp_path / "state"
     monkeypatch.setenv("BATCHPIPE_STATE_DIR", str(folder))
     monkeypatch.chdir(tmp_path)
@@ -32,7 +32,7 @@ def state_folder(tmp_path, monkeypatch):
 
 @pytest.fixture(autouse=True)
 def in_utc():
-    """Times on the screen are local: make them the same on every machine."""
+    """Set the time zone, because the screen shows local times."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TZ", "UTC")
         time.tzset()
@@ -41,7 +41,7 @@ def in_utc():
 
 
 class PipelineFile:
-    """A copy of the sample pipeline that a test may edit: its limit, a step, whatever is in there."""
+    """A copy of the sample pipeline that a test may edit: its limit, a step, or any other text."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "flights.py"
@@ -55,7 +55,7 @@ class PipelineFile:
         text = self.path.read_text(encoding="utf-8")
         assert before in text
         self.path.write_text(text.replace(before, after), encoding="utf-8")
-        # A clock of coarse ticks may give an edit the time of the file before it.
+        # With a coarse clock, the edited file could get the same time as before.
         now = time.time_ns() + 1_000_000_000
         os.utime(self.path, ns=(now, now))
 
@@ -90,7 +90,7 @@ pipeline = BatchPipeline(
 def gated(tmp_path, story):
     """Ten batches, each of which waits until the test lets it through: `gate.release()`.
 
-    All are let through before a story's threads are waited for.
+    At the end all batches are released, before the test waits for the threads of the story.
     """
     from engine.loading.target import load
 
@@ -103,7 +103,7 @@ def gated(tmp_path, story):
 
 
 class Person:
-    """Somebody who looks at the app and presses keys."""
+    """A user who looks at the app and presses keys."""
 
     def __init__(self, app, pilot):
         self.app = app
@@ -124,7 +124,7 @@ class Person:
 
     @property
     def state(self):
-        """The state of the run, None while something is at work."""
+        """The state of the run, None while a job is running."""
         return self.view.state if self.bridge.working is None else None
 
     @property
@@ -136,7 +136,7 @@ class Person:
         return self.app.return_code
 
     async def until(self, condition, *, told=lambda: ""):
-        """Return as soon as the condition holds; fail when it doesn't in time."""
+        """Return as soon as the condition is true; fail if that takes too long."""
         end = time.monotonic() + PATIENCE_SECONDS
         while not condition():
             assert time.monotonic() < end, f"it didn't happen in time; {told()}"
@@ -178,11 +178,11 @@ def story():
     yield story
     for app in apps:
         if app.bridge is not None:
-            app.bridge.close(PATIENCE_SECONDS)  # its threads outlive the screen
+            app.bridge.close(PATIENCE_SECONDS)  # its threads may still run after the screen has closed
 
 
 COLLECTED = pytest.StashKey[set[tuple[str, str]]]()
-"""The module and the name of each test, those that are deselected among them."""
+"""The module and the name of each test, including deselected ones."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -192,7 +192,7 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.fixture
 def collected(request):
-    """The module and the name of each test that there is, where whole files were asked for."""
+    """The module and the name of every test; skips unless whole files were collected."""
     if any("::" in argument for argument in request.config.args):
         pytest.skip("not all tests are collected")
     return request.config.stash[COLLECTED]
@@ -200,7 +200,7 @@ def collected(request):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem):
-    """Run tests that are coroutines, each in an event loop of its own."""
+    """Run each test that is a coroutine in a new event loop."""
     if not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
     arguments = {name: pyfuncitem.funcargs[name] for name in inspect.signature(pyfuncitem.obj).parameters}

@@ -1,1 +1,1 @@
-"""The DuckDB file that decides: its queries, its one writer, its history, and how it is opened and compacted."""
+"""The DuckDB file that decides what is committed: its queries, its one writer, its history, opening and compaction."""

@@ -1,7 +1,7 @@
 """The catalog: one DuckDB connection, its named queries, and typed rows in and out.
 
-Owns how the database is opened and what SQL is sent; decides nothing. One thread owns it: DuckDB silently
-gives wrong answers when a connection is shared between threads.
+This module opens the database and sends all SQL to it; it makes no decisions. Use a catalog from one thread only:
+DuckDB silently gives wrong answers when threads share a connection.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ FORMAT = 2
 """The format of the catalogs that this version writes. It migrates older ones, by `from_format_N.sql`."""
 
 PAGE = 1_000
-"""How many manifests are held at a time where all of them are read: memory must not grow with their number."""
+"""How many manifests are in memory at a time when all of them are read: memory must not grow with their number."""
 
 SOFTWARE = "batchpipe-tui"
-"""Who made a catalog, as it says itself."""
+"""The name of the software that is recorded in a catalog."""
 
-# A checkpoint rewrites a live metadata block in place, and a kill in the middle of that was seen to make
-# the file unopenable. So none may happen by itself: both thresholds are put out of reach here, and
-# `guard.compact` makes the only checkpoints, under a copy. Extensions could be fetched when a file merely
-# looks like another format; nothing of that may happen here.
+# A checkpoint of DuckDB rewrites a live metadata block in place; in tests, a kill during that left a file that couldn't
+# be opened. So no checkpoint may start automatically: both thresholds are out of reach. Only `compaction` makes
+# checkpoints, after copying the files. DuckDB could also download an extension when a file looks like another format;
+# that is disabled too.
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "threads": 1,
     "memory_limit": "512MB",
@@ -55,11 +55,11 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
 
 
 def connect(path: Path, *, new: bool = False) -> duckdb.DuckDBPyConnection:
-    """Open a database file so that it changes only by committed transactions; make it only if it is to be `new`.
+    """Open a database file so that only committed transactions change it; create it only with `new`.
 
     Raises:
-        CheckpointCorrupt: it isn't there. DuckDB would make an empty one in its place.
-        FileNotFoundError: its folder has gone.
+        CheckpointCorrupt: the file doesn't exist. DuckDB would create an empty one.
+        FileNotFoundError: its folder doesn't exist.
     """
     if not path.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.parent))
@@ -72,35 +72,35 @@ def connect(path: Path, *, new: bool = False) -> duckdb.DuckDBPyConnection:
 
 
 def load_queries(file_name: str = "queries.sql") -> dict[str, str]:
-    """Return the queries of a file by name."""
+    """Return the queries in a file, by name."""
     text = resources.files(__package__).joinpath(file_name).read_text(encoding="utf-8")
     blocks = re.split(r"^-- name: (\w+)$", text, flags=re.MULTILINE)[1:]
     return {name: query.strip().rstrip(";") for name, query in zip(blocks[::2], blocks[1::2], strict=True)}
 
 
 class Catalog:
-    """Typed access to one open catalog. Every method raises `duckdb.Error` as DuckDB does."""
+    """Typed access to one open catalog. Every method may raise `duckdb.Error`."""
 
     def __init__(self, path: Path, *, new: bool = False) -> None:
         self._queries = load_queries()
         self._connection = connect(path, new=new)
-        self._new_batches: Any = None  # an appender, kept: making one costs as much as a small commit
+        self._new_batches: Any = None  # an appender; it is kept, because making one costs as much as a small commit
 
     def close(self) -> None:
-        """Close the connection; without a checkpoint, so the log stays beside the file."""
+        """Close the connection without a DuckDB checkpoint, so the log stays beside the file."""
         self._new_batches = None
         self._connection.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """One transaction around the block: committed at its end, rolled back when it raises."""
+        """Run the block in one transaction: commit at its end, roll back if it raises."""
         self._connection.begin()
         try:
             yield
         except BaseException:
-            with suppress(duckdb.Error):  # a connection that is broken has rolled back by itself
+            with suppress(duckdb.Error):  # a broken connection has already rolled back
                 self._connection.rollback()
-            if self._new_batches is not None:  # it may hold rows, which must not come along with the next ones
+            if self._new_batches is not None:  # it may hold rows, which must not be committed with the next ones
                 self._new_batches.clear()
                 self._new_batches = None
             raise
@@ -113,7 +113,7 @@ class Catalog:
     # --- making and reading the head ---------------------------------------------------------------
 
     def create(self, *, key: str, software: str) -> None:
-        """Make all tables in an empty database."""
+        """Create all tables in an empty database."""
         self._make_tables()
         self._run(
             "insert_checkpoint",
@@ -122,7 +122,7 @@ class Catalog:
         self._run("insert_frontier")
 
     def create_from(self, old: Catalog, old_format: int) -> None:
-        """Make all tables in an empty database, with the rows of a catalog of an older format."""
+        """Create all tables in an empty database, with the rows of a catalog of an older format."""
         self._make_tables()
         for table, query in load_queries(f"from_format_{old_format}.sql").items():
             rows = old._connection.execute(query, {"format": FORMAT} if "$format" in query else None)
@@ -136,16 +136,16 @@ class Catalog:
         self._connection.execute(resources.files(__package__).joinpath("schema.sql").read_text(encoding="utf-8"))
 
     def checkpoint(self) -> None:
-        """Fold the log into the file. For `guard` alone: a kill in the middle of this can cost the file."""
+        """Fold the log into the file. Only `compaction` may call this: a kill during it can destroy the file."""
         self._connection.execute("CHECKPOINT")
 
     def identity(self) -> tuple[int, str]:
-        """Return the format and the checkpoint's key."""
+        """Return the format and the key of the checkpoint."""
         ((catalog_format, key),) = self._run("select_checkpoint")
         return catalog_format, key
 
     def head(self) -> CatalogHead:
-        """Return how far things are committed."""
+        """Return the frontier and the epoch."""
         (row,) = self._run("select_frontier")
         return CatalogHead(*row)
 
@@ -159,7 +159,7 @@ class Catalog:
         self._new_batches.flush()
 
     def advance(self, before: CatalogHead, *, next_batch_id: int, next_row: int) -> bool:
-        """Move the frontier on from `before`; False when it wasn't there."""
+        """Move the frontier from `before`; return False if it was somewhere else."""
         parameters = {
             "next_batch_id": next_batch_id,
             "next_row": next_row,
@@ -173,25 +173,25 @@ class Catalog:
         self._run("delete_batches_from", {"batch_id": batch_id})
 
     def replace(self, manifest: Manifest, *, attempt_id: str, committed_at: datetime) -> bool:
-        """Put another result of the same batch in the place of the one of this attempt; False when it isn't there."""
+        """Replace the result of a batch; return False if the attempt `attempt_id` isn't the committed one."""
         if len(self._run("delete_batch", {"batch_id": manifest.batch_id, "attempt_id": attempt_id})) != 1:
             return False
         self.append_batches([manifest], committed_at)
         return True
 
     def rewind(self, *, next_batch_id: int, next_row: int) -> None:
-        """Drop the batches from `next_batch_id` on, put the frontier before them, and begin an epoch."""
+        """Drop the batches from `next_batch_id` on, move the frontier before them, and begin a new epoch."""
         self.delete_batches_from(next_batch_id)
         self._run("rewind_frontier", {"next_batch_id": next_batch_id, "next_row": next_row})
 
     def place(self, head: CatalogHead) -> None:
-        """Put the frontier anywhere: only for a catalog that is being made from parts."""
+        """Set the frontier to any position. Only for a catalog that is rebuilt from parts."""
         self._run("place_frontier", asdict(head))
 
     # --- batches, pipeline, runs, failures ----------------------------------------------------------
 
     def count_batches(self) -> tuple[int, int, int]:
-        """Return how many batches are committed, the greatest id, and how many result rows they have."""
+        """Return the number of committed batches, the greatest id, and the number of their result rows."""
         ((count, last, rows),) = self._run("count_batches")
         return count, last, int(rows)
 
@@ -201,7 +201,7 @@ class Catalog:
         return [_manifest(row) for row in rows]
 
     def batch(self, batch_id: int) -> Manifest | None:
-        """Return the manifest of one batch, None when it isn't committed."""
+        """Return the manifest of one batch, None if it isn't committed."""
         manifests = self.batches(batch_id, batch_id)
         return manifests[0] if manifests else None
 
@@ -215,7 +215,7 @@ class Catalog:
         return [(batch_id, attempt_id) for batch_id, attempt_id in self._run("select_quarantined")]
 
     def read_history(self) -> None:
-        """Read all that is known besides the batches; raises `duckdb.Error` where something is damaged."""
+        """Read all tables except the batches; raises `duckdb.Error` if one is damaged."""
         for name in ("read_pipelines", "read_runs", "read_failures"):
             self._run(name)
 
@@ -225,11 +225,11 @@ class Catalog:
         return (rows[0][0], rows[0][1]) if rows else None
 
     def add_pipeline(self, revision: int, run_id: int, description: str) -> None:
-        """Record what the pipeline is from now on."""
+        """Record the new description of the pipeline."""
         self._run("insert_pipeline", {"revision": revision, "run_id": run_id, "description": description})
 
     def add_run(self, *, first_batch_id: int, batch_size: int, host: str, pid: int) -> int:
-        """Record that a run begins; return its number."""
+        """Record the start of a run; return its number."""
         ((run_id,),) = self._run("next_run_id")
         parameters = {
             "run_id": run_id,
@@ -243,7 +243,7 @@ class Catalog:
         return int(run_id)
 
     def add_lost_run(self, *, run_id: int, next_batch_id: int, batch_size: int, message: str) -> None:
-        """Record in place of a history that is lost that there were runs up to `run_id`."""
+        """Record, after the history was lost, that there were runs up to `run_id`."""
         parameters = {
             "run_id": run_id,
             "at": datetime.now(UTC),
@@ -265,7 +265,7 @@ class Catalog:
         self._run("end_run", parameters)
 
     def mark_crashed_runs(self) -> list[int]:
-        """Mark runs that still say running; return their numbers. Call only while holding the lock."""
+        """Mark runs that are still recorded as running; return their numbers. The caller must hold the lock."""
         return [row[0] for row in self._run("mark_crashed_runs")]
 
     def add_failure(self, failure: FailureRecord) -> None:
@@ -288,7 +288,7 @@ class Catalog:
 
 
 def _storable(value: object) -> object:
-    # File names that aren't UTF-8 bring lone surrogates into error messages; DuckDB takes none.
+    # Error messages with file names that aren't UTF-8 contain lone surrogates, which DuckDB doesn't accept.
     return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
 
 
@@ -315,7 +315,7 @@ def _batch_row(manifest: Manifest) -> tuple[object, ...]:
 
 
 def _manifest(row: tuple[Any, ...]) -> Manifest:
-    # The columns stand in the order of the fields.
+    # The columns have the order of the fields.
     values = list(row)
     values[10] = tuple(StepTiming(tuple(steps), *rest) for steps, *rest in json.loads(row[10]))
     values[11] = row[11] and json.loads(row[11])
@@ -341,5 +341,5 @@ def _with_moments(row: tuple[Any, ...], moments: Sequence[int]) -> tuple[Any, ..
 
 
 def _moment(microseconds: int) -> datetime:
-    # Fetching TIMESTAMPTZ as such would need pytz.
+    # To fetch a TIMESTAMPTZ directly, DuckDB would need pytz.
     return datetime.fromtimestamp(microseconds / 1_000_000, UTC)

@@ -1,9 +1,9 @@
-"""Making, compacting, migrating and restoring the catalog's files, so that no kill can cost them.
+"""Creates, compacts, migrates and restores the files of the catalog, so that no kill can destroy them.
 
-DuckDB's checkpoint folds the log into the file by rewriting live blocks in place; killed in the middle,
+The checkpoint of DuckDB folds the log into the file by rewriting live blocks in place; after a kill in the middle,
 the file may never open again. So it runs only here, between commits, while there is a fsynced copy of file and
-log. A copy that is found on opening means that a compaction or migration may be half done: since
-nothing was committed after the copy was made, putting it back loses nothing.
+log. If a copy is found on opening, a compaction or migration may be half done. Nothing was committed after
+the copy was made, so restoring it loses nothing.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
     from engine.checkpoint.layout import Layout
 
 COMPACT_AT_BYTES = 8 << 20
-"""How long the log may get: reading 8 MiB back on opening takes about 0.7 s."""
+"""The greatest size of the log: to replay 8 MiB on opening takes about 0.7 s."""
 
 
 def create(layout: Layout, *, key: str, software: str) -> None:
-    """Make an empty catalog, whole or not at all."""
+    """Create an empty catalog, whole or not at all."""
     with _new_file(layout, lambda new: new.create(key=key, software=software)) as temporary:
         temporary.replace(layout.catalog)
     durable.fsync_path(layout.folder)
 
 
 def migrate(layout: Layout, old_format: int) -> None:
-    """Put a catalog of this version's format in place of one of an older format. Nobody may be connected to it.
+    """Replace a catalog of an older format by one of the present format. No connection to it may be open.
 
-    Its rows are copied into a new file: in place, tables would have to be altered and dropped. Killed at any point, the
-    old catalog is there or is put back.
+    Its rows are copied into a new file: a migration in place would have to alter and drop tables. After a kill at any
+    point, the old catalog is still there, or the next opening restores it.
     """
 
     def copy(new: catalog.Catalog) -> None:
@@ -45,14 +45,14 @@ def migrate(layout: Layout, old_format: int) -> None:
             new.create_from(old, old_format)
 
     with _new_file(layout, copy) as temporary, _guarded(layout):
-        layout.wal.unlink(missing_ok=True)  # of the old file: beside the new one it would be replayed into it
+        layout.wal.unlink(missing_ok=True)  # DuckDB would replay the log of the old file into the new one
         temporary.replace(layout.catalog)
         durable.fsync_path(layout.folder)
 
 
 @contextmanager
 def _new_file(layout: Layout, fill: Callable[[catalog.Catalog], None]) -> Iterator[Path]:
-    """Give the temporary name of a new, durable catalog file, filled in one transaction; it needs no log."""
+    """Yield the temporary name of a new, durable catalog file, filled in one transaction, without a log."""
     temporary = layout.folder / f".checkpoint-{secrets.token_hex(8)}.tmp"
     try:
         with closing(catalog.Catalog(temporary, new=True)) as new:
@@ -68,7 +68,7 @@ def _new_file(layout: Layout, fill: Callable[[catalog.Catalog], None]) -> Iterat
 
 
 def needs_compacting(layout: Layout) -> bool:
-    """Say whether the log has become long."""
+    """Return whether the log has become too long."""
     try:
         return layout.wal.stat().st_size >= COMPACT_AT_BYTES
     except FileNotFoundError:
@@ -76,10 +76,10 @@ def needs_compacting(layout: Layout) -> bool:
 
 
 def compact(layout: Layout) -> None:
-    """Fold the log into the catalog, if there is one. Nobody may be connected to it.
+    """Fold the log, if there is one, into the catalog. No connection to it may be open.
 
-    When it raises while the copy exists, the catalog must not be opened again: what would be committed to it
-    from then on would be lost when the copy is put back.
+    If this raises while the copy exists, the catalog must not be opened before the copy is restored: the restoration
+    would lose later commits.
     """
     if not layout.wal.exists():
         return
@@ -90,7 +90,7 @@ def compact(layout: Layout) -> None:
 
 @contextmanager
 def _guarded(layout: Layout) -> Iterator[None]:
-    """Keep a copy of the catalog and its log while the block changes them; put it back if the block raises."""
+    """Keep a copy of the catalog and its log while the block changes them; restore it if the block raises."""
     temporary = layout.folder / f".guard-{secrets.token_hex(8)}.tmp"
     try:
         temporary.mkdir(durable.PRIVATE_FOLDER)
@@ -100,7 +100,7 @@ def _guarded(layout: Layout) -> Iterator[None]:
         durable.fsync_path(temporary)
         temporary.replace(layout.guard)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)  # it has another name by now, unless something failed
+        shutil.rmtree(temporary, ignore_errors=True)  # it was renamed, unless something failed
     durable.fsync_path(layout.folder)
     try:
         yield
@@ -111,7 +111,7 @@ def _guarded(layout: Layout) -> Iterator[None]:
 
 
 def restore(layout: Layout) -> bool:
-    """Put the copy back if there is one; return whether there was. Killed in the middle, it can be repeated."""
+    """Restore the copy if there is one; return whether there was one. It can be repeated after a kill."""
     if not layout.guard.exists():
         return False
     for path in (layout.catalog, layout.wal):
@@ -139,7 +139,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _remove_guard(layout: Layout) -> None:
-    # Renamed first: a half-removed folder must not look like a whole copy.
+    # Rename it first: a partly removed folder must not look like a complete copy.
     gone = layout.folder / f".guard-{secrets.token_hex(8)}.tmp"
     layout.guard.replace(gone)
     durable.fsync_path(layout.folder)

@@ -1,5 +1,5 @@
--- What a catalog of format 1 holds, as rows of the tables of today. Columns whose names end in `_at` are microseconds
--- since 1970-01-01, UTC.
+-- The rows of a catalog of format 1, as rows of the tables of format 2. Columns whose names end in `_at` are
+-- microseconds since 1970-01-01, UTC.
 
 -- name: checkpoint
 SELECT $format, checkpoint_key, epoch_us(created_at) AS created_at, software FROM checkpoint;
@@ -16,7 +16,8 @@ FROM batches ORDER BY batch_id;
 -- name: pipelines
 SELECT revision, run_id, description FROM pipelines ORDER BY revision;
 
--- Runs that ended with rows in quarantine were called finished. Of older runs nobody knows what was in quarantine then.
+-- In format 1, runs that ended with rows in quarantine were called finished. Only the newest one can be corrected: for
+-- older runs it isn't recorded whether there were rows in quarantine.
 -- name: runs
 SELECT run_id, epoch_us(started_at) AS started_at, epoch_us(ended_at) AS ended_at,
        CASE WHEN outcome = 'stopped' THEN 'resumable'

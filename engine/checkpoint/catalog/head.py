@@ -1,4 +1,4 @@
-"""How far a checkpoint is committed, and how batches move it: by whole batches, without a gap. No I/O."""
+"""The position up to which a checkpoint is committed. It moves by whole batches, without a gap. No I/O."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CatalogHead:
-    """The catalog's word on how far things are: the first batch and source row not committed.
+    """The frontier in the catalog: the first batch and the first source row that are not committed.
 
     `epoch` counts the rewinds and resets.
     """
@@ -45,7 +45,7 @@ class CatalogHead:
         return head
 
     def frontier(self, steps: Iterable[str]) -> Frontier:
-        """Return it as a frontier; it is that of each of `steps`.
+        """Return it as a `Frontier`, in which each of `steps` has the same position.
 
         >>> CatalogHead(next_batch_id=2, next_row=20, epoch=0).frontier(["a"])
         Frontier(last_completed_batch_id=1, last_completed_row=19, total_rows_processed=20, step_states={'a': 1})

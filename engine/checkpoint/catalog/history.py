@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class History:
-    """The history of an open checkpoint. A rewind doesn't change it; the number of a run is never used again."""
+    """The history of an open checkpoint. A rewind doesn't change it; a run number is never used twice."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -45,7 +45,7 @@ class History:
             return catalog.failures(limit)
 
     def state(self) -> RunState:
-        """Return the state of the pipeline while nothing runs: its last run's, unless the frontier has moved since."""
+        """Return the state of the pipeline between runs: that of its last run, unless the frontier moved after it."""
         with self._ledger.reading() as catalog:
             last = next(iter(catalog.runs(1)), None)
             rows_quarantined = catalog.rows_quarantined()

@@ -1,9 +1,9 @@
-"""The catalog as its one writer keeps it: moved by whole transactions, connected again when that is needed.
+"""The one writer of the catalog: it changes the catalog by whole transactions, and reconnects after errors.
 
-Owns the connection for as long as the checkpoint is open, the head in memory, and what DuckDB leaves to
-chance about its log. Invariant: `head` is what the catalog says, also after a commit that the database failed;
-only after an interruption it has to `look_again`. It must not know when parts get their names and frontier.json is
-written; that order is the store's.
+This module owns the connection while the checkpoint is open, the head in memory, and the durability of DuckDB's log.
+Invariant: `head` agrees with the catalog, also after a commit that failed in the database; only after an interruption
+`look_again` must be called. This module must not know when parts are renamed and frontier.json is written; the store
+owns that order.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ if TYPE_CHECKING:
 
 
 class Ledger:
-    """The open catalog of one checkpoint. Raises `duckdb.Error` and `OSError` as they come, but see `reading`.
+    """The open catalog of one checkpoint. Except in `reading`, `duckdb.Error` and `OSError` are not translated.
 
-    `catalog` is another object after a reconnection: take it from here each time. `notices` are sentences about what
-    opening it has changed, for the user to see.
+    `catalog` is another object after a reconnection, so don't keep it. `notices` are sentences for the user about what
+    the opening has changed.
     """
 
     def __init__(self, layout: Layout) -> None:
-        """Connect to the catalog, which is there.
+        """Connect to the catalog, which must exist.
 
         Raises:
-            CheckpointForeign, CheckpointNewer, CheckpointCorrupt: it isn't one that this version can keep.
+            CheckpointForeign, CheckpointNewer, CheckpointCorrupt: this version can't use it.
         """
         self.layout = layout
         self._log_secured = False
@@ -56,25 +56,25 @@ class Ledger:
 
     @contextmanager
     def reading(self) -> Iterator[Catalog]:
-        """Give the catalog to the block; what the disk or DuckDB raises there becomes a `CheckpointError`."""
+        """Yield the catalog; translate errors of the disk and of DuckDB in the block to a `CheckpointError`."""
         with translated(self.layout.catalog):
             yield self.catalog
 
     @contextmanager
     def writing(self) -> Iterator[Catalog]:
-        """As `reading`, for a block that changes something. It opens its own transaction if it needs one."""
+        """The same as `reading`, for a block that changes something. The block opens a transaction if it needs one."""
         with self.reading() as catalog:
             yield catalog
             self.secure_log()
 
-    # --- where things stand -------------------------------------------------------------------------
+    # --- reading ------------------------------------------------------------------------------------
 
     def last_manifest(self) -> Manifest | None:
-        """Return the manifest of the last committed batch, None when there is none."""
+        """Return the manifest of the last committed batch, None if there is none."""
         return self.catalog.batch(self.head.next_batch_id - 1)
 
     def look_again(self) -> None:
-        """Take the head from the catalog: after an interruption nobody knows whether a commit has landed."""
+        """Read the head from the catalog: after an interruption it is unknown whether a commit succeeded."""
         self.head = self.catalog.head()
 
     # --- moving the frontier ------------------------------------------------------------------------
@@ -82,14 +82,14 @@ class Ledger:
     def append(
         self, manifests: Sequence[Manifest], *, replaces_last: bool = False, pipeline: str | None = None
     ) -> None:
-        """Commit batches in one transaction. Their parts are durable, under whatever name.
+        """Commit batches in one transaction. Their parts must be durable, under their temporary or final names.
 
-        `replaces_last` says that the first one takes the place of the last committed batch. `pipeline` describes the
-        one that made them; it is recorded with them unless it is the one on record, and None when that is known.
+        With `replaces_last`, the first batch replaces the last committed one. `pipeline` describes the pipeline that
+        made them; it is recorded too if it differs from the latest description. None means that it doesn't.
 
         Raises:
-            RowsNotContiguous: a batch that isn't the next one; nothing is committed.
-            CheckpointCorrupt: somebody else has moved the frontier; nothing is committed.
+            RowsNotContiguous: a batch isn't the next one; nothing is committed.
+            CheckpointCorrupt: another program has moved the frontier; nothing is committed.
             duckdb.Error: nothing is committed, and the catalog is connected again.
         """
         before = self.head
@@ -108,8 +108,8 @@ class Ledger:
                 self.catalog.append_batches(manifests, datetime.now(UTC))
                 self._record(pipeline, manifests[-1].run_id)
         except duckdb.Error:
-            # A failed fsync may come after the commit has landed. Only a new look can tell; the attempt's id because a
-            # batch that was done again has the id and may have the rows of the one before it.
+            # An fsync may fail after the commit has succeeded: only the catalog knows. The attempt ids are compared,
+            # because a batch that is computed again has the same batch id and may have the same rows.
             self._reconnect()
             last = self.last_manifest()
             if self.head != after or last is None or last.attempt_id != manifests[-1].attempt_id:
@@ -118,19 +118,19 @@ class Ledger:
             self.head = after
 
     def replace(self, manifest: Manifest, *, attempt_id: str, pipeline: str | None = None) -> None:
-        """Put another result of a committed batch in its place, in one transaction. The head stays.
+        """Replace the result of a committed batch, in one transaction. The head doesn't change.
 
-        `pipeline` as in `append`.
+        `pipeline` has the same meaning as in `append`.
 
         Raises:
-            CheckpointCorrupt: the batch of this attempt isn't there; nothing is changed.
+            CheckpointCorrupt: this attempt isn't the committed one; nothing is changed.
             duckdb.Error: nothing is changed, and the catalog is connected again.
         """
         try:
             with self.catalog.transaction():
                 if not self.catalog.replace(manifest, attempt_id=attempt_id, committed_at=datetime.now(UTC)):
                     raise CheckpointCorrupt(
-                        self.layout.catalog, f"batch {manifest.batch_id} is not in the catalog as it was found"
+                        self.layout.catalog, f"batch {manifest.batch_id} has changed in the catalog since it was read"
                     )
                 self._record(pipeline, manifest.run_id)
         except duckdb.Error:
@@ -140,7 +140,7 @@ class Ledger:
                 raise
 
     def rewind(self, *, next_batch_id: int, next_row: int) -> None:
-        """Drop the batches from `next_batch_id` on and begin an epoch, in one transaction."""
+        """Drop the batches from `next_batch_id` on and begin a new epoch, in one transaction."""
         with self.catalog.transaction():
             self.catalog.rewind(next_batch_id=next_batch_id, next_row=next_row)
         self.head = self.catalog.head()
@@ -151,23 +151,23 @@ class Ledger:
             self.catalog.add_pipeline(recorded[0] + 1 if recorded else 1, run_id, pipeline)
 
     def _reconnect(self) -> None:
-        with suppress(Exception):  # the handle is broken; whatever closing says changes nothing
+        with suppress(Exception):  # the connection is broken; errors of closing it don't matter
             self.catalog.close()
-        self._log_secured = False  # opening may have made another one
+        self._log_secured = False  # the new connection may have created another log
         self.catalog = Catalog(self.layout.catalog)
         self.head = self.catalog.head()
 
     # --- the log ------------------------------------------------------------------------------------
 
     def secure_log(self) -> None:
-        """Make the log private and its name durable: DuckDB leaves both to chance when it makes the file."""
+        """Make the log private and its name durable: DuckDB does neither when it creates the file."""
         if not self._log_secured and self.layout.wal.exists():
             self.layout.wal.chmod(durable.PRIVATE_FILE)
             durable.fsync_path(self.layout.folder)
             self._log_secured = True
 
     def compact(self) -> None:
-        """Fold the log into the catalog's file, under a copy."""
+        """Fold the log into the file of the catalog, after making a copy of both."""
         self.catalog.close()
         try:
             compaction.compact(self.layout)
@@ -178,10 +178,10 @@ class Ledger:
 
 
 def row_after(catalog: Catalog, layout: Layout, batch_id: int) -> int:
-    """Return the source row after this committed batch, 0 for -1.
+    """Return the first source row after this committed batch; 0 for batch -1.
 
     Raises:
-        CheckpointCorrupt: the catalog has lost the batch; a frontier there would begin at a row that nobody knows.
+        CheckpointCorrupt: the catalog has no record of the batch, so the row is unknown.
     """
     if batch_id < 0:
         return 0

@@ -1,4 +1,4 @@
-"""Opening a catalog: only a file that is ours, whole and of a format that this version knows is ever written to."""
+"""Opens a catalog. Only a complete file of this software, in a format that this version knows, is ever written to."""
 
 from __future__ import annotations
 
@@ -27,18 +27,19 @@ def check_name(folder: Path) -> None:
     """Refuse a folder in which DuckDB can't keep its files.
 
     Raises:
-        CheckpointNotWritable: DuckDB takes what follows a "?" for the query of a URL and puts its log elsewhere.
+        CheckpointNotWritable: there is a "?" in the name. DuckDB treats the rest as the query of a URL, and writes its
+            log to another place.
     """
     if "?" in str(folder):
         raise CheckpointNotWritable(folder, ValueError("there is a '?' in its name"))
 
 
 def inspect(path: Path) -> None:
-    """Look at a catalog file without DuckDB, which would take some foreign files for its own.
+    """Check a catalog file without DuckDB, which would open some files of other formats.
 
     Raises:
         CheckpointForeign: it isn't a DuckDB file.
-        CheckpointCorrupt: it is empty or cut short.
+        CheckpointCorrupt: it is empty or truncated.
     """
     if not path.is_file():
         raise CheckpointForeign(path, "not a file")
@@ -53,13 +54,13 @@ def inspect(path: Path) -> None:
 
 
 def open_catalog(layout: Layout) -> tuple[Catalog, str, list[str]]:
-    """Open the catalog; return it with the checkpoint's key, and sentences that the user should see.
+    """Open the catalog; return it with the key of the checkpoint, and sentences that the user should see.
 
     A catalog of an older format is migrated first.
 
     Raises:
-        CheckpointForeign, CheckpointNewer, CheckpointCorrupt: this version can't use it; it was left as it is.
-        duckdb.Error, OSError: it can't be read, or not be migrated; it was left as it is.
+        CheckpointForeign, CheckpointNewer, CheckpointCorrupt: this version can't use it; nothing was changed.
+        duckdb.Error, OSError: it can't be read or migrated; nothing was changed.
     """
     inspect(layout.catalog)
     catalog = Catalog(layout.catalog)
@@ -76,19 +77,19 @@ def open_catalog(layout: Layout) -> tuple[Catalog, str, list[str]]:
 
 
 def check_identity(path: Path, catalog: Catalog) -> tuple[int, str]:
-    """Return the catalog's format and the checkpoint's key.
+    """Return the format of the catalog and the key of the checkpoint.
 
     Raises:
-        CheckpointForeign: it is a DuckDB database of somebody else.
+        CheckpointForeign: it is a DuckDB database of another program.
         CheckpointNewer: a newer version of this software made it.
-        CheckpointCorrupt: the table that should say so is damaged.
+        CheckpointCorrupt: the table with format and key is damaged.
     """
     try:
         catalog_format, key = catalog.identity()
     except (duckdb.CatalogException, duckdb.BinderException):
         raise CheckpointForeign(path, _SOMEBODY_ELSES) from None
     except ValueError as error:
-        raise CheckpointCorrupt(path, f"the catalog {path} doesn't say whose it is", hint=REPAIR_HINT) from error
+        raise CheckpointCorrupt(path, f"the catalog {path} has lost its key", hint=REPAIR_HINT) from error
     if not isinstance(catalog_format, int) or not isinstance(key, str) or len(key) != _KEY_CHARACTERS:
         raise CheckpointForeign(path, _SOMEBODY_ELSES)
     if catalog_format > FORMAT:

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """One call of `run()`. Datetimes are aware, UTC; `ended_at` is None for a run that is running or crashed.
+    """One call of `run()`. Datetimes are aware, in UTC; `ended_at` is None for a run that is running or crashed.
 
-    It started with batch `first_batch_id`; `next_batch_id` was the first uncommitted one when it ended. `rows_done`
-    counts the source rows of its batches that are still in the results. `retries` counts how often a fetch, a step or
-    a delivery was tried again, None for a run that is running or crashed.
+    It started with batch `first_batch_id`; `next_batch_id` was the first uncommitted batch when it ended. `rows_done`
+    counts the source rows of its batches that were in the results when it ended. `retries` counts the retries of
+    fetches, steps and deliveries; None for a run that is running or crashed.
     """
 
     run_id: int

@@ -1,6 +1,6 @@
--- The catalog, format 2. Everything is made when the file is made: no ALTER, no DROP, and no keys, around
--- which the storage engine's recovery defects cluster. Uniqueness and order are asserted by each transaction:
--- the frontier moves only by an UPDATE that names the value it had before.
+-- The catalog, format 2. All tables are created with the file. There is no ALTER, no DROP and no key, because most
+-- known recovery defects of the storage engine involve these. Each transaction checks uniqueness and order itself:
+-- the frontier moves only by an UPDATE that names its previous value.
 
 CREATE TABLE checkpoint (
     format INTEGER NOT NULL CHECK (format >= 1),
@@ -9,17 +9,17 @@ CREATE TABLE checkpoint (
     software VARCHAR NOT NULL
 );
 
--- One row, always: the first batch and the first source row that are not committed. `epoch` counts
--- rewinds and resets; parts of an older epoch beyond the frontier are leftovers of those.
+-- Always one row: the first batch and the first source row that are not committed. `epoch` counts
+-- rewinds and resets; parts of an older epoch beyond the frontier are leftovers of a rewind or reset.
 CREATE TABLE frontier (
     next_batch_id BIGINT NOT NULL CHECK (next_batch_id >= 0),
     next_row BIGINT NOT NULL CHECK (next_row >= 0),
     epoch BIGINT NOT NULL CHECK (epoch >= 0)
 );
 
--- One row for each committed batch. Rows are source rows, both ends inclusive. `timings` is a list of
--- [[steps…], seconds, rows in, rows out]; `cursor` and `states` are JSON, and so is `quarantine`: a list of the
--- batch's files of rows that no step could process, NULL when there are none.
+-- One row for each committed batch. `start_row` and `end_row` are source rows, both inclusive. `timings` is a list of
+-- [[steps…], seconds, rows in, rows out]; `cursor` and `states` are JSON. `quarantine` is a JSON list of the
+-- quarantine files of the batch, NULL if there are none.
 CREATE TABLE batches (
     batch_id BIGINT NOT NULL CHECK (batch_id >= 0),
     start_row BIGINT NOT NULL CHECK (start_row >= 0),
@@ -43,14 +43,14 @@ CREATE TABLE batches (
     CHECK ((rows_quarantined > 0) = (quarantine IS NOT NULL))
 );
 
--- What the pipeline was, each time that it became another one; the newest row counts.
+-- One row for each changed description of the pipeline; the newest row is valid.
 CREATE TABLE pipelines (
     revision BIGINT NOT NULL CHECK (revision >= 1),
     run_id BIGINT NOT NULL,
     description VARCHAR NOT NULL
 );
 
--- One row for each call of run(), for good. `state` is how it ended, a `RunState`.
+-- One row for each call of run(); rows are never deleted. `state` is a `RunState`.
 CREATE TABLE runs (
     run_id BIGINT NOT NULL CHECK (run_id >= 1),
     started_at TIMESTAMPTZ NOT NULL,
@@ -67,7 +67,7 @@ CREATE TABLE runs (
     retries BIGINT
 );
 
--- One row for each batch that ended a run. `step` is NULL for failures of the source.
+-- One row for each batch whose failure ended a run. `step` is NULL for failures of the source.
 CREATE TABLE failures (
     run_id BIGINT NOT NULL,
     failed_at TIMESTAMPTZ NOT NULL,

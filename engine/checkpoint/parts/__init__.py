@@ -1,1 +1,1 @@
-"""The Parquet files beside the catalog: results and quarantine, what describes them, and the schema that they share."""
+"""The Parquet files beside the catalog: results and quarantine, their manifests, and the schema of the results."""

@@ -1,6 +1,6 @@
-"""What is known about one finished batch: a row of the catalog, and the metadata of its part.
+"""The facts about one finished batch: a row of the catalog, and the metadata of its part.
 
-The same value is kept in both places, so that the catalog can be made again from the parts.
+The same value is stored in both places, so that the catalog can be rebuilt from the parts.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 _WORDS_OF_FORMAT_1 = {"token": "attempt_id", "generation": "epoch"}
-"""Parts keep the metadata that they were written with, also when their catalog is migrated."""
+"""The format of the metadata. A migration of the catalog doesn't change the metadata of existing parts."""
 
 
 @dataclass(frozen=True, slots=True)
 class StepTiming:
-    """How long one step, or several fused ones, took for a batch. Rows are None where nobody counted."""
+    """How long one step, or several fused steps, took for a batch. Row counts are None if they weren't counted."""
 
     steps: tuple[str, ...]
     seconds: float
@@ -31,11 +31,11 @@ class StepTiming:
 
 @dataclass(frozen=True, slots=True)
 class QuarantineFile:
-    """One file of rows that were taken out of a batch: what it holds, and how a replay takes them up again.
+    """One file of rows in quarantine: its content, and how a replay continues with them.
 
-    `step` is where the first of them failed, with `error`. `from_step` names the first step that the rows go through
-    again. `whole` says that they are the batch's rows at that step, all of them, and not single ones. `obstacle` says
-    why they can't be replayed, empty when they can.
+    `step` is the step in which the first of them failed, with `error`. `from_step` is the first step that a replay
+    applies to the rows. `whole` is True if the file has all rows of the batch at that step, and not single rows.
+    `obstacle` says why they can't be replayed; it is empty if they can.
     """
 
     rows: int
@@ -52,12 +52,12 @@ class QuarantineFile:
 class Manifest:
     """One batch with its results written under a temporary name, ready to be committed.
 
-    Rows are source rows, both bounds inclusive. `attempt_id` names the attempt that wrote the part.
+    `start_row` and `end_row` are source rows, both inclusive. `attempt_id` names the attempt that wrote the part.
     `epoch` counts the rewinds and resets before it. `cursor` is the position in the source after the
-    batch, None for a source without one; `states` are the snapshots of the stateful steps, by name.
-    `write_seconds` is 0 in a manifest that was read from a part, which can't know it.
-    `bytes_written` and `checksum` (CRC-32 of the file, 8 hex digits) are those of the part. `rows_quarantined` of the
-    source rows are in the files of `quarantine` instead of the results.
+    batch, None for a source without cursors; `states` are the snapshots of the stateful steps, by name.
+    `write_seconds` is 0 in a manifest that was read from a part, which is written before the time is known.
+    `bytes_written` and `checksum` (CRC-32 of the file, 8 hex digits) are those of the part. `rows_quarantined` source
+    rows are in the files of `quarantine` instead of the results.
     """
 
     batch_id: int
@@ -85,11 +85,11 @@ class Manifest:
 
     @property
     def seconds(self) -> float:
-        """How long the batch was worked on: fetch, steps and write, with what it waited for its turn."""
+        """The seconds for the batch: fetch, steps and write, including the time it waited for its turn."""
         return self.fetch_seconds + sum(timing.seconds for timing in self.timings) + self.write_seconds
 
     def with_part(self, *, bytes_written: int, checksum: str) -> Manifest:
-        """Return the manifest with what is known only once the part is encoded."""
+        """Return the manifest with size and checksum, which are known only after the part is encoded."""
         return replace(self, bytes_written=bytes_written, checksum=checksum)
 
     def to_json(self) -> str:
@@ -98,7 +98,7 @@ class Manifest:
 
     @classmethod
     def from_json(cls, text: str) -> Manifest:
-        """Return the manifest that `to_json` wrote, in whatever format. Raises ValueError, TypeError or KeyError."""
+        """Return the manifest that `to_json` wrote, of any format. Raises ValueError, TypeError or KeyError."""
         content = json.loads(text)
         for word, new_word in _WORDS_OF_FORMAT_1.items():
             if word in content:

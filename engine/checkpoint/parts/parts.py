@@ -1,7 +1,7 @@
 """The Parquet files that hold the results: encode, write, publish, read, check.
 
-A part is written whole under a temporary name and durable; it gets its final name only after the catalog has
-committed it, so that `results/*.parquet` never shows an uncommitted row.
+A part is written durably under a temporary name. It gets its final name only after the catalog has committed it, so
+`results/*.parquet` never contains an uncommitted row.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ _CHECKPOINT_KEY = "batchpipe.checkpoint"
 class PartFormat:
     """How parts are encoded.
 
-    Measured on TPC-H lineitem: zstd at level 1 makes files a third smaller than Snappy for 12 % more
-    time; column statistics cost 8 % of the whole run, and no reader of whole parts looks at them.
+    Measured on TPC-H lineitem: zstd at level 1 makes files a third smaller than Snappy and takes 12 % more time.
+    Column statistics cost 8 % of the whole run, and a reader of whole parts doesn't use them.
     """
 
     compression: PartCompression = "zstd"
@@ -44,9 +44,9 @@ class PartFormat:
 def write(
     layout: Layout, frame: pl.DataFrame, manifest: Manifest, *, checkpoint: str, part_format: PartFormat
 ) -> Manifest:
-    """Write the batch's part under its temporary name, durably; return the manifest with size and checksum.
+    """Write the part of a batch under its temporary name, durably; return the manifest with size and checksum.
 
-    `checkpoint` is a JSON text about the whole checkpoint (its key and pipeline), kept with each part.
+    `checkpoint` is a JSON text about the whole checkpoint (its key and pipeline), stored in each part.
     """
     path = layout.temporary_part(manifest.batch_id, manifest.attempt_id)
     try:
@@ -68,7 +68,7 @@ def write(
 
 
 def _disk_error(error: pl.exceptions.PolarsError, path: StoredPath) -> OSError | None:
-    """Return the system's error that Polars tells of in words, such as a full disk; None when it is another."""
+    """Return the OSError that a message of Polars describes, such as a full disk; None for other errors."""
     found = re.search(r"\(os error (\d+)\)", str(error))
     return OSError(int(found[1]), os.strerror(int(found[1])), str(path)) if found else None
 
@@ -80,27 +80,27 @@ def publish(layout: Layout, manifests: Iterable[Manifest]) -> None:
 
 
 def names(layout: Layout) -> Iterator[str]:
-    """Give the names of all that is in the results folder, in no order; none when there is no folder."""
+    """Return the names of all entries of the results folder, in no order; none if there is no folder."""
     return files.names_in(layout.results)
 
 
 def any_published(layout: Layout) -> bool:
-    """Say whether there are parts under their final names."""
+    """Return whether any part has its final name."""
     return any(layout.parse_part(name) is not None for name in names(layout))
 
 
 def read_metadata(path: StoredPath) -> tuple[Manifest, dict[str, str]]:
-    """Return what a part says of itself: its manifest, and the checkpoint it belongs to.
+    """Return the metadata of a part: its manifest, and the description of its checkpoint.
 
     Raises:
-        ValueError: the file is damaged, or no part of ours.
+        ValueError: the file is damaged, or isn't a part of a checkpoint.
     """
     manifest, checkpoint = read_footer(path)
     return measured(path, manifest), checkpoint
 
 
 def read_footer(path: StoredPath) -> tuple[Manifest, dict[str, str]]:
-    """Return the same without size and checksum, for which all of the file must be read. Raises as `read_metadata`."""
+    """Return the same without size and checksum, which need a read of the whole file. Raises as `read_metadata`."""
     try:
         metadata = pl.read_parquet_metadata(files.parquet_footer(path))
         manifest = Manifest.from_json(metadata[_MANIFEST_KEY])
@@ -111,7 +111,7 @@ def read_footer(path: StoredPath) -> tuple[Manifest, dict[str, str]]:
 
 
 def read_attempt_id(path: StoredPath) -> str | None:
-    """Return the id of the attempt that wrote a part; None when it is unreadable."""
+    """Return the id of the attempt that wrote a part; None if the part is unreadable."""
     try:
         return read_footer(path)[0].attempt_id
     except ValueError:
@@ -119,13 +119,13 @@ def read_attempt_id(path: StoredPath) -> str | None:
 
 
 def own_attempt_id(layout: Layout, batch_id: int, key: str) -> str | None:
-    """Return the attempt id in the part of a batch, None when it is unreadable or of another checkpoint."""
+    """Return the attempt id in the part of a batch, None if it is unreadable or of another checkpoint."""
     own = read_own(layout, batch_id, key, footer_only=True)
     return None if own is None else own.attempt_id
 
 
 def read_own(layout: Layout, batch_id: int, key: str, *, footer_only: bool = False) -> Manifest | None:
-    """Return what the part of a batch says of itself, None when it is unreadable or of another checkpoint."""
+    """Return the manifest in the part of a batch, None if it is unreadable or of another checkpoint."""
     try:
         manifest, checkpoint = (read_footer if footer_only else read_metadata)(layout.part(batch_id))
     except ValueError:
@@ -134,7 +134,7 @@ def read_own(layout: Layout, batch_id: int, key: str, *, footer_only: bool = Fal
 
 
 def measured(path: StoredPath, manifest: Manifest) -> Manifest:
-    """Return the manifest of a part with size and checksum, for which all of it is read."""
+    """Return the manifest of a part with size and checksum; this reads the whole file."""
     return manifest.with_part(bytes_written=files.size(path), checksum=files.checksum(path))
 
 

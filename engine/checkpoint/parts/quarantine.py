@@ -1,8 +1,8 @@
-"""The files of rows that no step could process: written before the commit, swept when no commit names them.
+"""The files of the quarantine: written before the commit, and deleted if no committed batch names them.
 
-One row of a file is one row taken out: where it came from, what the step said, and `row`, a struct of the columns
-with which a replay takes it up. A file has its final name from the start; the catalog says by its attempt whether
-it counts.
+One row of a file is one row in quarantine: its origin, the error of the step, and `row`, a struct of the columns with
+which a replay continues. A file has its final name from the start; it counts if the catalog names the attempt that
+wrote it.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ SCHEMA = {
     "error": pl.String(),
     "input": pl.String(),
 }
-"""The columns beside `row`: the row's number in the source, None where steps before have lost it; its place in the
-batch's results (how many of them come before it), None where that isn't known; the step, its error's type and message;
-the row as the step saw it, as text."""
+"""The columns beside `row`: the number of the row in the source, None if earlier steps lost it; its place in the
+results of the batch (the number of result rows before it), None if unknown; the step, the type and the message of its
+error; the row as the step received it, as text."""
 
 
 def write(
     layout: Layout, batch_id: int, attempt_id: str, frames: Sequence[tuple[QuarantineFile, pl.DataFrame]]
 ) -> tuple[QuarantineFile, ...]:
-    """Write the rows of one batch, one file for each frame, durably; return what there is to know of the files.
+    """Write the rows of one batch, one file for each frame, durably; return the descriptions of the files.
 
     Raises:
-        OSError: the disk can't take them.
-        PolarsError: there are values in them that Parquet can't hold.
+        OSError: the disk can't store them.
+        PolarsError: they have values that Parquet can't store.
     """
     if not frames:
         return ()
@@ -71,7 +71,7 @@ def read(layout: Layout, manifest: Manifest) -> Iterator[tuple[QuarantineFile, p
 
 
 def fault_of(layout: Layout, manifest: Manifest, number: int) -> str:
-    """Return what is wrong with one file of a batch, empty when nothing is."""
+    """Return what is wrong with one file of a batch; an empty text if nothing is wrong."""
     path = layout.quarantine_file(manifest.batch_id, manifest.attempt_id, number)
     about = manifest.quarantine[number]
     try:
@@ -86,14 +86,14 @@ def fault_of(layout: Layout, manifest: Manifest, number: int) -> str:
 
 
 def leftovers(layout: Layout, committed: Iterable[tuple[int, str]]) -> list[str]:
-    """Return the names of files in the quarantine of other attempts than those committed: (batch id, attempt id)."""
+    """Return the names of quarantine files of attempts that aren't in `committed`: (batch id, attempt id)."""
     owners = set(committed)
     found = {name: layout.parse_quarantine_file(name) for name in files.names_in(layout.quarantine)}
     return sorted(name for name, owner in found.items() if owner is not None and owner not in owners)
 
 
 def drop(layout: Layout, manifest: Manifest) -> None:
-    """Delete the files of a batch that is committed otherwise now."""
+    """Delete the files of `manifest`, which was replaced by another manifest of the batch."""
     files.delete(
         layout.quarantine_file(manifest.batch_id, manifest.attempt_id, number)
         for number in range(len(manifest.quarantine))
@@ -101,5 +101,5 @@ def drop(layout: Layout, manifest: Manifest) -> None:
 
 
 def sweep(layout: Layout, committed: Iterable[tuple[int, str]]) -> None:
-    """Delete the files of other attempts than those committed: they died, or their batches were rewound or replayed."""
+    """Delete the files of attempts that aren't in `committed`: they died, or were rewound or replayed."""
     files.delete(layout.quarantine / name for name in leftovers(layout, committed))

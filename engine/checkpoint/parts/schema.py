@@ -1,7 +1,7 @@
 """The one schema of all results, pinned by the first batch.
 
-Batches are computed several at once, so later ones may get here first; they wait until batch 0 (or the
-first part of an earlier run) has said what the columns are.
+Several batches are computed at the same time, so a later batch may arrive before the first one. It waits until batch 0
+(or the first part of an earlier run) has decided the columns.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from engine.errors import SchemaDrift
 
 
 class SchemaPin:
-    """Compares each batch's columns with the pinned ones, and casts what casts without loss.
+    """Compares the columns of each batch with the pinned ones, and casts those that can be cast without loss.
 
-    `step` is the name of the last step, whose results these are.
+    `step` is the name of the last step, which made the results.
     """
 
     def __init__(self, schema: pl.Schema | None, *, first_batch_id: int, step: str) -> None:
@@ -30,10 +30,10 @@ class SchemaPin:
     def conform(self, batch_id: int, frame: pl.DataFrame) -> pl.DataFrame | None:
         """Return `frame` with exactly the pinned columns and dtypes.
 
-        None means that the batch that would have pinned them was given up.
+        None means that the batch that should pin them was cancelled.
 
         Raises:
-            SchemaDrift: columns or dtypes differ by more than a cast without loss.
+            SchemaDrift: the columns differ, or a dtype can't be cast without loss.
         """
         if self._schema is None and batch_id == self._first_batch_id:
             self._schema = frame.schema
@@ -49,20 +49,20 @@ class SchemaPin:
         return frame.cast(self._schema)
 
     def nothing(self, batch_id: int) -> pl.DataFrame | None:
-        """Return a frame with the pinned columns and no row, None when nobody pins them before this batch."""
+        """Return a frame with the pinned columns and no row, None if no earlier batch pins them."""
         if self._schema is None and batch_id <= self._first_batch_id:
             return None
         self._decided.wait()
         return None if self._schema is None else pl.DataFrame(schema=self._schema)
 
     def cancel_from(self, batch_id: int) -> None:
-        """Release the batches that wait for the pinned schema, if this batch was to pin it."""
+        """Release the batches that wait for the pinned schema, if this batch should pin it."""
         if batch_id <= self._first_batch_id:
             self._decided.set()
 
 
 def drift(pinned: pl.Schema, found: pl.Schema) -> list[str]:
-    """Return one line for each difference that no cast without loss removes; empty when there is none."""
+    """Return one line for each difference that a cast without loss can't remove; empty if there is none."""
     lines = [f"column '{name}' ({dtype}) is missing" for name, dtype in pinned.items() if name not in found]
     lines += [f"column '{name}' ({dtype}) is new" for name, dtype in found.items() if name not in pinned]
     lines += [
@@ -76,7 +76,7 @@ def drift(pinned: pl.Schema, found: pl.Schema) -> list[str]:
 
 
 def casts_without_loss(found: pl.DataType, pinned: pl.DataType) -> bool:
-    """Say whether every value of `found` has the same value in `pinned`.
+    """Return whether every value of `found` has the same value in `pinned`.
 
     >>> import polars as pl
     >>> casts_without_loss(pl.Int32(), pl.Int64()), casts_without_loss(pl.Int64(), pl.Int32())

@@ -1,1 +1,1 @@
-"""What is done about a crash, damage or a lost catalog."""
+"""Recovery from a crash, and the detection and repair of damage."""

@@ -1,4 +1,4 @@
-"""Parts and files of the quarantine, compared with what the catalog recorded of them when they were committed."""
+"""Compares parts and quarantine files with what the catalog recorded about them when they were committed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MOST_FAULTS = 20
 
 
 class _Faults:
-    """Sentences about what is wrong: the first ones are kept, the others are counted."""
+    """Sentences about faults: the first ones are kept, the others are only counted."""
 
     def __init__(self) -> None:
         self._first: list[str] = []
@@ -50,7 +50,8 @@ class PartsAgainstCatalog:
     def compare(self, manifest: Manifest) -> bool:
         """Compare the part of the next batch with the catalog's record `manifest`; return whether it can be used."""
         path = self._layout.temporary_part(manifest.batch_id, manifest.attempt_id)
-        if not files.exists(path):  # otherwise it is committed and waits for its name: ignore what has that name now
+        # If it exists, it waits for its final name: a file that has that name now is an older one.
+        if not files.exists(path):
             path = self._layout.part(manifest.batch_id)
         self.count += 1
         if fault := self._fault(path, manifest):
@@ -60,7 +61,7 @@ class PartsAgainstCatalog:
         return not fault
 
     def faults(self) -> tuple[str, ...]:
-        """Return a sentence for each part that can't be used, only the first ones if they are many."""
+        """Return a sentence for each part that can't be used; only the first ones if there are many."""
         return self._faults.sentences()
 
     def _fault(self, path: StoredPath, manifest: Manifest) -> str:
@@ -87,7 +88,7 @@ class PartsAgainstCatalog:
 
 
 class QuarantineAgainstCatalog:
-    """Compares the files of the quarantine, one batch after the other."""
+    """Compares the quarantine files, one batch after the other."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
@@ -107,7 +108,7 @@ class QuarantineAgainstCatalog:
         return not faults
 
     def faults(self) -> tuple[str, ...]:
-        """Return a sentence for each fault, only the first ones if they are many."""
+        """Return a sentence for each fault; only the first ones if there are many."""
         return self._faults.sentences()
 
 
@@ -116,5 +117,5 @@ def quarantine_faults(layout: Layout, manifest: Manifest) -> list[str]:
     faults = [quarantine.fault_of(layout, manifest, number) for number in range(len(manifest.quarantine))]
     rows = sum(about.rows for about in manifest.quarantine)
     if rows != manifest.rows_quarantined:
-        faults.append(f"{manifest.rows_quarantined:,} rows are counted in quarantine, and its files have {rows:,}")
+        faults.append(f"{manifest.rows_quarantined:,} rows are counted in quarantine, but its files have {rows:,}")
     return [fault for fault in faults if fault]

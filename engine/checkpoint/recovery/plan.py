@@ -1,12 +1,12 @@
-"""What to do with the files found on opening: decided here, done by `recover`.
+"""Decides what to do with the files found on opening; `recover` does it.
 
-Pure: it gets what the catalog says and what the folder holds, and returns a plan. The catalog alone
-decides what is committed. Three things can be left by a process that died:
+These functions are pure: from the catalog and the names in the folder they make a plan. The catalog alone
+decides what is committed. A process that died can leave three things:
 
     committed, not renamed        publish the temporary part that the catalog names
     written, not committed        delete the temporary part
-    renamed beyond the frontier   of an older epoch: left by a rewind, delete;
-                                  of this one: the catalog's log was cut short, take the part back in
+    renamed, beyond the frontier  of an older epoch: a rewind left it, so delete it;
+                                  of this epoch: the log of the catalog was truncated, so restore the batch
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Found:
-    """The names in the results folder, sorted by what they mean.
+    """The names in the results folder, by their meaning.
 
-    Only counts are kept of what is committed, so the memory needed doesn't grow with the history.
+    Committed parts are only counted, so memory doesn't grow with the history.
     """
 
     published: int = 0
-    """Parts under their final name, behind the frontier."""
+    """The number of parts with their final name before the frontier."""
 
     beyond: list[int] = field(default_factory=list)
-    """Batch ids of parts under their final name, at or beyond the frontier; ascending."""
+    """Batch ids of parts with their final name, at or beyond the frontier; ascending."""
 
     temporary: list[tuple[int, str]] = field(default_factory=list)
     """Batch id and attempt id of each temporary part."""
@@ -41,7 +41,7 @@ class Found:
 
 @dataclass(slots=True)
 class Plan:
-    """What `recover` has to do, in this order."""
+    """What `recover` must do, in this order."""
 
     publish: list[Manifest] = field(default_factory=list)
     delete_temporary: list[tuple[int, str]] = field(default_factory=list)
@@ -49,11 +49,11 @@ class Plan:
     delete_parts: list[int] = field(default_factory=list)
     set_aside: list[int] = field(default_factory=list)
     missing: int = 0
-    """How many committed batches have no part at all."""
+    """How many committed batches have no part."""
 
 
 def survey(names: Iterable[str], next_batch_id: int) -> Found:
-    """Sort the names of the results folder; what isn't ours is left out."""
+    """Sort the names of the results folder; ignore names that aren't those of parts."""
     found = Found()
     for name in names:
         batch_id = Layout.parse_part(name)
@@ -81,9 +81,9 @@ def decide(
 ) -> Plan:
     """Return what to do.
 
-    `committed` gives the catalog's manifest of a batch, `published` says whether its part has its final
-    name, `read_part` gives what a part beyond the frontier says of itself, None when that is unreadable
-    or of another checkpoint.
+    `committed` returns the manifest of a batch in the catalog. `published` returns whether its part has its final
+    name. `read_part` returns the manifest in a part beyond the frontier, None if the part is unreadable or of another
+    checkpoint.
     """
     plan = Plan()
     newly_published = 0

@@ -1,4 +1,4 @@
-"""What the parts alone say: enough to make the catalog again, batch after batch, without it."""
+"""Reads from the parts alone, batch after batch, what is needed to rebuild the catalog."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class RebuiltBatch:
 
 
 def rebuilt(layout: Layout, batch_id: int, previous: RebuiltBatch | None) -> RebuiltBatch:
-    """Return what the part of `batch_id` says, given what the one before it said (None for batch 0).
+    """Return the batch that the part of `batch_id` describes. `previous` is the batch before it, None for batch 0.
 
-    A batch follows another of the same checkpoint, at the next source row, and never of an older epoch:
-    parts that a rewind left behind are older than those before them.
+    The batch must belong to the same checkpoint as `previous`, begin at the next source row, and not have an older
+    epoch: parts that remain after a rewind have an older epoch than the parts before them.
 
     Raises:
-        ValueError: there is no such part, it can't be read, or it doesn't follow; the message says which.
+        ValueError: the part is missing, can't be read, or doesn't follow `previous`; the message says which.
     """
     path = layout.part(batch_id)
     if not files.exists(path):
@@ -58,7 +58,7 @@ def read_whole(path: StoredPath, manifest: Manifest) -> pl.Schema:
     """Decode every value of a part and return its columns and dtypes.
 
     Raises:
-        ValueError: it can't be decoded, or hasn't the rows that `manifest` says.
+        ValueError: it can't be decoded, or has another number of rows than `manifest`.
     """
     try:
         frame = parts.read(path)

@@ -1,7 +1,7 @@
-"""What every opening does about what a crash left: `recovery` decides, and here it is done.
+"""Recovery from a crash, on every opening of a checkpoint: `plan` decides what to do, this module does it.
 
-The caller holds the lock, which proves that whoever left it is gone. Killed in the middle, all of this can be
-repeated. Each function returns sentences about what had to be mended; the user should see them.
+The caller holds the lock, so the process that crashed has ended. All of this can be repeated if it is killed in the
+middle. Each function returns sentences about what it repaired; the user should see them.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 
 def recover_files(layout: Layout) -> list[str]:
-    """Put back the copy of the catalog that a killed compaction left, and delete temporary files beside it.
+    """Restore the copy of the catalog that a killed compaction left, and delete temporary files beside it.
 
-    Call it before anything connects to the catalog.
+    Call it before you connect to the catalog.
     """
     restored = compaction.restore(layout)
     _sweep(layout.folder)
@@ -40,7 +40,7 @@ def recover_files(layout: Layout) -> list[str]:
 
 
 def recover(ledger: Ledger) -> list[str]:
-    """Bring the parts in line with the catalog, and mark the runs that ended without a word.
+    """Make the parts agree with the catalog, and mark the runs that ended without recording how.
 
     Raises:
         CheckpointCorrupt: committed parts are missing, or the catalog has lost its latest entries.
@@ -56,7 +56,7 @@ def recover(ledger: Ledger) -> list[str]:
 
 
 def recovery_plan(layout: Layout, catalog: Catalog, head: CatalogHead, key: str) -> plan.Plan:
-    """Return what the next opening has to do about the parts; nothing is done."""
+    """Return what the next opening must do with the parts, without doing it."""
     return plan.decide(
         plan.survey(parts.names(layout), head.next_batch_id),
         next_batch_id=head.next_batch_id,
@@ -69,7 +69,7 @@ def recovery_plan(layout: Layout, catalog: Catalog, head: CatalogHead, key: str)
 
 
 def _sweep(folder: Path) -> None:
-    """Delete what a process that died left under temporary names of this package."""
+    """Delete the temporary files of this package that a dead process left."""
     for entry in folder.iterdir():
         if entry.name.startswith((".checkpoint", ".guard", ".frontier.json")) and ".tmp" in entry.name:
             if entry.is_dir():
@@ -99,7 +99,7 @@ def _recover_parts(ledger: Ledger) -> list[str]:
         lost = [parts.measured(layout.part(one.batch_id), one) for one in to_do.take_back]
         ledger.append(lost, pipeline=_pipeline_of(layout.part(lost[-1].batch_id)))
         notices.append(
-            f"the catalog's log had lost {len(to_do.take_back)} committed batches; they were taken back in from "
+            f"the log of the catalog had lost {len(to_do.take_back)} committed batches; they were restored from "
             "their parts"
         )
     quarantine.sweep(layout, ledger.catalog.quarantined())
@@ -107,9 +107,9 @@ def _recover_parts(ledger: Ledger) -> list[str]:
 
 
 def lost_replays(layout: Layout, catalog: Catalog, to_do: plan.Plan, key: str) -> Iterator[tuple[Manifest, str]]:
-    """Yield the replays that the catalog's log has lost, as their parts tell them, each with the attempt on record.
+    """Yield the manifest of each replay that the log of the catalog lost, from its part, and the recorded attempt id.
 
-    Only replays change a part behind the frontier and leave its rows and epoch as they are.
+    Only a replay changes a part before the frontier without changing its rows and epoch.
     """
     waiting = {manifest.batch_id for manifest in to_do.publish}
     for batch_id, attempt_id in catalog.quarantined():
@@ -130,14 +130,14 @@ def _take_back_replays(ledger: Ledger, to_do: plan.Plan) -> list[str]:
         ledger.replace(own, attempt_id=attempt_id, pipeline=_pipeline_of(ledger.layout.part(own.batch_id)))
     if not lost:
         return []
-    return [f"the catalog's log had lost replays of quarantined rows in {len(lost)} batches; they were taken back in"]
+    return [f"the log of the catalog had lost replays of {len(lost)} batches; they were restored from their parts"]
 
 
 def _check_last_part(ledger: Ledger, to_do: plan.Plan) -> None:
-    """Refuse a catalog whose log has lost a rewind or a replacement: the parts tell of a later history.
+    """Refuse a catalog whose log has lost a rewind or a replacement: the parts are newer than the catalog.
 
-    The last part is enough. Tokens are unique, and whatever puts other parts in the place of committed ones
-    goes on to the last of them; but for replays, which are seen to before.
+    To check the last part is enough. Attempt ids are unique, and every operation that replaces committed parts also
+    replaces the last one, except replays, which were restored before.
     """
     last = ledger.last_manifest()
     if last is None or last in to_do.publish:
@@ -146,8 +146,8 @@ def _check_last_part(ledger: Ledger, to_do: plan.Plan) -> None:
     if attempt_id not in {None, last.attempt_id}:
         raise CheckpointCorrupt(
             ledger.layout.catalog,
-            f"the catalog has lost its latest entries: {ledger.layout.part(last.batch_id).name} is of another "
-            "attempt than it says",
+            f"the catalog has lost its latest entries: {ledger.layout.part(last.batch_id).name} was written by another "
+            "attempt than the catalog records",
             hint=REPAIR_HINT,
         )
 
@@ -157,7 +157,7 @@ def _set_aside(part: StoredPath) -> str:
     if files.exists(aside):
         aside = aside.with_name(f"{aside.name}-{secrets.token_hex(8)}")
     files.move([(part, aside)])
-    return f"{part.name} is beyond the frontier and no part of this: renamed to {aside.name}"
+    return f"{part.name} is beyond the frontier and not of this checkpoint; it was renamed to {aside.name}"
 
 
 def _pipeline_of(part: StoredPath) -> str | None:

@@ -1,13 +1,13 @@
-"""Make a checkpoint whole again: decided from a report, then done. The caller holds the lock throughout.
+"""Repairs a checkpoint as its report says. The caller holds the lock all the time.
 
-the catalog is missing or damaged    rebuilt from the parts that follow each other from batch 0 on
-a part, or a file of the quarantine, is missing or damaged
-                                     back to the batch before it
+the catalog is missing or damaged    rebuild it from the contiguous parts that begin with batch 0
+a part or a quarantine file is missing or damaged
+                                     move the frontier back to the batch before it
 the frontier file, leftovers of a crash
-                                     the next opening does it
+                                     the next opening repairs them
 
-Nothing that can't be made again is deleted: a damaged catalog is moved aside. What lies beyond the batches
-that can be used goes, as with any rewind; `Repair.loss` says how much before it is done.
+Nothing that can't be made again is deleted: a damaged catalog is renamed. Batches after the usable ones are
+dropped, as by a rewind; `Repair.loss` says in advance how much that is.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 
 
 def carry_out(layout: Layout, repair: Repair) -> list[str]:
-    """Do it; return a sentence for each thing done. Opening the checkpoint afterwards tidies up the rest.
+    """Do the repair; return a sentence for each thing done. The next opening of the checkpoint does the rest.
 
-    Killed at any point, it can be begun again.
+    It can be repeated if it is killed at any point.
 
     Raises:
         CheckpointError: the disk or the files don't allow it.
@@ -70,10 +70,10 @@ def _rebuild(layout: Layout, batches: int) -> list[str]:
         raise CheckpointCorrupt(
             layout.catalog,
             f"there is no part in {layout.results} to make the catalog from",
-            hint="Nothing was touched. Bring back the parts or a copy of the catalog, or start in another folder.",
+            hint="Nothing was changed. Restore the parts or a copy of the catalog, or start in another folder.",
         )
     files.make_folder(layout.results)
-    # The name is one that every opening sweeps away, should this be killed.
+    # If this is killed, the next opening deletes the folder because of its name.
     workshop = Layout(layout.folder / f".checkpoint-{secrets.token_hex(8)}.tmp")
     workshop.folder.mkdir(durable.PRIVATE_FOLDER)
     try:
@@ -88,7 +88,7 @@ def _rebuild(layout: Layout, batches: int) -> list[str]:
 
 
 def _make_catalog(layout: Layout, workshop: Layout, batches: int) -> None:
-    """Make a catalog of the first `batches` parts in the workshop, folded into one durable file."""
+    """Make a catalog of the first `batches` parts in the folder of `workshop`, as one durable file without a log."""
     last = _rebuilt(layout, 0, None)
     compaction.create(workshop, key=last.key, software=SOFTWARE)
     catalog = Catalog(workshop.catalog)
@@ -110,7 +110,7 @@ def _make_catalog(layout: Layout, workshop: Layout, batches: int) -> None:
                 run_id=newest_run,
                 next_batch_id=batches,
                 batch_size=batch_size,
-                message=f"the catalog was rebuilt from {batches:,} parts; the runs up to here are not known",
+                message=f"the catalog was rebuilt from {batches:,} parts; the runs before are not known",
             )
     finally:
         catalog.close()
@@ -125,12 +125,12 @@ def _rebuilt(layout: Layout, batch_id: int, previous: RebuiltBatch | None) -> Re
 
 
 def _move_aside(layout: Layout) -> Path | None:
-    """Rename the catalog and its log; return the new name, None when there was no catalog."""
+    """Rename the catalog and its log; return the new path, None if there was no catalog."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
     aside = layout.catalog.with_name(f"{layout.catalog.name}.damaged-{stamp}")
     if aside.exists():
         aside = aside.with_name(f"{aside.name}-{secrets.token_hex(8)}")
-    # The log first: a log of the old catalog must never stand beside the new one, which would replay it.
+    # The log first: DuckDB would replay the log of the old catalog into the new one.
     if layout.wal.exists():
         layout.wal.replace(aside.with_name(f"{aside.name}.wal"))
     if not layout.catalog.exists():

@@ -1,4 +1,4 @@
-"""What a look at a checkpoint found, and what would repair it, as values."""
+"""The result of a check of a checkpoint, and what would repair it, as values."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from engine.checkpoint.loss import Loss
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at: what was found, what is wrong with it, and what the next run will tidy up."""
+    """The check of one thing: what was found, what is wrong with it, and what the next run repairs by itself."""
 
     what: str
     found: str
@@ -29,7 +29,7 @@ class Means(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """What repairs a checkpoint: how many batches are kept, and what is lost. False when nothing is to be done."""
+    """What repairs a checkpoint: how many batches are kept, and what is lost. False if nothing must be done."""
 
     means: Means
     batches: int = 0
@@ -43,8 +43,8 @@ class Repair:
 class Report:
     """What is in a checkpoint and what is wrong with it.
 
-    `usable_batches` is the number of batches before the first one that can't be used; `loss` are the batches from
-    there on, which are lost when the frontier is put there. `quarantine` is None when there is no quarantine.
+    `usable_batches` is the number of batches before the first one that can't be used. `loss` is the sum of the batches
+    from that one on, which a repair drops. `quarantine` is None if there is no quarantine.
     """
 
     catalog: Check
@@ -56,18 +56,18 @@ class Report:
 
     @property
     def checks(self) -> tuple[Check, ...]:
-        """All checks, in the order in which they are shown."""
+        """All checks, in the order of display."""
         quarantine = () if self.quarantine is None else (self.quarantine,)
         return self.catalog, self.parts, *quarantine, self.frontier_file
 
     @property
     def sound(self) -> bool:
-        """Whether nothing is wrong."""
+        """True if nothing is wrong."""
         return not any(check.faults for check in self.checks)
 
     @property
     def repair(self) -> Repair:
-        """What repairs what was found."""
+        """What repairs the faults that were found."""
         if self.catalog.faults:
             return Repair(Means.REBUILD, self.usable_batches, self.loss)
         if self.loss:
@@ -78,7 +78,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
-    """What a repair has done, one sentence for each thing, and what the checkpoint looks like now."""
+    """What a repair has done, one sentence for each thing, and a new report on the checkpoint."""
 
     done: tuple[str, ...]
     report: Report

@@ -1,8 +1,8 @@
-"""Is this checkpoint whole? Reads everything, changes nothing, and says what it looked at.
+"""Checks whether a checkpoint is whole: reads everything, changes nothing, and reports what it checked.
 
-The caller holds the lock. What a crash leaves and the next run tidies up by itself (a part that waits for
-its name, temporary files, an older frontier file) is a note, not a fault. Two things are done that every opening does
-first: a copy of the catalog that a killed compaction left is put back, and a catalog of an older format is migrated.
+The caller holds the lock. If the next run repairs something by itself (a part that waits for its final name, temporary
+files, an older frontier file), it is a note and not a fault. Two things are changed nevertheless, as by every opening:
+a copy of the catalog that a killed compaction left is restored, and a catalog of an older format is migrated.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ if TYPE_CHECKING:
 
 @contextmanager
 def held(folder: Path) -> Iterator[Layout]:
-    """Hold the lock of the checkpoint in `folder` for the block, which works on the layout.
+    """Hold the lock of the checkpoint in `folder` during the block; yield its layout.
 
     Raises:
-        CheckpointLocked: someone is at work on it.
-        CheckpointNotWritable, DiskFull: also for what the disk says inside the block.
+        CheckpointLocked: another process uses it.
+        CheckpointNotWritable, DiskFull: also for errors of the disk inside the block.
     """
     try:
         layout = located(folder)
@@ -57,15 +57,15 @@ def held(folder: Path) -> Iterator[Layout]:
 
 
 def verify(layout: Layout) -> Report:
-    """Look at everything. Call it while holding the lock.
+    """Check everything. The caller must hold the lock.
 
     Raises:
-        CheckpointForeign, CheckpointNewer: what is there is not for this version to judge.
+        CheckpointForeign, CheckpointNewer: this version can't judge the checkpoint.
         CheckpointNotWritable: it can't be read at all.
     """
     notes = []
     if compaction.restore(layout):
-        notes.append("a compaction had been killed; the copy of the catalog made before it was put back")
+        notes.append("a compaction was killed; the copy of the catalog from before was put back")
     try:
         with _opened(layout) as (catalog, key, migrated):
             notes += migrated
@@ -76,7 +76,7 @@ def verify(layout: Layout) -> Report:
 
 @contextmanager
 def _opened(layout: Layout) -> Iterator[tuple[Catalog, str, list[str]]]:
-    """Open the catalog to read it, as `opening.open_catalog`. Raises `CheckpointCorrupt` for whatever it can't give."""
+    """Open the catalog as `opening.open_catalog` does. Raises `CheckpointCorrupt` for everything that can't be read."""
     if not layout.catalog.exists():
         raise CheckpointCorrupt(layout.catalog, f"{layout.catalog.name} is missing")
     try:
@@ -88,8 +88,8 @@ def _opened(layout: Layout) -> Iterator[tuple[Catalog, str, list[str]]]:
                 opened[0].close()
     except duckdb.Error as error:
         raise translate(layout.catalog, error) from error
-    except (ValueError, TypeError, KeyError) as error:  # rows that don't hold what was written into them
-        raise CheckpointCorrupt(layout.catalog, f"{layout.catalog.name} holds what can't be read: {error}") from error
+    except (ValueError, TypeError, KeyError) as error:  # damaged rows, with values that were never written
+        raise CheckpointCorrupt(layout.catalog, f"{layout.catalog.name} has damaged values: {error}") from error
 
 
 # --- with a catalog -------------------------------------------------------------------------------------
@@ -98,7 +98,7 @@ def _opened(layout: Layout) -> Iterator[tuple[Catalog, str, list[str]]]:
 def _against_catalog(layout: Layout, catalog: Catalog, key: str, notes: tuple[str, ...]) -> Report:
     head = catalog.head()
     if head.next_batch_id:
-        acquire(layout, key, empty=False)  # else everything would seem to be missing
+        acquire(layout, key, empty=False)  # in another location, everything would seem to be missing
     catalog.read_history()
     to_do = recover.recovery_plan(layout, catalog, head, key)
     replayed = {own.batch_id: own for own, _ in recover.lost_replays(layout, catalog, to_do, key)}
@@ -110,9 +110,9 @@ def _against_catalog(layout: Layout, catalog: Catalog, key: str, notes: tuple[st
         page = catalog.batches(first, min(first + PAGE, head.next_batch_id) - 1)
         for batch_id, manifest in enumerate(page, first):
             if (manifest.batch_id, manifest.start_row) != (batch_id, expected_row):
-                raise CheckpointCorrupt(layout.catalog, f"the catalog's record breaks off before batch {batch_id}")
+                raise CheckpointCorrupt(layout.catalog, f"the catalog has no record of batch {batch_id}")
             expected_row = manifest.end_row + 1
-            counts = replayed.get(batch_id, manifest)  # what the next opening takes back in
+            counts = replayed.get(batch_id, manifest)  # the next opening restores a lost replay
             if not (record.compare(counts) & rows_out_of.compare(counts)) and first_bad is None:
                 first_bad = batch_id
             if first_bad is not None:
@@ -121,7 +121,7 @@ def _against_catalog(layout: Layout, catalog: Catalog, key: str, notes: tuple[st
     if (count, last, expected_row) != (head.next_batch_id, head.next_batch_id - 1, head.next_row):
         raise CheckpointCorrupt(
             layout.catalog,
-            f"the catalog has {count:,} batches up to row {expected_row - 1:,}, and its frontier says "
+            f"the catalog has {count:,} batches up to row {expected_row - 1:,}, but its frontier says "
             f"{head.next_batch_id:,} up to row {head.next_row - 1:,}",
         )
     found = f"opens; {count:,} batches without a gap, {head.next_row:,} source rows, {rows_out:,} result rows"
@@ -162,13 +162,13 @@ def _parts_check(layout: Layout, record: PartsAgainstCatalog, to_do: plan.Plan, 
             (to_do.publish, "committed parts wait for their final name"),
             (to_do.delete_temporary, "temporary parts of batches that were never committed"),
             (to_do.delete_parts, "parts beyond the frontier were left behind by a rewind"),
-            (to_do.take_back, "whole parts beyond the frontier, which the catalog's log has lost"),
+            (to_do.take_back, "whole parts beyond the frontier, which the log of the catalog has lost"),
         )
         if those
     ]
     if replayed:
-        notes.append(f"{replayed:,} parts of replays that the catalog's log has lost; the next run takes them back in")
-    strays = [f"{layout.part(batch_id).name} is beyond the frontier and not ours" for batch_id in to_do.set_aside]
+        notes.append(f"{replayed:,} parts of replays that the log of the catalog has lost; the next run restores them")
+    strays = [f"{layout.part(one).name} is beyond the frontier and not of this checkpoint" for one in to_do.set_aside]
     found = (
         f"{record.good:,} of {record.count:,} present, with recorded size and CRC-32, readable; "
         f"{record.bytes_found:,} bytes"
@@ -189,16 +189,16 @@ def _frontier_file(layout: Layout, head: CatalogHead, to_do: plan.Plan) -> Check
     except FrontierUnreadable as error:
         if isinstance(error.__cause__, FileNotFoundError):
             return Check(name, "is missing", notes=("the next run writes it again",))
-        return Check(name, "is no frontier", faults=(str(error),))
+        return Check(name, "can't be read", faults=(str(error),))
     if (mirror.next_batch_id, mirror.next_row, mirror.total_rows_processed) == (next_batch_id, next_row, next_row):
         return Check(name, f"agrees: batch {mirror.last_completed_batch_id}")
     found = f"says batch {mirror.last_completed_batch_id}, the catalog batch {next_batch_id - 1}"
     if mirror.next_batch_id < next_batch_id or to_do.delete_parts:
-        return Check(name, found, notes=("a crash came between the two; the next run writes it again",))
+        return Check(name, found, notes=("a crash came between the two writes; the next run writes it again",))
     return Check(name, found, faults=(f"{name} doesn't agree with the catalog, which decides",))
 
 
-# --- without one ----------------------------------------------------------------------------------------
+# --- without a catalog ----------------------------------------------------------------------------------
 
 
 def _without_catalog(layout: Layout, error: CheckpointCorrupt | CheckpointForeign, notes: tuple[str, ...]) -> Report:
@@ -215,7 +215,7 @@ def _without_catalog(layout: Layout, error: CheckpointCorrupt | CheckpointForeig
             break
         previous, usable = following, usable + 1
     if isinstance(error, CheckpointForeign) and not usable:
-        raise error  # nothing here says that it was ever ours
+        raise error  # nothing shows that this is a checkpoint
     rows = previous.manifest.end_row + 1 if previous else 0
     return Report(
         catalog=Check("catalog", "can't be used", (str(error),), notes),
@@ -227,7 +227,7 @@ def _without_catalog(layout: Layout, error: CheckpointCorrupt | CheckpointForeig
 
 
 def _rebuilt_whole(layout: Layout, batch_id: int, previous: RebuiltBatch | None) -> RebuiltBatch:
-    """Return what the part says, after reading all of it and of its quarantine. Raises ValueError."""
+    """Return the batch that the part describes, after reading all of the part and its quarantine. Raises ValueError."""
     following = rebuilt(layout, batch_id, previous)
     read_whole(layout.part(batch_id), following.manifest)
     if faults := quarantine_faults(layout, following.manifest):

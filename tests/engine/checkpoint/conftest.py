@@ -47,7 +47,7 @@ def write(store, batch_id, *, start_row=None, end_row=None, attempt_id=None, **f
 def written():
     """A function that writes the part of a batch as a worker does, and returns its manifest.
 
-    Batch b has the rows 10 · b to 10 · b + 9 unless it is told otherwise; the part holds them under `id`.
+    By default batch b has the rows 10 · b to 10 · b + 9; the part has them in the column `id`.
     """
     return write
 
@@ -65,14 +65,14 @@ def committed_once(tmp_path_factory):
 
 @pytest.fixture
 def committed(committed_once, folder):
-    """A folder with the batches 0, 1 and 2 committed by run 1, and nobody holding it."""
+    """A folder with the batches 0, 1 and 2, committed by run 1; its lock isn't held."""
     shutil.copytree(committed_once, folder)
     return folder
 
 
 @pytest.fixture
 def contents():
-    """A function that gives the bytes of every file below a folder, by relative path, the lock left out."""
+    """A function that returns the bytes of every file below a folder, by relative path, except the lock file."""
 
     def read(folder):
         return {

@@ -128,7 +128,7 @@ def test_a_lost_log_is_made_up_for_by_the_parts(committed):
     with CheckpointStore(committed) as store:
         assert rows(store) == list(range(30))
         assert store.last_manifest().cursor == {"next_row": 30}
-        assert "taken back in" in " ".join(store.notices)
+        assert "restored from their parts" in " ".join(store.notices)
         assert Frontier.load(committed / "frontier.json").last_completed_batch_id == 2
 
 

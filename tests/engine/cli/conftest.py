@@ -31,7 +31,7 @@ pipeline = BatchPipeline(
 )
 """
 
-# Each batch takes one byte out of the gate before it passes.
+# Each batch reads one byte from the gate before it continues.
 GATED = """
 import os
 from engine import BatchPipeline, FunctionBatchStep
@@ -56,7 +56,7 @@ class Answer:
 
 @pytest.fixture
 def workplace(tmp_path, monkeypatch):
-    """An empty current folder, for which imports are undone afterwards."""
+    """An empty folder as the current one; imports from it are undone at the end."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     return tmp_path
@@ -95,13 +95,13 @@ def tens(write):
 
 @pytest.fixture
 def failing(write):
-    """The same, failing at batch 2: row 25 isn't below 25."""
+    """The same, but it fails at batch 2: row 25 isn't below 25."""
     write("tens.py", TENS.replace("LIMIT = 100", "LIMIT = 25"))
     return "tens.py"
 
 
 class Gated:
-    """The real command over a pipeline whose batches wait until they are let through."""
+    """The real command with a pipeline whose batches wait until the test releases them."""
 
     def __init__(self, folder, start):
         self.folder = folder
@@ -119,7 +119,7 @@ class Gated:
         os.write(self._gate, b"." * batches)
 
     def wait_for(self, kind, **fields):
-        """Read events until this one has come."""
+        """Read events until this one arrives."""
         for line in self.process.stdout:
             event = json.loads(line)
             if event["type"] == kind and all(event[name] == value for name, value in fields.items()):
@@ -127,7 +127,7 @@ class Gated:
         raise AssertionError(f"the command ended without {kind} {fields}: {self.process.stderr.read()}")
 
     def end(self):
-        """Wait for the end; return the exit code, and what was said on stderr."""
+        """Wait for the end; return the exit code and the text on stderr."""
         _, err = self.process.communicate(timeout=PATIENCE_SECONDS)
         return self.process.returncode, err
 
@@ -137,7 +137,7 @@ class Gated:
 
 @pytest.fixture
 def start(workplace):
-    """Starts the real command as a process of its own; whatever still runs at the end is killed."""
+    """Starts the real command as a separate process; it is killed if it still runs at the end."""
     processes = []
 
     def start(*arguments, **options):

@@ -17,5 +17,5 @@ def executor(request):
 
 @pytest.fixture(params=executors(*(name for name in EXECUTORS if "inline" not in name)))
 def side_by_side(request):
-    """An executor that doesn't do the work inside `submit`, so that a test can act meanwhile."""
+    """An executor that works outside `submit`, so that a test can act at the same time."""
     return made(request)

@@ -1,7 +1,6 @@
 """Steps and pipelines for the contract of executors, which may run them in another process.
 
-What a step was called for it writes into a file, and where it must wait, it waits for a lock on a file that the test
-holds.
+A step writes its calls to a file. If it must wait, it waits for a lock on a file that the test holds.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ ON_CLUSTERS = {"a Ray cluster"}
 
 
 def executors(*names):
-    """Return a fixture's parameters, which name these executors; `made` makes them."""
+    """Return the parameters of a fixture, which name these executors; `made` makes them."""
     needs = pytest.mark.needs("cluster")
     return [pytest.param(name, marks=needs) if name in ON_CLUSTERS else name for name in names]
 
@@ -39,9 +38,9 @@ def made(request):
 
 
 class Noted(BatchStep):
-    """Writes each call into a file, waits where it is told to, and fails where it is told to.
+    """Writes each call to a file, and waits or fails at the batches that the test chose.
 
-    `fails` says how often it fails at a batch, -1 for always; the file remembers across processes.
+    `fails` says how often it fails at a batch, -1 for always. The file counts the calls of all processes.
     """
 
     def __init__(self, name, folder, *, fails=None, waits_at=(), concurrent=False, transient=True):
@@ -138,7 +137,7 @@ def leftovers(folder):
 
 @contextmanager
 def in_background(run):
-    """Run the pipeline in a thread; the block gets a function that waits for what it returned or raised."""
+    """Run the pipeline in a thread; yield a function that waits for its result or its exception."""
     outcome = []
 
     def target():

@@ -26,7 +26,7 @@ INFO_FIELDS = {field.name for field in fields(INFO)}
 
 
 class Script:
-    """Plays a run of 10-row batches to a Progress, on a clock that moves only when told to."""
+    """Sends the events of a run with batches of 10 rows to a Progress; the test moves the clock."""
 
     def __init__(self, info=NOTHING_KNOWN, **position):
         self.now = 1_000.0
@@ -60,7 +60,7 @@ class Script:
         self.progress(events.BatchCommitted(batch_id, first, first + rows - 1, rows_out, 1_000, seconds))
 
     def does(self, batch_id, *, start_row=None, rows=10, seconds=1.0):
-        """One whole batch."""
+        """Send the events of one whole batch."""
         self.fetches(batch_id, start_row=start_row, rows=rows)
         for step in STEPS:
             self.finishes(step, batch_id)

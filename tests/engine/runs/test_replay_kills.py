@@ -104,10 +104,10 @@ def test_a_replay_that_the_catalogs_log_has_lost_is_taken_back_in(tmp_path):
         report = verify(layout)
     assert report.sound
     assert report.parts.notes == (
-        "2 parts of replays that the catalog's log has lost; the next run takes them back in",
+        "2 parts of replays that the log of the catalog has lost; the next run restores them",
     )
     with CheckpointStore(folder) as store:
-        assert "lost replays of quarantined rows in 2 batches; they were taken back in" in store.notices[0]
+        assert "lost replays of 2 batches; they were restored from their parts" in store.notices[0]
     assert rows_of(folder) == ([n for n in range(ROWS) if n != 2], [2])
     with held(folder) as layout:
         assert verify(layout).sound

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Place:
-    """A database, how to make a sink for it, and how to look into it without the engine."""
+    """A database, with functions to make a sink for it and to read it without the engine."""
 
     kind: str
     sink: Callable[..., Any]

@@ -1,4 +1,4 @@
-"""Python imports this at its start when this folder is in PYTHONPATH: it breaks the engine as ENGINE_MUTATION says."""
+"""Breaks the engine as ENGINE_MUTATION says. Python imports this at its start if the folder is in PYTHONPATH."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A host for one pane at a fixed size, and the views that the dashboard's tests share."""
+"""An app for one pane of a fixed size, and the views for the tests of the panes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # test folders are no packag
 
 
 class Host(App):
-    """An app that has nothing but the panes, and tells them what to show once they are mounted."""
+    """An app that has only the panes, and gives them the view to show after they are mounted."""
 
     CSS = "Screen { layout: vertical; }"
     ENABLE_COMMAND_PALETTE = False
@@ -72,7 +72,7 @@ def play():
 
 @pytest.fixture
 def drawn(play):
-    """Return the pane after it was told what to show, with its lines still there to read."""
+    """Return the pane after it has drawn a view; its lines can still be read."""
 
     def run(pane, show, *, size=(80, 12), keys=(), **options):
         async def script(pilot, _pane):

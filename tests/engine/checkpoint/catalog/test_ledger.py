@@ -60,7 +60,7 @@ def test_a_repair_refuses_it_as_well(committed):
 
 def test_a_replacement_of_a_batch_that_is_another_by_now_is_refused(store, written):
     store.commit([written(store, 0)])
-    with pytest.raises(CheckpointCorrupt, match="not in the catalog as it was found"):
+    with pytest.raises(CheckpointCorrupt, match="has changed in the catalog since it was read"):
         store.replace(replace(written(store, 0), attempt_id="another"), written(store, 0))
     assert len(store.batches(0, 9)) == 1
 

@@ -147,7 +147,7 @@ def test_a_catalog_that_does_not_say_whose_it_is_is_corrupt(committed, contents,
     opened = Catalog(catalog(committed))
     opened._connection.execute(statement)
     opened.close()
-    refused(committed, CheckpointCorrupt, "doesn't say whose it is", contents)
+    refused(committed, CheckpointCorrupt, "has lost its key", contents)
 
 
 # --- damaged --------------------------------------------------------------------------------------------

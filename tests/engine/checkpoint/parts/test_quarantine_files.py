@@ -116,7 +116,7 @@ def test_counters_that_disagree_are_a_fault(folder):
     catalog = Catalog(Layout(folder).catalog)
     catalog._connection.execute("UPDATE batches SET rows_quarantined = 3 WHERE batch_id = 1")
     catalog.close()
-    assert report_on(folder).quarantine.faults == ("batch 1: 3 rows are counted in quarantine, and its files have 2",)
+    assert report_on(folder).quarantine.faults == ("batch 1: 3 rows are counted in quarantine, but its files have 2",)
 
 
 def test_many_faults_are_counted(folder, written):
