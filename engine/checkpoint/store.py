@@ -16,7 +16,7 @@ import polars as pl
 
 from engine.checkpoint import frontier_file, location
 from engine.checkpoint.catalog import compaction, opening
-from engine.checkpoint.catalog.catalog import PAGE, SOFTWARE
+from engine.checkpoint.catalog.catalog import PAGE
 from engine.checkpoint.catalog.history import History
 from engine.checkpoint.catalog.ledger import Ledger, row_after
 from engine.checkpoint.layout import Layout
@@ -99,7 +99,7 @@ class CheckpointStore:
                 raise CheckpointCorrupt(
                     layout.catalog, f"the catalog {layout.catalog} is missing, but results are there", hint=REPAIR_HINT
                 )
-            compaction.create(layout, key=uuid.uuid4().hex, software=SOFTWARE)
+            compaction.create(layout, uuid.uuid4().hex)
         self._ledger = Ledger(layout)
         self.notices += self._ledger.notices
         try:

@@ -26,9 +26,9 @@ COMPACT_AT_BYTES = 8 << 20
 """How long the log may get: reading 8 MiB back on opening takes about 0.7 s."""
 
 
-def create(layout: Layout, *, key: str, software: str) -> None:
+def create(layout: Layout, key: str) -> None:
     """Make an empty catalog, whole or not at all."""
-    with _new_file(layout, lambda new: new.create(key=key, software=software)) as temporary:
+    with _new_file(layout, lambda new: new.create(key)) as temporary:
         temporary.replace(layout.catalog)
     durable.fsync_path(layout.folder)
 
