@@ -42,13 +42,14 @@ messages are masked here, once, so that no caller can forget it.
 from __future__ import annotations
 
 import errno
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from engine.text.exit_codes import ExitCode
 from engine.text.masking import mask_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     import polars as pl
@@ -433,6 +434,17 @@ class RowsUnaccounted(PipelineError):
 
 class IllegalTransition(PipelineError):
     """The run's state doesn't allow this event."""
+
+
+@contextmanager
+def raised_as(translate: Callable[[Exception], PipelineError]) -> Iterator[None]:
+    """Raise the engine's error for what a user's code raises in the block; an error of the engine stays as it is."""
+    try:
+        yield
+    except PipelineError:
+        raise
+    except Exception as error:
+        raise translate(error) from error
 
 
 def _again(kind: type[PipelineError], message: str, attributes: dict[str, Any]) -> PipelineError:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from engine.checkpoint.parts.parts import PartFormat
-from engine.errors import CheckpointError, FetchFailed, PipelineError, StepSetupFailed, describe
+from engine.errors import CheckpointError, FetchFailed, StepSetupFailed, describe, raised_as
 from engine.events import AttemptFailed, Warned
 from engine.runs import fingerprint, resume_rules
 from engine.runs.delivery import Deliveries
@@ -95,13 +96,9 @@ class Session:
         if not isinstance(fetcher, SeekableFetcher):
             return None
         self._at_the_end(fetcher.close, "the source could not be closed")
-        try:
+        with raised_as(partial(FetchFailed, position.next_batch_id)):
             fetcher.open(position)
             return fetcher.size()
-        except PipelineError:
-            raise
-        except Exception as error:
-            raise FetchFailed(position.next_batch_id, error) from error
 
     def set_up_steps(self, states: Mapping[str, Json], batch_id: int) -> None:
         """Set the steps up for a start at `batch_id`, and restore those with a memory from `states`.
@@ -114,14 +111,10 @@ class Session:
         self._cleanup.callback(self.store.discard_uncommitted)
         for step in self.plan.steps:
             self._at_the_end(step.teardown, f"step '{step.name}' could not be torn down")
-            try:
+            with raised_as(partial(StepSetupFailed, step.name, batch_id)):
                 step.setup()
                 if isinstance(step, StatefulBatchStep):
                     step.restore(json_copy(states.get(step.name)))
-            except PipelineError:
-                raise
-            except Exception as error:
-                raise StepSetupFailed(step.name, batch_id, error) from error
 
     def open_sinks(self) -> Deliveries:
         """Open the sinks and bring each of them to the frontier. Raises what `Deliveries.catch_up` raises."""

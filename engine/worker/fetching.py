@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from engine.errors import FetchFailed, PipelineError, SourceContractBroken
+from engine.errors import FetchFailed, SourceContractBroken, raised_as
 from engine.policy import NEVER
 from engine.sources.base import SeekableFetcher, answer_problem
 from engine.text.json_values import json_copy
@@ -116,12 +117,8 @@ class Source:
     def _cursor_after(self, batch: Batch) -> Mapping[str, Json] | None:
         if self._seekable is None:
             return None
-        try:
+        with raised_as(partial(FetchFailed, batch.batch_id)):
             cursor: object = self._seekable.cursor_after(batch)
-        except PipelineError:
-            raise
-        except Exception as error:
-            raise FetchFailed(batch.batch_id, error) from error
         if not isinstance(cursor, Mapping):
             raise SourceContractBroken(batch.batch_id, f"the cursor after it is {cursor!r}, not a JSON object")
         try:
