@@ -157,7 +157,7 @@ class _Replay:
                 rows_quarantined=sum(about.rows for about, _ in left),
                 quarantine=quarantine.write(layout, manifest.batch_id, attempt_id, left),
             )
-            changed = parts.write(layout, part, changed, checkpoint=target.checkpoint, part_format=target.part_format)
+            changed = parts.write(layout, part, changed, checkpoint=target.checkpoint, compression=target.compression)
         self._store.replace(manifest, changed)
 
     # --- trying ---------------------------------------------------------------------------------------

@@ -12,7 +12,6 @@ from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from engine.checkpoint.parts.parts import PartFormat
 from engine.errors import CheckpointError, FetchFailed, StepSetupFailed, describe, raised_as
 from engine.events import AttemptFailed, Warned
 from engine.runs import fingerprint, resume_rules
@@ -145,7 +144,7 @@ class Session:
         store = self.store
         return PartTarget(
             layout=store.layout,
-            part_format=PartFormat(self.plan.part_compression),
+            compression=self.plan.part_compression,
             run_id=run_id,
             epoch=store.epoch,
             run_key=f"{store.key}-{store.epoch}",

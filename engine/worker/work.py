@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from engine.checkpoint.parts.manifest import QuarantineFile
-    from engine.checkpoint.parts.parts import PartFormat
+    from engine.checkpoint.parts.parts import PartCompression
     from engine.checkpoint.parts.schema import SchemaPin
     from engine.events import Listener
     from engine.worker.bisect import QuarantinedRows
@@ -43,7 +43,7 @@ class PartTarget:
     """
 
     layout: Layout
-    part_format: PartFormat
+    compression: PartCompression
     run_id: int
     epoch: int
     run_key: str
@@ -195,7 +195,7 @@ class BatchWork:
         target = self.target
         try:
             manifest = parts.write(
-                target.layout, frame, manifest, checkpoint=target.checkpoint, part_format=target.part_format
+                target.layout, frame, manifest, checkpoint=target.checkpoint, compression=target.compression
             )
         except OSError as error:
             raise translate(target.layout.part(manifest.batch_id), error) from error
