@@ -7,6 +7,7 @@ single call works by the recipe. A session must not know what is done between it
 from __future__ import annotations
 
 import json
+import logging
 from contextlib import ExitStack
 from functools import partial
 from threading import Lock
@@ -23,7 +24,7 @@ from engine.worker.recipe import Recipe
 from engine.worker.work import PartTarget
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Self
 
     import polars as pl
@@ -35,6 +36,25 @@ if TYPE_CHECKING:
     from engine.state import RunState
     from engine.text.json_values import Json
     from engine.worker.signals import StopSignal
+
+_log = logging.getLogger(__name__)
+
+
+class Emitter:
+    """Calls each listener with each event, in the thread of the event. A listener can't hurt the run."""
+
+    def __init__(self, listeners: Iterable[Listener]) -> None:
+        self._listeners = tuple(listeners)
+
+    def __call__(self, event: Event) -> None:
+        """Call the listeners; an error of one is logged, and has no other effect."""
+        for listener in self._listeners:
+            try:
+                listener(event)
+            except KeyboardInterrupt:  # from the user; it can come at any place
+                raise
+            except BaseException:  # noqa: BLE001 (the run continues, even after a SystemExit)
+                _log.exception("a listener failed on %s and was ignored", type(event).__name__)
 
 
 class Session:

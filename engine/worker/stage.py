@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import polars as pl
 
@@ -22,7 +22,7 @@ from engine.worker.signals import Turnstile
 from engine.worker.time_limit import call_with_limit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from engine.events import Listener
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from engine.steps.base import BatchStep
     from engine.text.json_values import Json
     from engine.worker.signals import StopSignal
+
+T = TypeVar("T")
 
 # If a filter or selection moved before an earlier step, that step wouldn't see rows and columns on which it raises when
 # it runs alone, and a bad value would pass without an error.
@@ -150,13 +152,7 @@ def is_ordered(step: BatchStep) -> bool:
 
 def segments_of(stages: Sequence[Stage]) -> list[list[Stage]]:
     """Return the segments: row-wise neighbours together, each other stage alone."""
-    segments: list[list[Stage]] = []
-    for stage in stages:
-        if segments and stage.row_wise and segments[-1][-1].row_wise:
-            segments[-1].append(stage)
-        else:
-            segments.append([stage])
-    return segments
+    return _neighbours(stages, lambda before, stage: before.row_wise and stage.row_wise)
 
 
 def fusible_groups(steps: Sequence[BatchStep], *, apart: bool) -> list[list[BatchStep]]:
@@ -164,18 +160,21 @@ def fusible_groups(steps: Sequence[BatchStep], *, apart: bool) -> list[list[Batc
 
     `apart` keeps row-wise steps and others in different groups.
     """
-    groups: list[list[BatchStep]] = []
-    for step in steps:
-        before = groups[-1][-1] if groups else None
-        if (
-            before is not None
-            and _can_fuse(step)
-            and _can_fuse(before)
-            and not (apart and step.row_wise != before.row_wise)
-        ):
-            groups[-1].append(step)
+
+    def together(before: BatchStep, step: BatchStep) -> bool:
+        return _can_fuse(before) and _can_fuse(step) and not (apart and step.row_wise != before.row_wise)
+
+    return _neighbours(steps, together)
+
+
+def _neighbours(items: Iterable[T], together: Callable[[T, T], bool]) -> list[list[T]]:
+    """Return the items in groups: each joins the one before it if the two belong together."""
+    groups: list[list[T]] = []
+    for item in items:
+        if groups and together(groups[-1][-1], item):
+            groups[-1].append(item)
         else:
-            groups.append([step])
+            groups.append([item])
     return groups
 
 
