@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import polars as pl
@@ -38,30 +39,27 @@ T = TypeVar("T")
 _AS_WRITTEN = pl.QueryOptFlags(predicate_pushdown=False, projection_pushdown=False)
 
 
+@dataclass(eq=False)
 class Stage:
-    """One or more steps that run as one. Call `enter`, `process`, `leave`; `process` may be called several times."""
+    """One or more steps that run as one. Call `enter`, `process`, `leave`; `process` may be called several times.
 
-    def __init__(
-        self,
-        steps: tuple[BatchStep, ...],
-        first_batch_id: int,
-        retry: RetryPolicy,
-        states: Mapping[str, Json],
-        *,
-        stop: StopSignal,
-        emit: Listener,
-    ) -> None:
-        self.names = tuple(step.name for step in steps)
-        self.steps = steps
-        self.row_wise = all(step.row_wise and not isinstance(step, StatefulBatchStep) for step in steps)
-        self._retry = retry
-        self._stop = stop
-        self._emit = emit
-        self._states = {
-            step.name: json_copy(states.get(step.name)) for step in steps if isinstance(step, StatefulBatchStep)
-        }
-        ordered = any(is_ordered(step) for step in steps)
-        self._order = Turnstile(first_batch_id) if ordered else None
+    `states` are the snapshots before the first batch.
+    """
+
+    steps: tuple[BatchStep, ...]
+    first_batch_id: int
+    retry: RetryPolicy
+    states: Mapping[str, Json]
+    stop: StopSignal
+    emit: Listener
+
+    def __post_init__(self) -> None:
+        self.names = tuple(step.name for step in self.steps)
+        self.row_wise = all(step.row_wise and not isinstance(step, StatefulBatchStep) for step in self.steps)
+        stateful = [step.name for step in self.steps if isinstance(step, StatefulBatchStep)]
+        self._states = {name: json_copy(self.states.get(name)) for name in stateful}
+        ordered = any(is_ordered(step) for step in self.steps)
+        self._order = Turnstile(self.first_batch_id) if ordered else None
         # The turnstile lets one batch in at a time; a batch with bad rows is tried again after its turn.
         self._alone: AbstractContextManager[object] = threading.Lock() if ordered else nullcontext()
 
@@ -125,9 +123,9 @@ class Stage:
 
         result, attempts = call_with_retries(
             attempt,
-            step.retry or self._retry,
-            stop=self._stop,
-            emit=self._emit,
+            step.retry or self.retry,
+            stop=self.stop,
+            emit=self.emit,
             batch_id=batch.batch_id,
             step=step.name,
             failed=failed,
