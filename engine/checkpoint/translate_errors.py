@@ -20,7 +20,6 @@ from engine.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from engine.storage.files import StoredPath
 
@@ -59,7 +58,7 @@ def _of_the_catalog(path: StoredPath, error: BaseException, text: str) -> Checkp
 
 
 @contextmanager
-def translated(path: Path) -> Iterator[None]:
+def translated(path: StoredPath) -> Iterator[None]:
     """Raise a `CheckpointError` in place of what the disk or DuckDB raises in the block."""
     try:
         yield

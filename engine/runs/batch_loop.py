@@ -116,7 +116,9 @@ class BatchLoop:
                 self._source_ended = True
                 self._window.clear()
             else:
-                self._refuse_excess(manifest)
+                if excess := self._excess(manifest):
+                    first = manifest.quarantine[0]
+                    raise QuarantineFull(first.step, manifest.batch_id, excess, first.error)
                 self.quarantined += manifest.rows_quarantined
                 ready.append(manifest)
         return ready
@@ -134,11 +136,6 @@ class BatchLoop:
         if self.quarantine is None or not manifest.rows_quarantined:
             return ""
         return self.quarantine.excess(self.quarantined + manifest.rows_quarantined, manifest.end_row + 1)
-
-    def _refuse_excess(self, manifest: Manifest) -> None:
-        if excess := self._excess(manifest):
-            first = manifest.quarantine[0]
-            raise QuarantineFull(first.step, manifest.batch_id, excess, first.error)
 
     def _commit(self, manifests: list[Manifest]) -> None:
         if not manifests:

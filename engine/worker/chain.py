@@ -78,8 +78,10 @@ class StepChain:
         for segment in self._segments:
             unordered = list(takewhile(lambda stage: not stage.ordered, segment))
             if len(unordered) < len(segment):
-                if unordered and current is not None:
-                    return self._into(unordered, current, result, done)
+                if unordered and current is not None:  # up to a stage that fails for rows that may be quarantined
+                    start = self._start(current, result)
+                    current, passed, _ = self._along(unordered, current, result, start)
+                    return PartialResult(done + passed, current, start, result)
                 break
             if current is not None:  # no turns to take: these stages keep no order
                 current = self._through(segment, current, result)
@@ -113,12 +115,6 @@ class StepChain:
         """Cancel the waits of this batch and all later ones for their turns: it has failed."""
         for stage in self._stages:
             stage.cancel_from(batch_id)
-
-    def _into(self, stages: Sequence[Stage], batch: Batch, result: BatchResult, done: int) -> PartialResult:
-        """Take a batch through the first stages of a segment, up to one that fails for rows that may be quarantined."""
-        start = self._start(batch, result)
-        batch, passed, _ = self._along(stages, batch, result, start)
-        return PartialResult(done + passed, batch, start, result)
 
     def _through(
         self,

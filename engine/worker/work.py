@@ -16,7 +16,7 @@ import polars as pl
 from engine.checkpoint.layout import Layout, new_attempt_id
 from engine.checkpoint.parts import parts, quarantine
 from engine.checkpoint.parts.manifest import Manifest
-from engine.checkpoint.translate_errors import translate
+from engine.checkpoint.translate_errors import translated
 from engine.errors import RowsUnaccounted, StepFailed, StepResultInvalid, describe
 from engine.events import BatchFetched, BatchStarted, RowsQuarantined
 from engine.worker.signals import Abandoned
@@ -182,9 +182,8 @@ class BatchWork:
         for about, _ in files:
             self.emit(RowsQuarantined(batch_id, about.step, about.rows, about.error))
         try:
-            return quarantine.write(self.target.layout, batch_id, attempt_id, files)
-        except OSError as error:
-            raise translate(self.target.layout.quarantine, error) from error
+            with translated(self.target.layout.quarantine):
+                return quarantine.write(self.target.layout, batch_id, attempt_id, files)
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
             first = quarantined[0].first_error
             first.add_note(f"Its rows can't be kept in quarantine: {describe(error)}")
@@ -194,11 +193,10 @@ class BatchWork:
         started = time.perf_counter()
         target = self.target
         try:
-            manifest = parts.write(
-                target.layout, frame, manifest, checkpoint=target.checkpoint, compression=target.compression
-            )
-        except OSError as error:
-            raise translate(target.layout.part(manifest.batch_id), error) from error
+            with translated(target.layout.part(manifest.batch_id)):
+                manifest = parts.write(
+                    target.layout, frame, manifest, checkpoint=target.checkpoint, compression=target.compression
+                )
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
             raise StepResultInvalid(
                 self.pin.step, manifest.batch_id, f"columns that can't be stored ({describe(error)})"

@@ -23,7 +23,7 @@ from engine.checkpoint.recovery import plan, recover
 from engine.checkpoint.recovery.against_catalog import PartsAgainstCatalog, QuarantineAgainstCatalog, quarantine_faults
 from engine.checkpoint.recovery.rebuild import RebuiltBatch, read_whole, rebuilt
 from engine.checkpoint.recovery.report import Check, Report
-from engine.checkpoint.translate_errors import translate
+from engine.checkpoint.translate_errors import translate, translated
 from engine.errors import CheckpointCorrupt, CheckpointForeign, FrontierUnreadable
 from engine.frontier import Frontier
 
@@ -45,15 +45,13 @@ def held(folder: Path) -> Iterator[Layout]:
         CheckpointLocked: someone is at work on it.
         CheckpointNotWritable, DiskFull: also for what the disk says inside the block.
     """
-    try:
+    with translated(folder):
         layout = located(folder)
         lock = CheckpointLock(layout.lock)
         try:
             yield layout
         finally:
             lock.release()
-    except OSError as error:
-        raise translate(folder, error) from error
 
 
 def verify(layout: Layout) -> Report:
