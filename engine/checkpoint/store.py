@@ -203,7 +203,7 @@ class CheckpointStore:
             parts.publish(self.layout, manifests)
             self._write_frontier_file(self._ledger.head)
             if compaction.needs_compacting(self.layout):
-                self._ledger.compact()
+                self.compact()
 
     def replace(self, before: Manifest, manifest: Manifest) -> None:
         """Put another result of a committed batch in its place: results and quarantine. `before` is its manifest.
@@ -223,7 +223,7 @@ class CheckpointStore:
             parts.publish(self.layout, [manifest])
             quarantine.drop(self.layout, before)
             if compaction.needs_compacting(self.layout):
-                self._ledger.compact()
+                self.compact()
 
     def compact(self) -> None:
         """Fold the catalog's log into its file, under a copy."""
@@ -239,7 +239,7 @@ class CheckpointStore:
         with suppress(CheckpointError), self._ledger.reading() as catalog:
             files.require(self.layout.results)  # else whoever waits for the run's end waits for a storage that is away
             self._ledger.look_again()
-            found = plan.survey(parts.names(self.layout), self.next_batch_id).temporary
+            found = plan.survey(files.names_in(self.layout.results), self.next_batch_id).temporary
             files.delete(self.layout.temporary_part(*one) for one in found if not _is_committed(catalog, *one))
             quarantine.sweep(self.layout, catalog.quarantined())
 

@@ -17,7 +17,7 @@ from engine.checkpoint.parts.manifest import Manifest
 from engine.storage import files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from engine.checkpoint.layout import Layout
     from engine.storage.files import StoredPath
@@ -69,14 +69,9 @@ def publish(layout: Layout, manifests: Iterable[Manifest]) -> None:
     files.sync(layout.results)
 
 
-def names(layout: Layout) -> Iterator[str]:
-    """Give the names of all that is in the results folder, in no order; none when there is no folder."""
-    return files.names_in(layout.results)
-
-
 def any_published(layout: Layout) -> bool:
     """Say whether there are parts under their final names."""
-    return any(layout.parse_part(name) is not None for name in names(layout))
+    return any(layout.parse_part(name) is not None for name in files.names_in(layout.results))
 
 
 def read_metadata(path: StoredPath) -> tuple[Manifest, dict[str, str]]:
@@ -106,12 +101,6 @@ def read_attempt_id(path: StoredPath) -> str | None:
         return read_footer(path)[0].attempt_id
     except ValueError:
         return None
-
-
-def own_attempt_id(layout: Layout, batch_id: int, key: str) -> str | None:
-    """Return the attempt id in the part of a batch, None when it is unreadable or of another checkpoint."""
-    own = read_own(layout, batch_id, key, footer_only=True)
-    return None if own is None else own.attempt_id
 
 
 def read_own(layout: Layout, batch_id: int, key: str, *, footer_only: bool = False) -> Manifest | None:

@@ -26,6 +26,7 @@ from engine.checkpoint.recovery.report import Check, Report
 from engine.checkpoint.translate_errors import translate, translated
 from engine.errors import CheckpointCorrupt, CheckpointForeign, FrontierUnreadable
 from engine.frontier import Frontier
+from engine.storage import files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -201,7 +202,7 @@ def _frontier_file(layout: Layout, head: CatalogHead, to_do: plan.Plan) -> Check
 
 def _without_catalog(layout: Layout, error: CheckpointCorrupt | CheckpointForeign, notes: tuple[str, ...]) -> Report:
     check(layout)
-    batch_ids = plan.survey(parts.names(layout), 0).beyond
+    batch_ids = plan.survey(files.names_in(layout.results), 0).beyond
     previous: RebuiltBatch | None = None
     usable = 0
     faults: tuple[str, ...] = ()

@@ -103,19 +103,12 @@ def _placeholder(step: BatchStep) -> BatchStep:
 
 class _Placeholder(BatchStep):
     def process(self, batch: Batch) -> Batch:
-        raise _not_here(self, batch)
+        raise AssertionError(f"step '{self.name}' got batch {batch.batch_id}, but runs on another machine")
 
 
-class _StatefulPlaceholder(StatefulBatchStep):
-    def process(self, batch: Batch) -> Batch:
-        raise _not_here(self, batch)
-
+class _StatefulPlaceholder(_Placeholder, StatefulBatchStep):
     def snapshot(self) -> Json:
         return None
 
     def restore(self, state: Json) -> None:
         """There is no state here."""
-
-
-def _not_here(step: BatchStep, batch: Batch) -> AssertionError:
-    return AssertionError(f"step '{step.name}' got batch {batch.batch_id}, but runs on another machine")
