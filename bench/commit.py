@@ -100,7 +100,7 @@ def _written(store: CheckpointStore, frame: pl.DataFrame, batch_id: int, run_id:
         frame,
         manifest,
         checkpoint=json.dumps({"key": store.key, "pipeline": description}),
-        part_format=parts.PartFormat(),
+        compression="zstd",
     )
 
 

@@ -42,13 +42,14 @@ messages are masked here, once, so that no caller can forget it.
 from __future__ import annotations
 
 import errno
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from engine.text.exit_codes import ExitCode
 from engine.text.masking import mask_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     import polars as pl
@@ -61,9 +62,12 @@ class PipelineError(Exception):
 
     exit_code: ClassVar[ExitCode] = ExitCode.FAILED
 
+    hint: str = ""
+    """A class sets it where all of its errors have the same hint."""
+
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(mask_secrets(message))
-        self.hint = mask_secrets(hint)
+        self.hint = mask_secrets(hint) or self.hint
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Let it be sent to another process, whatever its own constructor takes; what it is chained from stays."""
@@ -109,14 +113,13 @@ class SourceError(PipelineError):
 class FetchFailed(SourceError):
     """The fetcher raised while it fetched `batch_id`; the original error is `__cause__`."""
 
+    hint = "Everything before this batch is committed. Fix the source and run again: it continues here."
+
     def __init__(self, batch_id: int, error: BaseException, *, attempts: int = 1) -> None:
         self.batch_id = batch_id
         self.attempts = attempts
         tries = "" if attempts == 1 else f" after {attempts} attempts"
-        super().__init__(
-            f"fetching batch {batch_id} failed{tries}: {describe(error)}",
-            hint="Everything before this batch is committed. Fix the source and run again: it continues here.",
-        )
+        super().__init__(f"fetching batch {batch_id} failed{tries}: {describe(error)}")
 
 
 class SourceContractBroken(SourceError):
@@ -159,11 +162,7 @@ class RowsNotContiguous(SourceError):
 class SourceChanged(SourceError):
     """The source has fewer rows than were committed already, so the results no longer describe it."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(
-            message,
-            hint="Nothing was changed. Bring the source back, or start over with a reset if the new source is meant.",
-        )
+    hint = "Nothing was changed. Bring the source back, or start over with a reset if the new source is meant."
 
 
 # --- the steps ------------------------------------------------------------------------------------------
@@ -231,38 +230,30 @@ class StepTimedOut(Exception):
 class StepSetupFailed(StepError):
     """The step's `setup` raised; the original error is `__cause__`."""
 
+    hint = "No batch was started. Fix what the step needs and run again."
+
     def __init__(self, step: str, batch_id: int, error: BaseException) -> None:
-        super().__init__(
-            f"step '{step}' could not be set up: {describe(error)}",
-            step=step,
-            batch_id=batch_id,
-            hint="No batch was started. Fix what the step needs and run again.",
-        )
+        super().__init__(f"step '{step}' could not be set up: {describe(error)}", step=step, batch_id=batch_id)
 
 
 class StepResultInvalid(StepError):
     """The step returned something that isn't its batch."""
 
+    hint = "process(batch) must return a Batch with the same id and rows: return batch.with_data(frame)."
+
     def __init__(self, step: str, batch_id: int, problem: str) -> None:
-        super().__init__(
-            f"step '{step}' returned {problem} for batch {batch_id}",
-            step=step,
-            batch_id=batch_id,
-            hint="process(batch) must return a Batch with the same id and rows: return batch.with_data(frame).",
-        )
+        super().__init__(f"step '{step}' returned {problem} for batch {batch_id}", step=step, batch_id=batch_id)
 
 
 class SchemaDrift(StepError):
     """The results of a batch don't have the columns of the first one; `differences` names them."""
 
+    hint = "All batches must give the same columns and dtypes. Cast in a step, or fix the source's schema."
+
     def __init__(self, step: str, batch_id: int, differences: Sequence[str]) -> None:
         self.differences = tuple(differences)
-        super().__init__(
-            f"the results of batch {batch_id} differ from the pinned schema: {'; '.join(differences)}",
-            step=step,
-            batch_id=batch_id,
-            hint="All batches must give the same columns and dtypes. Cast in a step, or fix the source's schema.",
-        )
+        message = f"the results of batch {batch_id} differ from the pinned schema: {'; '.join(differences)}"
+        super().__init__(message, step=step, batch_id=batch_id)
 
 
 class CheckFailed(PipelineError):
@@ -299,15 +290,13 @@ class SinkNotUsable(SinkError):
 class SinkFailed(SinkError):
     """The sink didn't take `batch_id`, which is committed; the original error is `__cause__`."""
 
+    hint = "The batch is committed; the next run delivers first what is missing there."
+
     def __init__(self, sink: str, batch_id: int, error: BaseException, *, attempts: int = 1) -> None:
         self.batch_id = batch_id
         self.attempts = attempts
         tries = "" if attempts == 1 else f" after {attempts} attempts"
-        super().__init__(
-            sink,
-            f"batch {batch_id} could not be delivered to {sink}{tries}: {describe(error)}",
-            hint="The batch is committed; the next run delivers first what is missing there.",
-        )
+        super().__init__(sink, f"batch {batch_id} could not be delivered to {sink}{tries}: {describe(error)}")
 
 
 # --- the checkpoint -------------------------------------------------------------------------------------
@@ -326,24 +315,20 @@ class CheckpointError(PipelineError):
 class CheckpointLocked(CheckpointError):
     """Another run holds the checkpoint; `holder` describes it."""
 
+    hint = "Wait for that run, or stop it; `batch-pipeline status` shows how far it is."
+
     def __init__(self, path: Path | str, holder: str) -> None:
         self.holder = holder
-        super().__init__(
-            path,
-            f"the checkpoint {path} is in use by {holder}",
-            hint="Wait for that run, or stop it; `batch-pipeline status` shows how far it is.",
-        )
+        super().__init__(path, f"the checkpoint {path} is in use by {holder}")
 
 
 class CheckpointForeign(CheckpointError):
     """The file in the catalog's place is not a catalog of this software."""
 
+    hint = "It was left untouched. Choose another checkpoint folder, or move that file away."
+
     def __init__(self, path: Path | str, found: str) -> None:
-        super().__init__(
-            path,
-            f"{path} is {found}, not a checkpoint",
-            hint="It was left untouched. Choose another checkpoint folder, or move that file away.",
-        )
+        super().__init__(path, f"{path} is {found}, not a checkpoint")
 
 
 class ResultsTaken(CheckpointError):
@@ -365,12 +350,10 @@ class ResultsTaken(CheckpointError):
 class CheckpointNewer(CheckpointError):
     """The catalog was written by a newer version."""
 
+    hint = "Upgrade batchpipe-tui to use it; it was left untouched."
+
     def __init__(self, path: Path | str, found: int, known: int) -> None:
-        super().__init__(
-            path,
-            f"the checkpoint {path} has format {found}, and this version reads up to {known}",
-            hint="Upgrade batchpipe-tui to use it; it was left untouched.",
-        )
+        super().__init__(path, f"the checkpoint {path} has format {found}, and this version reads up to {known}")
 
 
 class CheckpointCorrupt(CheckpointError):
@@ -398,36 +381,31 @@ def _is_of_the_device(error: BaseException) -> bool:
 class StorageUnavailable(CheckpointError):
     """The object storage where the results are can't be reached, or refuses what is asked of it."""
 
+    hint = (
+        "Look at AWS_ENDPOINT_URL, AWS_REGION, and the credentials in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
+        "here and on the workers. What is committed is safe."
+    )
+
     def __init__(self, path: Path | str, reason: str, *, hint: str = "") -> None:
-        super().__init__(
-            path,
-            f"the object storage at {path} can't be used: {reason}",
-            hint=hint
-            or "Look at AWS_ENDPOINT_URL, AWS_REGION, and the credentials in AWS_ACCESS_KEY_ID and "
-            "AWS_SECRET_ACCESS_KEY, here and on the workers. What is committed is safe.",
-        )
+        super().__init__(path, f"the object storage at {path} can't be used: {reason}", hint=hint)
 
 
 class DiskFull(CheckpointError):
     """No space left where the checkpoint is."""
 
+    hint = "Everything up to the frontier is safe. Free some space and run again."
+
     def __init__(self, path: Path | str, error: BaseException) -> None:
-        super().__init__(
-            path,
-            f"the disk is full: cannot write the checkpoint {path} ({describe(error)})",
-            hint="Everything up to the frontier is safe. Free some space and run again.",
-        )
+        super().__init__(path, f"the disk is full: cannot write the checkpoint {path} ({describe(error)})")
 
 
 class FrontierUnreadable(CheckpointError):
     """A frontier file that is missing or isn't one."""
 
+    hint = "The catalog decides; this file only repeats its frontier, and the next run writes it again."
+
     def __init__(self, path: Path | str, error: BaseException) -> None:
-        super().__init__(
-            path,
-            f"cannot read a frontier from {path}: {describe(error)}",
-            hint="The catalog decides; this file only repeats its frontier, and the next run writes it again.",
-        )
+        super().__init__(path, f"cannot read a frontier from {path}: {describe(error)}")
 
 
 class WorkerFailed(PipelineError):
@@ -456,6 +434,17 @@ class RowsUnaccounted(PipelineError):
 
 class IllegalTransition(PipelineError):
     """The run's state doesn't allow this event."""
+
+
+@contextmanager
+def raised_as(translate: Callable[[Exception], PipelineError]) -> Iterator[None]:
+    """Raise the engine's error for what a user's code raises in the block; an error of the engine stays as it is."""
+    try:
+        yield
+    except PipelineError:
+        raise
+    except Exception as error:
+        raise translate(error) from error
 
 
 def _again(kind: type[PipelineError], message: str, attributes: dict[str, Any]) -> PipelineError:

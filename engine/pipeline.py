@@ -24,12 +24,12 @@ from engine.results.quarantine import QuarantineView
 from engine.results.view import CheckpointView
 from engine.runs import fingerprint
 from engine.runs import run as running
-from engine.runs.emitter import Emitter
 from engine.runs.failure import now
 from engine.runs.plan import Plan, as_tuple, listed_steps, quarantine_limits
 from engine.runs.recompute import recompute
 from engine.runs.replay import Replayed, replay
 from engine.runs.resume_rules import next_position
+from engine.runs.session import Emitter
 from engine.sources.base import Position, SeekableFetcher, SourceSize
 from engine.state import RunState
 from engine.worker.signals import StopSignal

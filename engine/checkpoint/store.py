@@ -16,7 +16,7 @@ import polars as pl
 
 from engine.checkpoint import frontier_file, location
 from engine.checkpoint.catalog import compaction, opening
-from engine.checkpoint.catalog.catalog import PAGE, SOFTWARE
+from engine.checkpoint.catalog.catalog import PAGE
 from engine.checkpoint.catalog.history import History
 from engine.checkpoint.catalog.ledger import Ledger, row_after
 from engine.checkpoint.layout import Layout
@@ -99,7 +99,7 @@ class CheckpointStore:
                 raise CheckpointCorrupt(
                     layout.catalog, f"the catalog {layout.catalog} is missing, but results are there", hint=REPAIR_HINT
                 )
-            compaction.create(layout, key=uuid.uuid4().hex, software=SOFTWARE)
+            compaction.create(layout, uuid.uuid4().hex)
         self._ledger = Ledger(layout)
         self.notices += self._ledger.notices
         try:
@@ -203,7 +203,7 @@ class CheckpointStore:
             parts.publish(self.layout, manifests)
             self._write_frontier_file(self._ledger.head)
             if compaction.needs_compacting(self.layout):
-                self._ledger.compact()
+                self.compact()
 
     def replace(self, before: Manifest, manifest: Manifest) -> None:
         """Replace the results and the quarantine of a committed batch, whose manifest is `before`.
@@ -223,7 +223,7 @@ class CheckpointStore:
             parts.publish(self.layout, [manifest])
             quarantine.drop(self.layout, before)
             if compaction.needs_compacting(self.layout):
-                self._ledger.compact()
+                self.compact()
 
     def compact(self) -> None:
         """Fold the log of the catalog into its file, after making a copy of both."""
@@ -239,7 +239,7 @@ class CheckpointStore:
         with suppress(CheckpointError), self._ledger.reading() as catalog:
             files.require(self.layout.results)  # fail soon: the end of the run waits for this
             self._ledger.look_again()
-            found = plan.survey(parts.names(self.layout), self.next_batch_id).temporary
+            found = plan.survey(files.names_in(self.layout.results), self.next_batch_id).temporary
             files.delete(self.layout.temporary_part(*one) for one in found if not _is_committed(catalog, *one))
             quarantine.sweep(self.layout, catalog.quarantined())
 

@@ -20,7 +20,6 @@ from engine.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from engine.storage.files import StoredPath
 
@@ -59,8 +58,8 @@ def _of_the_catalog(path: StoredPath, error: BaseException, text: str) -> Checkp
 
 
 @contextmanager
-def translated(path: Path) -> Iterator[None]:
-    """Translate errors of the disk and of DuckDB in the block to a `CheckpointError`."""
+def translated(path: StoredPath) -> Iterator[None]:
+    """Raise a `CheckpointError` in place of what the disk or DuckDB raises in the block."""
     try:
         yield
     except (OSError, duckdb.Error) as error:

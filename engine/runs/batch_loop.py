@@ -11,9 +11,10 @@ import math
 import threading
 import time
 from collections import deque
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING
 
-from engine.errors import QuarantineFull, RowsNotContiguous
+from engine.errors import QuarantineFull
 from engine.events import BatchCommitted, GroupCommitted
 from engine.worker.signals import Abandoned
 
@@ -35,6 +36,7 @@ _COMMIT_SECONDS = 0.1
 a commit. A commit costs 2 to 3 ms of CPU; a kill costs up to 0.1 s more of work."""
 
 
+@dataclass(eq=False)
 class BatchLoop:
     """One pass over the source, from `first_batch_id` to the end of the source, a stop or a failure.
 
@@ -43,28 +45,19 @@ class BatchLoop:
     while it works the window fills, and then the workers wait.
     """
 
-    def __init__(
-        self,
-        store: CheckpointStore,
-        executor: Executor,
-        *,
-        stop: StopSignal,
-        emit: Listener,
-        first_batch_id: int,
-        replaces_last: bool = False,
-        quarantine: Quarantine | None = None,
-        quarantined: int = 0,
-        deliver: Callable[[Sequence[Manifest]], None] | None = None,
-    ) -> None:
-        self._store = store
-        self._executor = executor
-        self._stop = stop
-        self._emit = emit
-        self._next_to_submit = first_batch_id
-        self._replaces_last = replaces_last
-        self._deliver = deliver
-        self._quarantine = quarantine
-        self._quarantined = quarantined
+    store: CheckpointStore
+    executor: Executor
+    _: KW_ONLY
+    stop: StopSignal
+    emit: Listener
+    first_batch_id: int
+    replaces_last: bool = False
+    quarantine: Quarantine | None = None
+    quarantined: int = 0
+    deliver: Callable[[Sequence[Manifest]], None] | None = None
+
+    def __post_init__(self) -> None:
+        self._next_to_submit = self.first_batch_id
         self._source_ended = False
         self._window: deque[Future[Manifest | None]] = deque()
         self._wake = threading.Event()
@@ -78,17 +71,17 @@ class BatchLoop:
             PipelineError: the first batch that can't be finished; everything before it is committed.
         """
         try:
-            self._executor.start(recipe, stop=self._stop, emit=self._emit, on_done=self._wake.set)
+            self.executor.start(recipe, stop=self.stop, emit=self.emit, on_done=self._wake.set)
             while self._fill_window():
                 self._wait_until_due()
                 self._commit(self._take_ready())
         finally:
-            self._executor.shutdown()
+            self.executor.shutdown()
 
     def _fill_window(self) -> bool:
         """Submit batches while there is room; return whether any is in flight."""
-        while len(self._window) < self._executor.window and not (self._source_ended or self._stop.asked):
-            self._window.append(self._executor.submit(self._next_to_submit))
+        while len(self._window) < self.executor.window and not (self._source_ended or self.stop.asked):
+            self._window.append(self.executor.submit(self._next_to_submit))
             self._next_to_submit += 1
         if not self._window and not self._source_ended:
             raise Abandoned
@@ -97,7 +90,7 @@ class BatchLoop:
     def _wait_until_due(self) -> None:
         """Wait until the oldest batch is done, and a commit is due."""
         while not (self._window[0].done() and self._is_due()):
-            if self._stop.now:
+            if self.stop.now:
                 raise Abandoned
             self._wake.wait(_LOOK_SECONDS)
             self._wake.clear()
@@ -106,9 +99,9 @@ class BatchLoop:
         """Return whether to commit now: enough batches are done, no more will come, or the last commit is long ago."""
         done = sum(future.done() for future in self._window)
         return (
-            self._stop.asked
+            self.stop.asked
             or done == len(self._window)
-            or 2 * done >= self._executor.window
+            or 2 * done >= self.executor.window
             or time.perf_counter() - self._last_commit >= _COMMIT_SECONDS
         )
 
@@ -123,8 +116,10 @@ class BatchLoop:
                 self._source_ended = True
                 self._window.clear()
             else:
-                self._refuse_excess(manifest)
-                self._quarantined += manifest.rows_quarantined
+                if excess := self._excess(manifest):
+                    first = manifest.quarantine[0]
+                    raise QuarantineFull(first.step, manifest.batch_id, excess, first.error)
+                self.quarantined += manifest.rows_quarantined
                 ready.append(manifest)
         return ready
 
@@ -138,33 +133,20 @@ class BatchLoop:
 
     def _excess(self, manifest: Manifest) -> str:
         """Return which limit of the quarantine this batch would exceed, empty if none."""
-        if self._quarantine is None or not manifest.rows_quarantined:
+        if self.quarantine is None or not manifest.rows_quarantined:
             return ""
-        return self._quarantine.excess(self._quarantined + manifest.rows_quarantined, manifest.end_row + 1)
-
-    def _refuse_excess(self, manifest: Manifest) -> None:
-        if excess := self._excess(manifest):
-            first = manifest.quarantine[0]
-            raise QuarantineFull(first.step, manifest.batch_id, excess, first.error)
+        return self.quarantine.excess(self.quarantined + manifest.rows_quarantined, manifest.end_row + 1)
 
     def _commit(self, manifests: list[Manifest]) -> None:
         if not manifests:
             return
         first, last = manifests[0], manifests[-1]
-        if first.start_row != self._store.next_row and not self._replaces_last:
-            raise RowsNotContiguous(
-                first.batch_id,
-                first.start_row,
-                first.end_row,
-                expected_batch_id=self._store.next_batch_id,
-                expected_row=self._store.next_row,
-            )
         before = self._last_commit = time.perf_counter()
-        self._store.commit(manifests, replaces_last=self._replaces_last)
-        self._replaces_last = False
+        self.store.commit(manifests, replaces_last=self.replaces_last)
+        self.replaces_last = False
         seconds = time.perf_counter() - before
         for manifest in manifests:
-            self._emit(
+            self.emit(
                 BatchCommitted(
                     manifest.batch_id,
                     manifest.start_row,
@@ -175,6 +157,6 @@ class BatchLoop:
                     manifest.rows_quarantined,
                 )
             )
-        self._emit(GroupCommitted(first.batch_id, last.batch_id, seconds))
-        if self._deliver is not None:
-            self._deliver(manifests)
+        self.emit(GroupCommitted(first.batch_id, last.batch_id, seconds))
+        if self.deliver is not None:
+            self.deliver(manifests)

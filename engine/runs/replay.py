@@ -90,12 +90,10 @@ class _Replay:
     """Replays the quarantine of a session, whose steps are set up. Owned by one thread."""
 
     def __init__(self, session: Session, run_id: int) -> None:
+        self._session = session
         self._store = session.store
         self._steps = session.plan.steps
-        self._retry = session.plan.retry
         self._target = session.target(run_id)
-        self._stop = session.stop
-        self._emit = session.emit
         last = self._steps[-1].name if self._steps else "source"
         self._pin = SchemaPin(self._store.pinned_schema(), first_batch_id=0, step=last)
 
@@ -108,7 +106,7 @@ class _Replay:
         """
         replayed, obstacles = 0, dict[str, None]()
         for manifest in list(self._store.quarantined_batches()):
-            if self._stop.asked:
+            if self._session.stop.asked:
                 break
             try:
                 rows, in_the_way = self._batch(manifest)
@@ -142,7 +140,7 @@ class _Replay:
         if changed:
             self._commit(manifest, part, left)
         if rows:
-            self._emit(RowsReplayed(manifest.batch_id, rows, sum(about.rows for about, _ in left)))
+            self._session.emit(RowsReplayed(manifest.batch_id, rows, sum(about.rows for about, _ in left)))
         return rows, obstacles
 
     def _commit(
@@ -157,7 +155,7 @@ class _Replay:
                 rows_quarantined=sum(about.rows for about, _ in left),
                 quarantine=quarantine.write(layout, manifest.batch_id, attempt_id, left),
             )
-            changed = parts.write(layout, part, changed, checkpoint=target.checkpoint, part_format=target.part_format)
+            changed = parts.write(layout, part, changed, checkpoint=target.checkpoint, compression=target.compression)
         self._store.replace(manifest, changed)
 
     # --- trying ---------------------------------------------------------------------------------------
@@ -193,8 +191,8 @@ class _Replay:
         chain = StepChain(
             self._from(about.from_step),
             first_batch_id=manifest.batch_id,
-            retry=self._retry,
-            stop=self._stop,
+            retry=self._session.plan.retry,
+            stop=self._session.stop,
             emit=self._emit_retry,
         )
         try:
@@ -208,7 +206,7 @@ class _Replay:
     def _emit_retry(self, event: Event) -> None:
         """Emit only what concerns retries: the other events of a chain are about whole batches."""
         if isinstance(event, AttemptFailed):
-            self._emit(event)
+            self._session.emit(event)
 
     def _from(self, name: str) -> tuple[BatchStep, ...]:
         return self._steps[[step.name for step in self._steps].index(name) :]

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from engine.errors import FetchFailed, PipelineChanged, PipelineError, SourceChanged, SourceContractBroken
+from engine.errors import FetchFailed, PipelineChanged, SourceChanged, SourceContractBroken, raised_as
 from engine.runs.fingerprint import differences
 from engine.sources.base import Position, SeekableFetcher, answer_problem
 
@@ -76,12 +77,8 @@ def resume_point(fetcher: BatchFetcher, batch_size: int, last: Manifest | None) 
     onward = ResumePoint(next_position(last))
     if last is None or isinstance(fetcher, SeekableFetcher):
         return onward
-    try:
+    with raised_as(partial(FetchFailed, last.batch_id)):
         batch = fetcher(last.batch_id, batch_size)
-    except PipelineError:
-        raise
-    except Exception as error:
-        raise FetchFailed(last.batch_id, error) from error
     broken = "" if batch is None else answer_problem(batch, last.batch_id)
     if broken:
         raise SourceContractBroken(last.batch_id, broken)

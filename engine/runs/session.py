@@ -7,12 +7,13 @@ single call works by the recipe. A session must not know what is done between it
 from __future__ import annotations
 
 import json
+import logging
 from contextlib import ExitStack
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from engine.checkpoint.parts.parts import PartFormat
-from engine.errors import CheckpointError, FetchFailed, PipelineError, StepSetupFailed, describe
+from engine.errors import CheckpointError, FetchFailed, StepSetupFailed, describe, raised_as
 from engine.events import AttemptFailed, Warned
 from engine.runs import fingerprint, resume_rules
 from engine.runs.delivery import Deliveries
@@ -23,7 +24,7 @@ from engine.worker.recipe import Recipe
 from engine.worker.work import PartTarget
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Self
 
     import polars as pl
@@ -35,6 +36,25 @@ if TYPE_CHECKING:
     from engine.state import RunState
     from engine.text.json_values import Json
     from engine.worker.signals import StopSignal
+
+_log = logging.getLogger(__name__)
+
+
+class Emitter:
+    """Calls each listener with each event, in the thread of the event. A listener can't hurt the run."""
+
+    def __init__(self, listeners: Iterable[Listener]) -> None:
+        self._listeners = tuple(listeners)
+
+    def __call__(self, event: Event) -> None:
+        """Call the listeners; an error of one is logged, and has no other effect."""
+        for listener in self._listeners:
+            try:
+                listener(event)
+            except KeyboardInterrupt:  # from the user; it can come at any place
+                raise
+            except BaseException:  # noqa: BLE001 (the run continues, even after a SystemExit)
+                _log.exception("a listener failed on %s and was ignored", type(event).__name__)
 
 
 class Session:
@@ -95,13 +115,9 @@ class Session:
         if not isinstance(fetcher, SeekableFetcher):
             return None
         self._at_the_end(fetcher.close, "the source could not be closed")
-        try:
+        with raised_as(partial(FetchFailed, position.next_batch_id)):
             fetcher.open(position)
             return fetcher.size()
-        except PipelineError:
-            raise
-        except Exception as error:
-            raise FetchFailed(position.next_batch_id, error) from error
 
     def set_up_steps(self, states: Mapping[str, Json], batch_id: int) -> None:
         """Set the steps up for a start at `batch_id`, and restore those with a memory from `states`.
@@ -114,14 +130,10 @@ class Session:
         self._cleanup.callback(self.store.discard_uncommitted)
         for step in self.plan.steps:
             self._at_the_end(step.teardown, f"step '{step.name}' could not be torn down")
-            try:
+            with raised_as(partial(StepSetupFailed, step.name, batch_id)):
                 step.setup()
                 if isinstance(step, StatefulBatchStep):
                     step.restore(json_copy(states.get(step.name)))
-            except PipelineError:
-                raise
-            except Exception as error:
-                raise StepSetupFailed(step.name, batch_id, error) from error
 
     def open_sinks(self) -> Deliveries:
         """Open the sinks and bring each of them to the frontier. Raises what `Deliveries.catch_up` raises."""
@@ -152,7 +164,7 @@ class Session:
         store = self.store
         return PartTarget(
             layout=store.layout,
-            part_format=PartFormat(self.plan.part_compression),
+            compression=self.plan.part_compression,
             run_id=run_id,
             epoch=store.epoch,
             run_key=f"{store.key}-{store.epoch}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class ReadAhead:
 
     def __init__(self, read: Callable[[Any], SqlPage]) -> None:
         self._read = read
-        self._next: tuple[Any, _Reading] | None = None
+        self._next: tuple[Any, Future[SqlPage], threading.Thread] | None = None
 
     def take(self, after: Any) -> SqlPage:
         """Return the page after this key; it may have been read ahead. Raises the errors of `read`."""
@@ -59,36 +60,22 @@ class ReadAhead:
 
     def begin(self, after: Any) -> None:
         """Begin to read the page after this key."""
-        self._next = (after, _Reading(lambda: self._read(after)))
+        page: Future[SqlPage] = Future()
+
+        def read() -> None:
+            try:
+                page.set_result(self._read(after))
+            except BaseException as error:  # noqa: BLE001 (`take` raises it)
+                page.set_exception(error)
+
+        thread = threading.Thread(target=read, name="read-ahead", daemon=True)
+        self._next = after, page, thread
+        thread.start()
 
     def cancel(self, seconds: float | None = None) -> bool:
         """Drop the page that is being read and wait for its thread, at most `seconds`; return whether it has ended."""
         expected, self._next = self._next, None
         if expected is None:
             return True
-        expected[1].thread.join(seconds)
-        return not expected[1].thread.is_alive()
-
-
-class _Reading:
-    """A page that is being read."""
-
-    def __init__(self, read: Callable[[], SqlPage]) -> None:
-        self._read = read
-        self._page: SqlPage | None = None
-        self._error: BaseException | None = None
-        self.thread = threading.Thread(target=self._run, name="read-ahead", daemon=True)
-        self.thread.start()
-
-    def _run(self) -> None:
-        try:
-            self._page = self._read()
-        except BaseException as error:  # noqa: BLE001 (raised by `result`)
-            self._error = error
-
-    def result(self) -> SqlPage:
-        self.thread.join()
-        if self._error is not None:
-            raise self._error
-        assert self._page is not None  # noqa: S101
-        return self._page
+        expected[2].join(seconds)
+        return not expected[2].is_alive()

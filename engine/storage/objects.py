@@ -163,17 +163,14 @@ def size(path: ObjectPath) -> int:
         return int(store.head(path.key)["size"])
 
 
-def put(path: ObjectPath, content: bytes | memoryview, *, new: bool = False) -> bool:
-    """Write an object, whole or not at all. With `new`, leave an existing object as it is and return False."""
+def put(path: ObjectPath, content: bytes | memoryview, *, new: bool = False) -> None:
+    """Write an object, whole or not at all; with `new`, leave it as it is if there is one."""
     with _asking(path) as store:
         from obstore.exceptions import AlreadyExistsError
 
-        try:
-            # In one request: a killed multipart upload would leave data that no listing shows but that costs money.
+        with suppress(AlreadyExistsError):
+            # In one request: what a killed upload of several leaves behind is in no listing, and is paid for.
             store.put(path.key, content, mode="create" if new else "overwrite", use_multipart=False)
-        except AlreadyExistsError:
-            return False
-    return True
 
 
 def get(path: ObjectPath, *, soon: bool = False) -> bytes:

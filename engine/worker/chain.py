@@ -8,6 +8,7 @@ batches through its stage one at a time, in order.
 from __future__ import annotations
 
 import time
+from dataclasses import KW_ONLY, dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from engine.worker.signals import StopSignal
 
 
+@dataclass(eq=False)
 class StepChain:
     """Takes batches through all steps. `states` are the snapshots of the stateful steps, by name.
 
@@ -39,23 +41,21 @@ class StepChain:
     separately from the start of the segment.
     """
 
-    def __init__(
-        self,
-        steps: Sequence[BatchStep],
-        *,
-        first_batch_id: int,
-        retry: RetryPolicy | None,
-        stop: StopSignal,
-        emit: Listener,
-        states: Mapping[str, Json] | None = None,
-        quarantine: Quarantine | None = None,
-    ) -> None:
-        self._stop = stop
-        self._emit = emit
-        self._quarantiner = Quarantiner(steps, retry=retry or NEVER, quarantine=quarantine)
-        groups = fusible_groups(steps, apart=self._quarantiner.active)
+    steps: Sequence[BatchStep]
+    _: KW_ONLY
+    first_batch_id: int
+    retry: RetryPolicy | None
+    stop: StopSignal
+    emit: Listener
+    states: Mapping[str, Json] | None = None
+    quarantine: Quarantine | None = None
+
+    def __post_init__(self) -> None:
+        retry, states = self.retry or NEVER, self.states or {}
+        self._quarantiner = Quarantiner(self.steps, retry=retry, quarantine=self.quarantine)
+        groups = fusible_groups(self.steps, apart=self._quarantiner.active)
         self._stages = [
-            Stage(tuple(group), first_batch_id, retry or NEVER, states or {}, stop=stop, emit=emit) for group in groups
+            Stage(tuple(group), self.first_batch_id, retry, states, self.stop, self.emit) for group in groups
         ]
         self._segments = segments_of(self._stages)
 
@@ -78,8 +78,10 @@ class StepChain:
         for segment in self._segments:
             unordered = list(takewhile(lambda stage: not stage.ordered, segment))
             if len(unordered) < len(segment):
-                if unordered and current is not None:
-                    return self._into(unordered, current, result, done)
+                if unordered and current is not None:  # up to a stage that fails for rows that may be quarantined
+                    start = self._start(current, result)
+                    current, passed, _ = self._along(unordered, current, result, start)
+                    return PartialResult(done + passed, current, start, result)
                 break
             if current is not None:  # no turns to take: these stages keep no order
                 current = self._through(segment, current, result)
@@ -114,12 +116,6 @@ class StepChain:
         for stage in self._stages:
             stage.cancel_from(batch_id)
 
-    def _into(self, stages: Sequence[Stage], batch: Batch, result: BatchResult, done: int) -> PartialResult:
-        """Take a batch through the first stages of a segment, up to one that fails for rows that may be quarantined."""
-        start = self._start(batch, result)
-        batch, passed, _ = self._along(stages, batch, result, start)
-        return PartialResult(done + passed, batch, start, result)
-
     def _through(
         self,
         segment: Sequence[Stage],
@@ -145,7 +141,7 @@ class StepChain:
     ) -> tuple[Batch, int, StepFailed | None]:
         """Return the batch, how many stages it has passed, and why the next one failed if rows may be quarantined."""
         for number, stage in enumerate(stages):
-            if self._stop.now:
+            if self.stop.now:
                 raise Abandoned
             started = time.perf_counter()
             rows_in = batch.data.height
@@ -179,7 +175,7 @@ class StepChain:
 
         def again(part: Batch) -> Batch:
             for stage in segment:
-                if self._stop.now:
+                if self.stop.now:
                     raise Abandoned
                 part, _ = stage.process(part)
             return part
@@ -213,4 +209,4 @@ class StepChain:
         for position, name in enumerate(stage.names):
             rows_before = rows_in if position == 0 else None
             rows_after = batch.data.height if position == last else None
-            self._emit(StepFinished(batch.batch_id, name, rows_before, rows_after, seconds / (last + 1)))
+            self.emit(StepFinished(batch.batch_id, name, rows_before, rows_after, seconds / (last + 1)))

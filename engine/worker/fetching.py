@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from engine.errors import FetchFailed, PipelineError, SourceContractBroken
+from engine.errors import FetchFailed, SourceContractBroken, raised_as
 from engine.policy import NEVER
 from engine.sources.base import SeekableFetcher, answer_problem
 from engine.text.json_values import json_copy
@@ -38,31 +39,27 @@ class Fetched:
     partial: PartialResult | None = None
 
 
+@dataclass(eq=False)
 class Source:
     """Fetches batches for several workers: in order, one at a time, unless the fetcher is `concurrent`.
 
     `in_order=False` is for a worker process: the driver keeps the order.
     """
 
-    def __init__(
-        self,
-        fetcher: BatchFetcher,
-        *,
-        batch_size: int,
-        first_batch_id: int,
-        retry: RetryPolicy | None,
-        stop: StopSignal,
-        emit: Listener,
-        in_order: bool = True,
-    ) -> None:
-        self._fetcher = fetcher
-        self._batch_size = batch_size
-        self._seekable = fetcher if isinstance(fetcher, SeekableFetcher) else None
-        self._retry = (self._seekable and self._seekable.retry) or retry or NEVER
-        self._stop = stop
-        self._emit = emit
+    fetcher: BatchFetcher
+    _: KW_ONLY
+    batch_size: int
+    first_batch_id: int
+    retry: RetryPolicy | None
+    stop: StopSignal
+    emit: Listener
+    in_order: bool = True
+
+    def __post_init__(self) -> None:
+        self._seekable = self.fetcher if isinstance(self.fetcher, SeekableFetcher) else None
+        self._policy = (self._seekable and self._seekable.retry) or self.retry or NEVER
         concurrent = self._seekable is not None and self._seekable.concurrent
-        self._order = None if concurrent or not in_order else Turnstile(first_batch_id)
+        self._order = None if concurrent or not self.in_order else Turnstile(self.first_batch_id)
         self._ended = False
 
     @property
@@ -98,10 +95,10 @@ class Source:
     def _fetch(self, batch_id: int) -> Fetched | None:
         started = time.perf_counter()
         batch, attempts = call_with_retries(
-            lambda: self._fetcher(batch_id, self._batch_size),
-            self._retry,
-            stop=self._stop,
-            emit=self._emit,
+            lambda: self.fetcher(batch_id, self.batch_size),
+            self._policy,
+            stop=self.stop,
+            emit=self.emit,
             batch_id=batch_id,
             step=None,
             failed=lambda error, attempts: FetchFailed(batch_id, error, attempts=attempts),
@@ -116,12 +113,8 @@ class Source:
     def _cursor_after(self, batch: Batch) -> Mapping[str, Json] | None:
         if self._seekable is None:
             return None
-        try:
+        with raised_as(partial(FetchFailed, batch.batch_id)):
             cursor: object = self._seekable.cursor_after(batch)
-        except PipelineError:
-            raise
-        except Exception as error:
-            raise FetchFailed(batch.batch_id, error) from error
         if not isinstance(cursor, Mapping):
             raise SourceContractBroken(batch.batch_id, f"the cursor after it is {cursor!r}, not a JSON object")
         try:

@@ -10,35 +10,28 @@ class Abandoned(Exception):
 
 
 class StopSignal:
-    """A request to stop: begin no further batch; with `now`, abandon those in flight too."""
+    """A request to stop: begin no further batch; with `now`, abandon those in flight too.
+
+    `asked` says whether a stop of either kind was requested, `now` whether batches in flight should be abandoned.
+    """
 
     def __init__(self) -> None:
-        self._asked = False
-        self._now = False
+        self.asked = False
+        self.now = False
         # Reentrant, unlike the lock of an Event: a second signal may interrupt the handler of the first one inside it.
         self._changed = threading.Condition(threading.RLock())
-
-    @property
-    def asked(self) -> bool:
-        """Whether a stop of either kind was requested."""
-        return self._asked
-
-    @property
-    def now(self) -> bool:
-        """Whether batches in flight should be abandoned."""
-        return self._now
 
     def ask(self, *, now: bool = False) -> None:
         """Request a stop. Safe from any thread and from a signal handler."""
         with self._changed:
-            self._now = self._now or now
-            self._asked = True
+            self.now = self.now or now
+            self.asked = True
             self._changed.notify_all()
 
     def wait(self, seconds: float) -> bool:
         """Sleep, but wake up at once when a stop is requested; return whether it was."""
         with self._changed:
-            return self._changed.wait_for(lambda: self._asked, seconds)
+            return self._changed.wait_for(lambda: self.asked, seconds)
 
 
 class Turnstile:

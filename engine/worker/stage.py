@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import threading
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import polars as pl
 
@@ -22,7 +23,7 @@ from engine.worker.signals import Turnstile
 from engine.worker.time_limit import call_with_limit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from engine.events import Listener
@@ -31,35 +32,34 @@ if TYPE_CHECKING:
     from engine.text.json_values import Json
     from engine.worker.signals import StopSignal
 
+T = TypeVar("T")
+
 # If a filter or selection moved before an earlier step, that step wouldn't see rows and columns on which it raises when
 # it runs alone, and a bad value would pass without an error.
 _AS_WRITTEN = pl.QueryOptFlags(predicate_pushdown=False, projection_pushdown=False)
 
 
+@dataclass(eq=False)
 class Stage:
-    """One or more steps that run as one. Call `enter`, `process`, `leave`; `process` may be called several times."""
+    """One or more steps that run as one. Call `enter`, `process`, `leave`; `process` may be called several times.
 
-    def __init__(
-        self,
-        steps: tuple[BatchStep, ...],
-        first_batch_id: int,
-        retry: RetryPolicy,
-        states: Mapping[str, Json],
-        *,
-        stop: StopSignal,
-        emit: Listener,
-    ) -> None:
-        self.names = tuple(step.name for step in steps)
-        self.steps = steps
-        self.row_wise = all(step.row_wise and not isinstance(step, StatefulBatchStep) for step in steps)
-        self._retry = retry
-        self._stop = stop
-        self._emit = emit
-        self._states = {
-            step.name: json_copy(states.get(step.name)) for step in steps if isinstance(step, StatefulBatchStep)
-        }
-        ordered = any(is_ordered(step) for step in steps)
-        self._order = Turnstile(first_batch_id) if ordered else None
+    `states` are the snapshots before the first batch.
+    """
+
+    steps: tuple[BatchStep, ...]
+    first_batch_id: int
+    retry: RetryPolicy
+    states: Mapping[str, Json]
+    stop: StopSignal
+    emit: Listener
+
+    def __post_init__(self) -> None:
+        self.names = tuple(step.name for step in self.steps)
+        self.row_wise = all(step.row_wise and not isinstance(step, StatefulBatchStep) for step in self.steps)
+        stateful = [step.name for step in self.steps if isinstance(step, StatefulBatchStep)]
+        self._states = {name: json_copy(self.states.get(name)) for name in stateful}
+        ordered = any(is_ordered(step) for step in self.steps)
+        self._order = Turnstile(self.first_batch_id) if ordered else None
         # The turnstile lets one batch in at a time; a batch with bad rows is tried again after its turn.
         self._alone: AbstractContextManager[object] = threading.Lock() if ordered else nullcontext()
 
@@ -123,9 +123,9 @@ class Stage:
 
         result, attempts = call_with_retries(
             attempt,
-            step.retry or self._retry,
-            stop=self._stop,
-            emit=self._emit,
+            step.retry or self.retry,
+            stop=self.stop,
+            emit=self.emit,
             batch_id=batch.batch_id,
             step=step.name,
             failed=failed,
@@ -150,13 +150,7 @@ def is_ordered(step: BatchStep) -> bool:
 
 def segments_of(stages: Sequence[Stage]) -> list[list[Stage]]:
     """Return the segments: row-wise neighbours together, each other stage alone."""
-    segments: list[list[Stage]] = []
-    for stage in stages:
-        if segments and stage.row_wise and segments[-1][-1].row_wise:
-            segments[-1].append(stage)
-        else:
-            segments.append([stage])
-    return segments
+    return _neighbours(stages, lambda before, stage: before.row_wise and stage.row_wise)
 
 
 def fusible_groups(steps: Sequence[BatchStep], *, apart: bool) -> list[list[BatchStep]]:
@@ -164,18 +158,21 @@ def fusible_groups(steps: Sequence[BatchStep], *, apart: bool) -> list[list[Batc
 
     `apart` keeps row-wise steps and others in different groups.
     """
-    groups: list[list[BatchStep]] = []
-    for step in steps:
-        before = groups[-1][-1] if groups else None
-        if (
-            before is not None
-            and _can_fuse(step)
-            and _can_fuse(before)
-            and not (apart and step.row_wise != before.row_wise)
-        ):
-            groups[-1].append(step)
+
+    def together(before: BatchStep, step: BatchStep) -> bool:
+        return _can_fuse(before) and _can_fuse(step) and not (apart and step.row_wise != before.row_wise)
+
+    return _neighbours(steps, together)
+
+
+def _neighbours(items: Iterable[T], together: Callable[[T, T], bool]) -> list[list[T]]:
+    """Return the items in groups: each joins the one before it if the two belong together."""
+    groups: list[list[T]] = []
+    for item in items:
+        if groups and together(groups[-1][-1], item):
+            groups[-1].append(item)
         else:
-            groups.append([step])
+            groups.append([item])
     return groups
 
 

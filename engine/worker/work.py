@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 import polars as pl
@@ -16,7 +16,7 @@ import polars as pl
 from engine.checkpoint.layout import Layout, new_attempt_id
 from engine.checkpoint.parts import parts, quarantine
 from engine.checkpoint.parts.manifest import Manifest
-from engine.checkpoint.translate_errors import translate
+from engine.checkpoint.translate_errors import translated
 from engine.errors import RowsUnaccounted, StepFailed, StepResultInvalid, describe
 from engine.events import BatchFetched, BatchStarted, RowsQuarantined
 from engine.worker.signals import Abandoned
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from engine.checkpoint.parts.manifest import QuarantineFile
-    from engine.checkpoint.parts.parts import PartFormat
+    from engine.checkpoint.parts.parts import PartCompression
     from engine.checkpoint.parts.schema import SchemaPin
     from engine.events import Listener
     from engine.worker.bisect import QuarantinedRows
@@ -43,7 +43,7 @@ class PartTarget:
     """
 
     layout: Layout
-    part_format: PartFormat
+    compression: PartCompression
     run_id: int
     epoch: int
     run_key: str
@@ -67,31 +67,22 @@ class Fetching(Protocol):
         """Cancel the waits of this batch and all later ones."""
 
 
+@dataclass(eq=False)
 class BatchWork:
     """Takes each batch through fetch, steps and the write of its part."""
 
-    def __init__(
-        self,
-        source: Fetching,
-        chain: StepChain,
-        pin: SchemaPin,
-        target: PartTarget,
-        *,
-        stop: StopSignal,
-        emit: Listener,
-    ) -> None:
-        self._stop = stop
-        self._emit = emit
-        self._source = source
-        self._chain = chain
-        self._pin = pin
-        self._target = target
-        self._cancelled_from: float = math.inf
+    source: Fetching
+    chain: StepChain
+    pin: SchemaPin
+    target: PartTarget
+    stop: StopSignal
+    emit: Listener
+    _cancelled_from: float = field(default=math.inf, init=False)
 
     @property
     def ordered(self) -> bool:
         """Whether the fetcher or a step takes only one batch at a time."""
-        return self._source.ordered or self._chain.ordered
+        return self.source.ordered or self.chain.ordered
 
     def __call__(self, batch_id: int) -> Manifest | None:
         """Return the manifest of the batch, whose part is durable under its temporary name.
@@ -106,12 +97,12 @@ class BatchWork:
             raise
 
     def _work(self, batch_id: int) -> Manifest | None:
-        if batch_id >= self._cancelled_from or (self._stop.asked and not self._source.begun(batch_id)):
+        if batch_id >= self._cancelled_from or (self.stop.asked and not self.source.begun(batch_id)):
             raise Abandoned
-        self._emit(BatchStarted(batch_id))
+        self.emit(BatchStarted(batch_id))
         results = self._results(batch_id)
         if results is None:
-            self._pin.cancel_from(batch_id)
+            self.pin.cancel_from(batch_id)
             return None
         return self._written(*results)
 
@@ -125,18 +116,18 @@ class BatchWork:
             return None
         batch = fetched.batch
         try:
-            partial = self._chain.leading(batch)
+            partial = self.chain.leading(batch)
         except StepFailed as error:
             error.source = batch
             raise
         return replace(fetched, batch=batch.with_data(batch.data.clear()), partial=partial)
 
     def _fetched(self, batch_id: int) -> Fetched | None:
-        fetched = self._source.fetch(batch_id)
+        fetched = self.source.fetch(batch_id)
         if fetched is None:
             return None
-        batch = replace(fetched.batch, key=f"{self._target.run_key}:{batch_id}")
-        self._emit(BatchFetched(batch_id, batch.start_row, batch.end_row, fetched.seconds))
+        batch = replace(fetched.batch, key=f"{self.target.run_key}:{batch_id}")
+        self.emit(BatchFetched(batch_id, batch.start_row, batch.end_row, fetched.seconds))
         return replace(fetched, batch=batch)
 
     def _results(self, batch_id: int) -> tuple[pl.DataFrame, Manifest] | None:
@@ -150,17 +141,17 @@ class BatchWork:
             return None
         batch = fetched.batch
         try:
-            processed = self._chain.process(batch, fetched.partial)
+            processed = self.chain.process(batch, fetched.partial)
         except StepFailed as error:
             error.source = batch if fetched.partial is None else None
             raise
         results = processed.frame
         if results is None:
-            results = self._pin.nothing(batch_id)
+            results = self.pin.nothing(batch_id)
             if results is None:
                 raise processed.quarantined[0].first_error  # the columns of the results aren't known yet
-        frame = self._pin.conform(batch_id, results)
-        if frame is None or self._stop.now or batch_id >= self._cancelled_from:
+        frame = self.pin.conform(batch_id, results)
+        if frame is None or self.stop.now or batch_id >= self._cancelled_from:
             raise Abandoned  # this late, another process may have the checkpoint already
         quarantined = sum(rows.frame.height for rows in processed.quarantined)
         if batch.size != results.height + processed.dropped + quarantined:
@@ -171,8 +162,8 @@ class BatchWork:
             start_row=batch.start_row,
             end_row=batch.end_row,
             rows_out=frame.height,
-            run_id=self._target.run_id,
-            epoch=self._target.epoch,
+            run_id=self.target.run_id,
+            epoch=self.target.epoch,
             attempt_id=attempt_id,
             attempts=max(fetched.attempts, processed.attempts),
             fetch_seconds=fetched.seconds,
@@ -189,11 +180,10 @@ class BatchWork:
         """Write the rows for the quarantine; they count once the batch is committed."""
         files = [(rows.about, rows.frame) for rows in quarantined]
         for about, _ in files:
-            self._emit(RowsQuarantined(batch_id, about.step, about.rows, about.error))
+            self.emit(RowsQuarantined(batch_id, about.step, about.rows, about.error))
         try:
-            return quarantine.write(self._target.layout, batch_id, attempt_id, files)
-        except OSError as error:
-            raise translate(self._target.layout.quarantine, error) from error
+            with translated(self.target.layout.quarantine):
+                return quarantine.write(self.target.layout, batch_id, attempt_id, files)
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
             first = quarantined[0].first_error
             first.add_note(f"Its rows can't be kept in quarantine: {describe(error)}")
@@ -201,22 +191,21 @@ class BatchWork:
 
     def _written(self, frame: pl.DataFrame, manifest: Manifest) -> Manifest:
         started = time.perf_counter()
-        target = self._target
+        target = self.target
         try:
-            manifest = parts.write(
-                target.layout, frame, manifest, checkpoint=target.checkpoint, part_format=target.part_format
-            )
-        except OSError as error:
-            raise translate(target.layout.part(manifest.batch_id), error) from error
+            with translated(target.layout.part(manifest.batch_id)):
+                manifest = parts.write(
+                    target.layout, frame, manifest, checkpoint=target.checkpoint, compression=target.compression
+                )
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
             raise StepResultInvalid(
-                self._pin.step, manifest.batch_id, f"columns that can't be stored ({describe(error)})"
+                self.pin.step, manifest.batch_id, f"columns that can't be stored ({describe(error)})"
             ) from error
         return replace(manifest, write_seconds=time.perf_counter() - started)
 
     def cancel_from(self, batch_id: int = 0) -> None:
         """Cancel this batch and all later ones: it won't be done."""
         self._cancelled_from = min(self._cancelled_from, batch_id)
-        self._source.cancel_from(batch_id)
-        self._chain.cancel_from(batch_id)
-        self._pin.cancel_from(batch_id)
+        self.source.cancel_from(batch_id)
+        self.chain.cancel_from(batch_id)
+        self.pin.cancel_from(batch_id)

@@ -27,10 +27,10 @@ def announced_before_the_commit() -> None:
     commit = BatchLoop._commit
 
     def announce_first(self: Any, manifests: Any) -> None:
-        store, late = self._store, _Late(self._store)
-        self._store = late
+        store, late = self.store, _Late(self.store)
+        self.store = late
         commit(self, manifests)
-        self._store = store
+        self.store = store
         for arguments, keywords in late.commits:
             store.commit(*arguments, **keywords)
 

@@ -10,8 +10,9 @@ import errno
 import json
 import os
 import re
+import socket
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, astuple
+from dataclasses import asdict, astuple, fields
 from datetime import UTC, datetime
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -36,7 +37,7 @@ FORMAT = 2
 PAGE = 1_000
 """How many manifests are in memory at a time when all of them are read: memory must not grow with their number."""
 
-SOFTWARE = "batchpipe-tui"
+_SOFTWARE = "batchpipe-tui"
 """The name of the software that is recorded in a catalog."""
 
 # A checkpoint of DuckDB rewrites a live metadata block in place; in tests, a kill during that left a file that couldn't
@@ -106,19 +107,17 @@ class Catalog:
             raise
         self._connection.commit()
 
-    def _run(self, name: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
-        stored = {name: _storable(value) for name, value in parameters.items()} if parameters else None
-        return self._connection.execute(self._queries[name], stored).fetchall()
+    def _run(self, query: str, **parameters: Any) -> list[tuple[Any, ...]]:
+        stored = {name: _storable(value) for name, value in parameters.items()}
+        return self._connection.execute(self._queries[query], stored or None).fetchall()
 
     # --- making and reading the head ---------------------------------------------------------------
 
-    def create(self, *, key: str, software: str) -> None:
+    def create(self, key: str) -> None:
         """Create all tables in an empty database."""
         self._make_tables()
-        self._run(
-            "insert_checkpoint",
-            {"format": FORMAT, "checkpoint_key": key, "created_at": datetime.now(UTC), "software": software},
-        )
+        now = datetime.now(UTC)
+        self._run("insert_checkpoint", format=FORMAT, checkpoint_key=key, created_at=now, software=_SOFTWARE)
         self._run("insert_frontier")
 
     def create_from(self, old: Catalog, old_format: int) -> None:
@@ -160,21 +159,16 @@ class Catalog:
 
     def advance(self, before: CatalogHead, *, next_batch_id: int, next_row: int) -> bool:
         """Move the frontier from `before`; return False if it was somewhere else."""
-        parameters = {
-            "next_batch_id": next_batch_id,
-            "next_row": next_row,
-            "expected_batch_id": before.next_batch_id,
-            "expected_row": before.next_row,
-        }
-        return len(self._run("advance_frontier", parameters)) == 1
+        expected = {"expected_batch_id": before.next_batch_id, "expected_row": before.next_row}
+        return len(self._run("advance_frontier", next_batch_id=next_batch_id, next_row=next_row, **expected)) == 1
 
     def delete_batches_from(self, batch_id: int) -> None:
         """Drop the batches from `batch_id` on."""
-        self._run("delete_batches_from", {"batch_id": batch_id})
+        self._run("delete_batches_from", batch_id=batch_id)
 
     def replace(self, manifest: Manifest, *, attempt_id: str, committed_at: datetime) -> bool:
         """Replace the result of a batch; return False if the attempt `attempt_id` isn't the committed one."""
-        if len(self._run("delete_batch", {"batch_id": manifest.batch_id, "attempt_id": attempt_id})) != 1:
+        if len(self._run("delete_batch", batch_id=manifest.batch_id, attempt_id=attempt_id)) != 1:
             return False
         self.append_batches([manifest], committed_at)
         return True
@@ -182,11 +176,11 @@ class Catalog:
     def rewind(self, *, next_batch_id: int, next_row: int) -> None:
         """Drop the batches from `next_batch_id` on, move the frontier before them, and begin a new epoch."""
         self.delete_batches_from(next_batch_id)
-        self._run("rewind_frontier", {"next_batch_id": next_batch_id, "next_row": next_row})
+        self._run("rewind_frontier", next_batch_id=next_batch_id, next_row=next_row)
 
     def place(self, head: CatalogHead) -> None:
         """Set the frontier to any position. Only for a catalog that is rebuilt from parts."""
-        self._run("place_frontier", asdict(head))
+        self._run("place_frontier", **asdict(head))
 
     # --- batches, pipeline, runs, failures ----------------------------------------------------------
 
@@ -197,7 +191,7 @@ class Catalog:
 
     def batches(self, first_batch_id: int, last_batch_id: int) -> list[Manifest]:
         """Return the manifests of committed batches, both ids inclusive, in order."""
-        rows = self._run("select_batches", {"first_batch_id": first_batch_id, "last_batch_id": last_batch_id})
+        rows = self._run("select_batches", first_batch_id=first_batch_id, last_batch_id=last_batch_id)
         return [_manifest(row) for row in rows]
 
     def batch(self, batch_id: int) -> Manifest | None:
@@ -226,43 +220,24 @@ class Catalog:
 
     def add_pipeline(self, revision: int, run_id: int, description: str) -> None:
         """Record the new description of the pipeline."""
-        self._run("insert_pipeline", {"revision": revision, "run_id": run_id, "description": description})
+        self._run("insert_pipeline", revision=revision, run_id=run_id, description=description)
 
-    def add_run(self, *, first_batch_id: int, batch_size: int, host: str, pid: int) -> int:
-        """Record the start of a run; return its number."""
+    def add_run(self, *, first_batch_id: int, batch_size: int) -> int:
+        """Record the start of a run of this process; return its number."""
         ((run_id,),) = self._run("next_run_id")
-        parameters = {
-            "run_id": run_id,
-            "started_at": datetime.now(UTC),
-            "first_batch_id": first_batch_id,
-            "batch_size": batch_size,
-            "host": host,
-            "pid": pid,
-        }
-        self._run("insert_run", parameters)
+        process = {"host": socket.gethostname(), "pid": os.getpid(), "started_at": datetime.now(UTC)}
+        self._run("insert_run", run_id=run_id, first_batch_id=first_batch_id, batch_size=batch_size, **process)
         return int(run_id)
 
     def add_lost_run(self, *, run_id: int, next_batch_id: int, batch_size: int, message: str) -> None:
         """Record, after the history was lost, that there were runs up to `run_id`."""
-        parameters = {
-            "run_id": run_id,
-            "at": datetime.now(UTC),
-            "next_batch_id": next_batch_id,
-            "batch_size": batch_size,
-            "message": message,
-        }
-        self._run("insert_lost_run", parameters)
+        about = {"at": datetime.now(UTC), "next_batch_id": next_batch_id, "batch_size": batch_size}
+        self._run("insert_lost_run", run_id=run_id, message=message, **about)
 
     def end_run(self, run_id: int, state: RunState, message: str, retries: int) -> None:
         """Record how a run ended."""
-        parameters = {
-            "run_id": run_id,
-            "ended_at": datetime.now(UTC),
-            "state": state,
-            "message": message,
-            "retries": retries,
-        }
-        self._run("end_run", parameters)
+        now = datetime.now(UTC)
+        self._run("end_run", run_id=run_id, ended_at=now, state=state, message=message, retries=retries)
 
     def mark_crashed_runs(self) -> list[int]:
         """Mark runs that are still recorded as running; return their numbers. The caller must hold the lock."""
@@ -270,21 +245,19 @@ class Catalog:
 
     def add_failure(self, failure: FailureRecord) -> None:
         """Record a failure."""
-        parameters = asdict(failure)
-        parameters["row_numbers"] = json.dumps(failure.row_numbers)
-        parameters["examples"] = json.dumps(failure.examples)
-        self._run("insert_failure", parameters)
+        as_json = {"row_numbers": json.dumps(failure.row_numbers), "examples": json.dumps(failure.examples)}
+        self._run("insert_failure", **asdict(failure) | as_json)
 
     def runs(self, limit: int) -> list[RunRecord]:
         """Return the newest runs first."""
-        rows = self._run("select_runs", {"limit": limit})
+        rows = self._run("select_runs", limit=limit)
         return [
             RunRecord(row[0], _moment(row[1]), row[2] and _moment(row[2]), RunState(row[3]), *row[4:]) for row in rows
         ]
 
     def failures(self, limit: int) -> list[FailureRecord]:
         """Return the newest failures first."""
-        return [_failure(row) for row in self._run("select_failures", {"limit": limit})]
+        return [_failure(row) for row in self._run("select_failures", limit=limit)]
 
 
 def _storable(value: object) -> object:
@@ -292,35 +265,25 @@ def _storable(value: object) -> object:
     return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
 
 
+# The columns of the table are in the order of the manifest's fields; four of them are JSON texts.
+_TIMINGS, _CURSOR, _STATES, _QUARANTINE = 10, 11, 12, 16
+
+
 def _batch_row(manifest: Manifest) -> tuple[object, ...]:
-    return (
-        manifest.batch_id,
-        manifest.start_row,
-        manifest.end_row,
-        manifest.rows_out,
-        manifest.run_id,
-        manifest.epoch,
-        manifest.attempt_id,
-        manifest.attempts,
-        manifest.fetch_seconds,
-        manifest.write_seconds,
-        json.dumps([astuple(timing) for timing in manifest.timings]),
-        None if manifest.cursor is None else json.dumps(manifest.cursor),
-        None if manifest.states is None else json.dumps(manifest.states),
-        manifest.bytes_written,
-        manifest.checksum,
-        manifest.rows_quarantined,
-        json.dumps([asdict(one) for one in manifest.quarantine]) if manifest.quarantine else None,
-    )
+    values = [getattr(manifest, field.name) for field in fields(manifest)]
+    values[_TIMINGS] = json.dumps([astuple(timing) for timing in manifest.timings])
+    values[_CURSOR] = None if manifest.cursor is None else json.dumps(manifest.cursor)
+    values[_STATES] = None if manifest.states is None else json.dumps(manifest.states)
+    values[_QUARANTINE] = json.dumps([asdict(one) for one in manifest.quarantine]) if manifest.quarantine else None
+    return tuple(values)
 
 
 def _manifest(row: tuple[Any, ...]) -> Manifest:
-    # The columns have the order of the fields.
     values = list(row)
-    values[10] = tuple(StepTiming(tuple(steps), *rest) for steps, *rest in json.loads(row[10]))
-    values[11] = row[11] and json.loads(row[11])
-    values[12] = row[12] and json.loads(row[12])
-    values[16] = tuple(QuarantineFile(**one) for one in json.loads(row[16])) if row[16] else ()
+    values[_TIMINGS] = tuple(StepTiming(tuple(steps), *rest) for steps, *rest in json.loads(row[_TIMINGS]))
+    values[_CURSOR] = row[_CURSOR] and json.loads(row[_CURSOR])
+    values[_STATES] = row[_STATES] and json.loads(row[_STATES])
+    values[_QUARANTINE] = tuple(QuarantineFile(**one) for one in json.loads(row[_QUARANTINE] or "[]"))
     return Manifest(*values)
 
 

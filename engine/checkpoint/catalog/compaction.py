@@ -26,9 +26,9 @@ COMPACT_AT_BYTES = 8 << 20
 """The greatest size of the log: to replay 8 MiB on opening takes about 0.7 s."""
 
 
-def create(layout: Layout, *, key: str, software: str) -> None:
+def create(layout: Layout, key: str) -> None:
     """Create an empty catalog, whole or not at all."""
-    with _new_file(layout, lambda new: new.create(key=key, software=software)) as temporary:
+    with _new_file(layout, lambda new: new.create(key)) as temporary:
         temporary.replace(layout.catalog)
     durable.fsync_path(layout.folder)
 

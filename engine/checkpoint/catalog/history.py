@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 from typing import TYPE_CHECKING
 
 from engine.checkpoint import frontier_file
@@ -62,12 +60,7 @@ class History:
         layout = self._ledger.layout
         with self._ledger.writing() as catalog:
             with catalog.transaction():
-                run_id = catalog.add_run(
-                    first_batch_id=self._ledger.head.next_batch_id,
-                    batch_size=batch_size,
-                    host=socket.gethostname(),
-                    pid=os.getpid(),
-                )
+                run_id = catalog.add_run(first_batch_id=self._ledger.head.next_batch_id, batch_size=batch_size)
                 if changed:
                     recorded = catalog.pipeline()
                     catalog.add_pipeline(recorded[0] + 1 if recorded else 1, run_id, pipeline)

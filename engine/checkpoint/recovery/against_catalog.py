@@ -18,31 +18,32 @@ if TYPE_CHECKING:
 _MOST_FAULTS = 20
 
 
-class _Faults:
+class _Comparison:
     """Sentences about faults: the first ones are kept, the others are only counted."""
 
-    def __init__(self) -> None:
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
         self._first: list[str] = []
         self._count = 0
 
-    def add(self, batch_id: int, fault: str) -> None:
+    def _add(self, batch_id: int, fault: str) -> None:
         self._count += 1
         if len(self._first) < _MOST_FAULTS:
             self._first.append(f"batch {batch_id}: {fault}")
 
-    def sentences(self) -> tuple[str, ...]:
+    def faults(self) -> tuple[str, ...]:
+        """Return a sentence for each fault, only the first ones if they are many."""
         more = self._count - len(self._first)
         return (*self._first, f"and {more:,} more") if more else tuple(self._first)
 
 
-class PartsAgainstCatalog:
+class PartsAgainstCatalog(_Comparison):
     """Compares the parts of the checkpoint `key`, in batch order, one at a time."""
 
     def __init__(self, layout: Layout, key: str) -> None:
-        self._layout = layout
+        super().__init__(layout)
         self._key = key
         self._schema: pl.Schema | None = None
-        self._faults = _Faults()
         self.count = 0
         self.good = 0
         self.bytes_found = 0
@@ -55,14 +56,10 @@ class PartsAgainstCatalog:
             path = self._layout.part(manifest.batch_id)
         self.count += 1
         if fault := self._fault(path, manifest):
-            self._faults.add(manifest.batch_id, fault)
+            self._add(manifest.batch_id, fault)
         else:
             self.good += 1
         return not fault
-
-    def faults(self) -> tuple[str, ...]:
-        """Return a sentence for each part that can't be used; only the first ones if there are many."""
-        return self._faults.sentences()
 
     def _fault(self, path: StoredPath, manifest: Manifest) -> str:
         try:
@@ -87,12 +84,11 @@ class PartsAgainstCatalog:
         return "" if schema == self._schema else f"{path.name} has other columns than the parts before it"
 
 
-class QuarantineAgainstCatalog:
-    """Compares the quarantine files, one batch after the other."""
+class QuarantineAgainstCatalog(_Comparison):
+    """Compares the files of the quarantine, one batch after the other."""
 
     def __init__(self, layout: Layout) -> None:
-        self._layout = layout
-        self._faults = _Faults()
+        super().__init__(layout)
         self.batches = 0
         self.files = 0
         self.rows = 0
@@ -104,12 +100,8 @@ class QuarantineAgainstCatalog:
         self.rows += manifest.rows_quarantined
         faults = quarantine_faults(self._layout, manifest)
         for fault in faults:
-            self._faults.add(manifest.batch_id, fault)
+            self._add(manifest.batch_id, fault)
         return not faults
-
-    def faults(self) -> tuple[str, ...]:
-        """Return a sentence for each fault; only the first ones if there are many."""
-        return self._faults.sentences()
 
 
 def quarantine_faults(layout: Layout, manifest: Manifest) -> list[str]:

@@ -58,7 +58,7 @@ def recover(ledger: Ledger) -> list[str]:
 def recovery_plan(layout: Layout, catalog: Catalog, head: CatalogHead, key: str) -> plan.Plan:
     """Return what the next opening must do with the parts, without doing it."""
     return plan.decide(
-        plan.survey(parts.names(layout), head.next_batch_id),
+        plan.survey(files.names_in(layout.results), head.next_batch_id),
         next_batch_id=head.next_batch_id,
         next_row=head.next_row,
         epoch=head.epoch,
@@ -142,8 +142,8 @@ def _check_last_part(ledger: Ledger, to_do: plan.Plan) -> None:
     last = ledger.last_manifest()
     if last is None or last in to_do.publish:
         return
-    attempt_id = parts.own_attempt_id(ledger.layout, last.batch_id, ledger.key)
-    if attempt_id not in {None, last.attempt_id}:
+    own = parts.read_own(ledger.layout, last.batch_id, ledger.key, footer_only=True)
+    if own is not None and own.attempt_id != last.attempt_id:
         raise CheckpointCorrupt(
             ledger.layout.catalog,
             f"the catalog has lost its latest entries: {ledger.layout.part(last.batch_id).name} was written by another "

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from engine.checkpoint.catalog import compaction
-from engine.checkpoint.catalog.catalog import PAGE, SOFTWARE, Catalog
+from engine.checkpoint.catalog.catalog import PAGE, Catalog
 from engine.checkpoint.catalog.head import CatalogHead
 from engine.checkpoint.catalog.ledger import row_after
 from engine.checkpoint.layout import Layout
@@ -90,7 +90,7 @@ def _rebuild(layout: Layout, batches: int) -> list[str]:
 def _make_catalog(layout: Layout, workshop: Layout, batches: int) -> None:
     """Make a catalog of the first `batches` parts in the folder of `workshop`, as one durable file without a log."""
     last = _rebuilt(layout, 0, None)
-    compaction.create(workshop, key=last.key, software=SOFTWARE)
+    compaction.create(workshop, last.key)
     catalog = Catalog(workshop.catalog)
     newest_run = batch_size = 1
     try:

@@ -23,9 +23,10 @@ from engine.checkpoint.recovery import plan, recover
 from engine.checkpoint.recovery.against_catalog import PartsAgainstCatalog, QuarantineAgainstCatalog, quarantine_faults
 from engine.checkpoint.recovery.rebuild import RebuiltBatch, read_whole, rebuilt
 from engine.checkpoint.recovery.report import Check, Report
-from engine.checkpoint.translate_errors import translate
+from engine.checkpoint.translate_errors import translate, translated
 from engine.errors import CheckpointCorrupt, CheckpointForeign, FrontierUnreadable
 from engine.frontier import Frontier
+from engine.storage import files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -45,15 +46,13 @@ def held(folder: Path) -> Iterator[Layout]:
         CheckpointLocked: another process uses it.
         CheckpointNotWritable, DiskFull: also for errors of the disk inside the block.
     """
-    try:
+    with translated(folder):
         layout = located(folder)
         lock = CheckpointLock(layout.lock)
         try:
             yield layout
         finally:
             lock.release()
-    except OSError as error:
-        raise translate(folder, error) from error
 
 
 def verify(layout: Layout) -> Report:
@@ -203,7 +202,7 @@ def _frontier_file(layout: Layout, head: CatalogHead, to_do: plan.Plan) -> Check
 
 def _without_catalog(layout: Layout, error: CheckpointCorrupt | CheckpointForeign, notes: tuple[str, ...]) -> Report:
     check(layout)
-    batch_ids = plan.survey(parts.names(layout), 0).beyond
+    batch_ids = plan.survey(files.names_in(layout.results), 0).beyond
     previous: RebuiltBatch | None = None
     usable = 0
     faults: tuple[str, ...] = ()

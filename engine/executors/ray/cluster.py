@@ -32,7 +32,8 @@ def connected(address: str | None) -> Any:
         raise UsageError("Ray is not installed", hint="pip install 'batchpipe-tui[ray]'") from error
     # Ray's log is off: it would be printed into the middle of the dashboard's screen.
     logging.getLogger("ray").setLevel(logging.CRITICAL + 1)
-    _enable_faulthandler()
+    if not faulthandler.is_enabled():  # Ray does this at its start too, and fails if a screen has replaced sys.stderr
+        faulthandler.enable(_STDERR, all_threads=False)
     if not ray.is_initialized():
         where = {"address": address} if address else _OWN_CLUSTER
         try:
@@ -45,12 +46,6 @@ def connected(address: str | None) -> Any:
                 hint="Is it running (ray status), and of the same versions of Ray and Python?",
             ) from error
     return ray
-
-
-def _enable_faulthandler() -> None:
-    """Do what Ray does at its start; Ray itself fails at it when a screen has replaced `sys.stderr`."""
-    if not faulthandler.is_enabled():
-        faulthandler.enable(_STDERR, all_threads=False)
 
 
 def node_count(ray: Any) -> int:

@@ -70,7 +70,8 @@ class RayExecutor:
         """
         self._ray = connected(self.address)
         parts = (with_placeholders(steps), fetcher)
-        self._parts = b"" if _all_here(steps) else task.pickled(self._ray.cloudpickle, parts)
+        # A cluster can't help if the very first step takes batches in order.
+        self._parts = b"" if steps and not leading_count(steps) else task.pickled(self._ray.cloudpickle, parts)
         self.workers = max(1, int(self._ray.cluster_resources().get("CPU", 1)) // self.cpus_per_batch)
         self.window = 4 * self.workers
 
@@ -131,11 +132,6 @@ class RayExecutor:
             )
 
         return send
-
-
-def _all_here(steps: Sequence[BatchStep]) -> bool:
-    """Return whether the very first step takes batches in order, so that a cluster can't help."""
-    return bool(steps) and leading_count(steps) == 0
 
 
 def _why_here(steps: Sequence[BatchStep]) -> str:

@@ -139,7 +139,9 @@ def _state(run: str, recipe: Any) -> _WorkerState:
         from engine.sources.base import SeekableFetcher
 
         for other in list(_states):
-            _tear_down(_states.pop(other))
+            for step in _states.pop(other).recipe.steps:
+                with suppress(Exception):
+                    step.teardown()
         state = _WorkerState(recipe())
         for step in state.recipe.steps:
             step.setup()
@@ -148,12 +150,6 @@ def _state(run: str, recipe: Any) -> _WorkerState:
             fetcher.open(state.recipe.position)
         _states[run] = state
     return _states[run]
-
-
-def _tear_down(state: _WorkerState) -> None:
-    for step in state.recipe.steps:
-        with suppress(Exception):
-            step.teardown()
 
 
 def failed(error: BaseException, batch_id: int, events: tuple[Event, ...]) -> RemoteResult:

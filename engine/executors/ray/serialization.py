@@ -70,25 +70,18 @@ class RemoteCause:
     message: str
     traceback: str
 
-    @classmethod
-    def of(cls, error: BaseException) -> RemoteCause:
-        """Return an error as a value."""
-        lines = traceback.format_exception(error)
-        return cls(type(error).__name__, str(error), "".join(lines))
-
-    def as_error(self) -> RemoteError:
-        """Return an error that looks like the original one."""
-        kind: type[RemoteError] = type(self.type_name, (RemoteError,), {})
-        error = kind(self.message)
-        error.add_note(f"on the worker:\n{self.traceback}")
-        return error
-
 
 def pack_cause(cause: BaseException | None) -> RemoteCause | CheckFailed | None:
     """Return a cause in the form in which it travels."""
-    return cause if cause is None or isinstance(cause, CheckFailed) else RemoteCause.of(cause)
+    if cause is None or isinstance(cause, CheckFailed):
+        return cause
+    return RemoteCause(type(cause).__name__, str(cause), "".join(traceback.format_exception(cause)))
 
 
 def unpack_cause(cause: RemoteCause | CheckFailed | None) -> BaseException | None:
-    """Return the error for such a form."""
-    return cause.as_error() if isinstance(cause, RemoteCause) else cause
+    """Return the error for such a form: it looks like the original one."""
+    if not isinstance(cause, RemoteCause):
+        return cause
+    error: RemoteError = type(cause.type_name, (RemoteError,), {})(cause.message)
+    error.add_note(f"on the worker:\n{cause.traceback}")
+    return error

@@ -28,21 +28,26 @@ if TYPE_CHECKING:
 
 
 class SplitExecution:
-    """Runs each batch first on the cluster, in `jobs`, and then in `threads` of this process."""
+    """Runs each batch first on the cluster, in `jobs`, and then in `threads` of this process.
+
+    It is the source of the steps that run here: it gives each batch once, when it has come back from the cluster.
+    """
+
+    ordered = False
 
     def __init__(self, jobs: RayJobs, threads: ThreadExecutor) -> None:
         self._jobs = jobs
         self._threads = threads
-        self._source = ClusterSource(jobs)
+        self._requested: dict[int, Future[Fetched | None]] = {}
 
     def start(self, recipe: Recipe, *, stop: StopSignal, emit: Listener, on_done: Callable[[], None]) -> None:
         """Begin. Raises `UsageError` if a thread of an earlier run still hangs."""
-        self._threads.start(recipe, stop=stop, emit=_after_fetch(emit), on_done=on_done, source=self._source)
+        self._threads.start(recipe, stop=stop, emit=_after_fetch(emit), on_done=on_done, source=self)
         self._jobs.start()
 
     def submit(self, batch_id: int) -> Future[Manifest | None]:
-        """Accept a batch."""
-        self._source.request(batch_id)
+        """Accept a batch: the cluster fetches it and runs the leading steps on it."""
+        self._requested[batch_id] = self._jobs.submit(batch_id)
         future = self._threads.submit(batch_id)
         future.add_done_callback(lambda _: self._jobs.release(batch_id))
         return future
@@ -51,20 +56,6 @@ class SplitExecution:
         """Cancel what hasn't come back, so that no thread waits for it; then stop the threads."""
         self._jobs.shutdown()
         self._threads.shutdown()
-
-
-class ClusterSource:
-    """The source of the steps that run here: gives each batch once, when it has come back from the cluster."""
-
-    ordered = False
-
-    def __init__(self, jobs: RayJobs) -> None:
-        self._jobs = jobs
-        self._requested: dict[int, Future[Fetched | None]] = {}
-
-    def request(self, batch_id: int) -> None:
-        """Let the cluster fetch the batch and run the leading steps on it."""
-        self._requested[batch_id] = self._jobs.submit(batch_id)
 
     def begun(self, batch_id: int) -> bool:
         """Return whether the batch is on the cluster, or has come back."""
@@ -112,19 +103,12 @@ def _placeholder(step: BatchStep) -> BatchStep:
 
 class _Placeholder(BatchStep):
     def process(self, batch: Batch) -> Batch:
-        raise _not_here(self, batch)
+        raise AssertionError(f"step '{self.name}' got batch {batch.batch_id}, but runs on another machine")
 
 
-class _StatefulPlaceholder(StatefulBatchStep):
-    def process(self, batch: Batch) -> Batch:
-        raise _not_here(self, batch)
-
+class _StatefulPlaceholder(_Placeholder, StatefulBatchStep):
     def snapshot(self) -> Json:
         return None
 
     def restore(self, state: Json) -> None:
         """There is no state here."""
-
-
-def _not_here(step: BatchStep, batch: Batch) -> AssertionError:
-    return AssertionError(f"step '{step.name}' got batch {batch.batch_id}, but runs on another machine")

@@ -51,7 +51,8 @@ class CsvFile:
             SourceError: a row can't be read.
         """
         try:
-            self._file_order = self._in_file_order()
+            names = self._written.infer(self._path, 0) if self._written.has_header else self._schema
+            self._file_order = {name: self._schema[name] for name in names}
             with open_bytes(self._path) as file:
                 yield from self._parsed(
                     blocks.read_blocks(file, byte, self._row_end, blocks.BLOCK_BYTES), row, first=byte == 0
@@ -95,11 +96,6 @@ class CsvFile:
     def _parse(self, block: bytes, *, first: bool) -> pl.DataFrame:
         schema = self._schema if first else self._file_order
         return self._written.scan(block, schema, first=first).collect().select(list(self._schema))
-
-    def _in_file_order(self) -> Mapping[str, pl.DataType]:
-        if not self._written.has_header:
-            return self._schema
-        return {name: self._schema[name] for name in self._written.infer(self._path, 0)}
 
     def _split(self, byte: int, block: bytes) -> list[tuple[int, bytes]]:
         """Return the block divided into smaller ones, or the block alone if it is a single row."""

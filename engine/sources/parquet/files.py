@@ -52,7 +52,7 @@ class ParquetFiles:
     def __init__(self, paths: Sequence[Path], columns: Sequence[str] | None = None) -> None:
         self.paths = tuple(paths)
         self._columns = _agreed_columns(self.paths, columns)
-        self._scan = lru_cache(maxsize=SCANS_KEPT)(self._scan_file)
+        self._scan = lru_cache(maxsize=SCANS_KEPT)(lambda file: _scan(self.paths[file]).select(self._columns))
         self.groups = tuple(_row_groups(self.paths))
         self.rows = self.groups[-1].stop if self.groups else 0
         self._starts = [group.start for group in self.groups]
@@ -78,9 +78,6 @@ class ParquetFiles:
         if frame.height != rows:
             raise SourceChanged(f"{self.paths[group.file]} became shorter while it was read")
         return frame
-
-    def _scan_file(self, file: int) -> pl.LazyFrame:
-        return _scan(self.paths[file]).select(self._columns)
 
 
 def _scan(path: Path) -> pl.LazyFrame:

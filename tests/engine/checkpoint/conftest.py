@@ -40,7 +40,7 @@ def write(store, batch_id, *, start_row=None, end_row=None, attempt_id=None, **f
         **fields,
     )
     checkpoint = json.dumps({"key": store.key, "pipeline": PIPELINE})
-    return parts.write(store.layout, frame, manifest, checkpoint=checkpoint, part_format=parts.PartFormat())
+    return parts.write(store.layout, frame, manifest, checkpoint=checkpoint, compression="zstd")
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from concurrent.futures import Future
 
 import pytest
 
+from engine.checkpoint.catalog.head import CatalogHead
 from engine.checkpoint.parts.manifest import Manifest
 from engine.errors import RowsNotContiguous, StepFailed
 from engine.events import BatchCommitted, GroupCommitted
@@ -16,7 +17,7 @@ from engine.worker.signals import Abandoned, StopSignal
 
 
 class Store:
-    """Remembers what is committed, and nothing else."""
+    """Remembers what is committed, and refuses what doesn't follow it; nothing else."""
 
     def __init__(self, next_batch_id=0, next_row=0):
         self.next_batch_id = next_batch_id
@@ -24,6 +25,8 @@ class Store:
         self.commits = []
 
     def commit(self, manifests, *, replaces_last=False):
+        if not replaces_last:
+            CatalogHead(self.next_batch_id, self.next_row, epoch=0).after(manifests)
         self.commits.append([manifest.batch_id for manifest in manifests])
         self.replaced_last = replaces_last
         self.next_batch_id = manifests[-1].batch_id + 1

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from engine.events import BatchStarted
-from engine.runs.emitter import Emitter
+from engine.runs.session import Emitter
 from engine.testing import EventLog
 
 

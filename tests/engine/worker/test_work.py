@@ -9,7 +9,6 @@ import pytest
 
 from engine.checkpoint.layout import Layout
 from engine.checkpoint.parts import parts
-from engine.checkpoint.parts.parts import PartFormat
 from engine.checkpoint.parts.schema import SchemaPin
 from engine.errors import (
     CheckpointNotWritable,
@@ -51,7 +50,7 @@ def work(layout, stop):
             Source(NumberSource(25), batch_size=10, first_batch_id=0, retry=None, stop=stop, emit=emit),
             StepChain(steps, first_batch_id=0, retry=None, stop=stop, emit=emit, quarantine=quarantine),
             SchemaPin(pinned, first_batch_id=0, step=steps[-1].name if steps else "source"),
-            PartTarget(layout, PartFormat(), run_id=7, epoch=3, run_key="abc-3", checkpoint='{"key": "abc"}'),
+            PartTarget(layout, "zstd", run_id=7, epoch=3, run_key="abc-3", checkpoint='{"key": "abc"}'),
             stop=stop,
             emit=emit,
         )

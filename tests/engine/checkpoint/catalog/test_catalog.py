@@ -15,7 +15,7 @@ from engine.checkpoint.parts.manifest import Manifest, StepTiming
 @pytest.fixture
 def catalog(tmp_path):
     opened = Catalog(tmp_path / "catalog.duckdb", new=True)
-    opened.create(key="k" * 32, software="tests")
+    opened.create("k" * 32)
     yield opened
     opened.close()
 

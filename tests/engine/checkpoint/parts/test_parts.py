@@ -10,7 +10,6 @@ from polars.testing import assert_frame_equal
 from engine.checkpoint.layout import Layout
 from engine.checkpoint.parts import parts
 from engine.checkpoint.parts.manifest import Manifest
-from engine.checkpoint.parts.parts import PartFormat
 from engine.storage import files
 from engine.testing import numbers
 
@@ -25,13 +24,13 @@ def manifest(batch_id=0, **fields):
     return Manifest(batch_id, 0, 9, 10, run_id=1, epoch=0, attempt_id="ab12", **fields)
 
 
-def write(layout, frame, described=None, part_format=None):
+def write(layout, frame, described=None, compression="zstd"):
     return parts.write(
         layout,
         frame,
         described or manifest(),
         checkpoint='{"key": "k", "pipeline": "p"}',
-        part_format=part_format or PartFormat(),
+        compression=compression,
     )
 
 
@@ -62,7 +61,7 @@ def test_a_part_knows_its_manifest_and_its_checkpoint(layout):
 
 @pytest.mark.parametrize("compression", ["zstd", "snappy", "lz4", "uncompressed"])
 def test_each_compression_gives_the_same_rows(layout, compression):
-    done = write(layout, numbers(0, 10), part_format=PartFormat(compression))
+    done = write(layout, numbers(0, 10), compression=compression)
     parts.publish(layout, [done])
     assert_frame_equal(pl.read_parquet(layout.part(0)), numbers(0, 10))
 
