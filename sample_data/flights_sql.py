@@ -1,4 +1,4 @@
-"""The same flights, read from a database and written to another.
+"""The same flights, from a database and into one.
 
 The first database is an SQLite file in the cache folder of the user, created from `flights.parquet` on first use. The
 pipeline writes the late flights to the table `late_flights` of a second SQLite file, beside the checkpoint.

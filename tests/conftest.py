@@ -9,12 +9,20 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from platformdirs import user_cache_path
 
 sys.path.insert(0, str(Path(__file__).parent / "support"))  # test folders are not packages
 
 # After Polars has read from object storage, its rate limiter wakes up a thousand times a second until the process ends.
 # Textual's pilot waits until the process is idle, so each of its pauses would take a second.
 os.environ["POLARS_DISABLE_HTTP_RATE_LIMIT"] = "1"
+
+if sys.dont_write_bytecode:
+    # Each of some thousand children would compile the engine again. The byte code goes to the user's cache instead.
+    sys.dont_write_bytecode = False
+    sys.pycache_prefix = str(user_cache_path("batchpipe-tui") / "pycache")
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
+    del os.environ["PYTHONDONTWRITEBYTECODE"]
 
 pytest_plugins = ("tiers", "leftovers", "ray_cluster", "signals_as_usual", "kill_count")
 

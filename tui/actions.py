@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from textual.binding import Binding
 
@@ -33,51 +33,45 @@ class Scope(Enum):
     APP = auto()
 
 
-class Need(Enum):
-    """What an action needs to make sense."""
-
-    PIPELINE = auto()
-    """A pipeline is loaded."""
-    REST = auto()
-    """No other job is in progress on the checkpoint; a run that has begun doesn't count."""
-    COMMITTED = auto()
-    """At least one batch is committed."""
-    FAILURE = auto()
-    """There is a failure to show."""
-    CAN_QUARANTINE = auto()
-    """The failure may be the fault of single rows, which can be taken out of the batch."""
-    CANNOT_QUARANTINE = auto()
-    """No rows can be taken out, for a reason that the screen can give."""
-    QUARANTINED = auto()
-    """There are rows in quarantine."""
-    REPLAYING = auto()
-    """They are being replayed."""
-
-
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What decides which actions are possible; `state` is None while no pipeline is loaded."""
+    """What decides which actions are possible: the state, and facts that an action may need."""
 
     state: RunState | None = None
+    """None while no pipeline is loaded."""
     working: bool = False
+    """A job is in progress on the checkpoint; a run that has begun doesn't count."""
     committed: bool = False
+    """At least one batch is committed."""
     failure: bool = False
+    """There is a failure to show."""
     can_quarantine: bool = False
+    """The failure may be the fault of single rows, which can be taken out of the batch."""
     quarantined: bool = False
+    """There are rows in quarantine."""
     replaying: bool = False
+    """They are being replayed."""
 
-    def has(self, need: Need) -> bool:
-        """Return whether a need is met."""
-        return {
-            Need.PIPELINE: self.state is not None,
-            Need.REST: not self.working,
-            Need.COMMITTED: self.committed,
-            Need.FAILURE: self.failure,
-            Need.CAN_QUARANTINE: self.can_quarantine,
-            Need.CANNOT_QUARANTINE: not self.can_quarantine,
-            Need.QUARANTINED: self.quarantined,
-            Need.REPLAYING: self.replaying,
-        }[need]
+    @property
+    def loaded(self) -> bool:
+        """Whether a pipeline is loaded."""
+        return self.state is not None
+
+    @property
+    def resting(self) -> bool:
+        """Whether another job may begin on the checkpoint."""
+        return not self.working
+
+    @property
+    def cannot_quarantine(self) -> bool:
+        """Whether no rows can be taken out, for a reason that the screen can give."""
+        return not self.can_quarantine
+
+
+Need = Literal[
+    "loaded", "resting", "committed", "failure", "can_quarantine", "cannot_quarantine", "quarantined", "replaying"
+]
+"""A fact of a `Situation` without which an action makes no sense."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +92,7 @@ class Action:
 
     def possible(self, situation: Situation) -> bool:
         """Return whether the action is possible in this situation."""
-        return situation.state in self.states and all(situation.has(need) for need in self.needs)
+        return situation.state in self.states and all(getattr(situation, need) for need in self.needs)
 
     @property
     def key_words(self) -> str:
@@ -111,7 +105,7 @@ class Action:
 
 
 _KEY_WORDS = {"slash": "/", "question_mark": "?", "f5": "F5", "escape": "Esc"}
-_GO = (Need.PIPELINE, Need.REST)
+_GO: tuple[Need, ...] = ("loaded", "resting")
 
 ACTIONS: tuple[Action, ...] = (
     Action("run", "r", "Run", "Run the pipeline from the first batch.", frozenset({RunState.IDLE}), _GO, footer=0),
@@ -137,23 +131,23 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "stop_replay", "s", "Stop", "End the replay after its current batch.",
-        STILL, (Need.REPLAYING,), footer=1,
+        STILL, ("replaying",), footer=1,
     ),
     Action(
         "quarantine", "k", "Quarantine", "Take the rows that fail out of the batch, keep them, and continue.",
-        frozenset({RunState.FAILED}), (*_GO, Need.CAN_QUARANTINE), footer=2,
+        frozenset({RunState.FAILED}), (*_GO, "can_quarantine"), footer=2,
     ),
     Action(
         "why_no_quarantine", "k", "Why not", "Say why no rows can be taken out of the batch that failed.",
-        frozenset({RunState.FAILED}), (*_GO, Need.CANNOT_QUARANTINE), in_palette=False,
+        frozenset({RunState.FAILED}), (*_GO, "cannot_quarantine"), in_palette=False,
     ),
     Action(
         "replay", "p", "Replay", "Process the rows in quarantine again; an edited pipeline file is loaded again.",
-        DONE_SOME, (*_GO, Need.QUARANTINED), footer=3,
+        DONE_SOME, (*_GO, "quarantined"), footer=3,
     ),
     Action(
         "rewind", "w", "Rewind", "Move the frontier back to a batch; says what is lost, and asks.",
-        DONE_SOME, (*_GO, Need.COMMITTED), destructive=True, footer=5,
+        DONE_SOME, (*_GO, "committed"), destructive=True, footer=5,
     ),
     Action(
         "reset", "R", "Reset", "Drop all results and start over; says what is lost, and asks.",
@@ -161,25 +155,25 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "export", "e", "Export", "Write the results into one .parquet, .csv or .duckdb file.",
-        needs=(Need.PIPELINE, Need.COMMITTED), footer=4,
+        needs=("loaded", "committed"), footer=4,
     ),
     Action(
         "export_quarantine", "E", "Export quarantine", "Write the rows in quarantine, with their errors, into a file.",
-        DONE_SOME, (*_GO, Need.QUARANTINED), footer=11,
+        DONE_SOME, (*_GO, "quarantined"), footer=11,
     ),
-    Action("copy", "c", "Copy", "Copy the detail as plain text.", needs=(Need.PIPELINE,)),
+    Action("copy", "c", "Copy", "Copy the detail as plain text.", needs=("loaded",)),
     Action(
         "open_source", "o", "Open source", "Open the line that failed in $EDITOR.",
-        needs=(Need.PIPELINE, Need.FAILURE), footer=3,
+        needs=("loaded", "failure"), footer=3,
     ),
     Action("read_again", "f5", "Reload", "Load the pipeline file and the checkpoint again.", STILL | {None},
-           (Need.REST,)),
-    Action("report", "m", "Report", "Write the run as a Markdown file.", needs=(Need.PIPELINE,)),
+           ("resting",)),
+    Action("report", "m", "Report", "Write the run as a Markdown file.", needs=("loaded",)),
     Action("filter", "slash", "Filter", "Show only the failures that contain a text.", footer=9),
     Action("zoom", "z", "Zoom", "Show the pane in focus on the whole screen, or all panes again.", footer=8),
     Action("freeze", "f", "Freeze", "Stop updating the panes; the run and the top line continue."),
     Action("back", "escape", "Back", "Leave the filter, or the zoom.", in_palette=False),
-    Action("open_other", "ctrl+o", "Open", "Choose another pipeline.", STILL | {None}, (Need.REST,),
+    Action("open_other", "ctrl+o", "Open", "Choose another pipeline.", STILL | {None}, ("resting",),
            scope=Scope.APP),
     Action("theme", "t", "Theme", "Switch to the next theme.", scope=Scope.APP),
     Action("screenshot", "ctrl+s", "Screenshot", "Save the screen as an SVG picture.", scope=Scope.APP),

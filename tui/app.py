@@ -28,8 +28,7 @@ from tui.backend.jobs import Job, JobResult
 from tui.backend.run_log import LogStream
 from tui.backend.target import Overrides
 from tui.look import themes
-from tui.look.glyphs import Glyphs, glyphs_for
-from tui.screens.dashboard.base import DashboardBase
+from tui.look.glyphs import ASCII, UNICODE, Glyphs
 from tui.screens.palette import ActionCommands
 
 if TYPE_CHECKING:
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from textual.command import Provider
 
     from engine import BatchPipeline
+    from tui.screens.dashboard.base import DashboardBase
     from tui.screens.opening import OpeningScreen
 
 
@@ -87,7 +87,7 @@ class BatchPipeApp(App[None], inherit_bindings=False):
         super().__init__()
         self._settings_file = stored.settings_file() if settings is None else None
         self.settings = stored.load(self._settings_file) if self._settings_file else settings or stored.Settings()
-        self.glyphs = glyphs or glyphs_for(ascii_only=self.settings.ascii)
+        self.glyphs = glyphs or (ASCII if self.settings.ascii else UNICODE)
         self.set_class(self.glyphs.is_ascii, "-ascii")
         self.now = now or (lambda: datetime.now(UTC))
         self.bridge: Bridge | None = bridge
@@ -163,7 +163,7 @@ class BatchPipeApp(App[None], inherit_bindings=False):
             return
         if event.result.job is Job.LOAD and event.result.error is None:
             self._remember()
-        if isinstance(self._dashboard, DashboardBase):
+        if self._dashboard is not None:
             self._dashboard.job_ended(event.result)
 
     def _remember(self) -> None:
@@ -223,11 +223,7 @@ class BatchPipeApp(App[None], inherit_bindings=False):
             return
         from tui.screens.dialogs.confirm import QuitScreen
 
-        def answered(yes: bool | None) -> None:  # noqa: FBT001 (Textual's callback)
-            if yes:
-                self.leave_when_stopped()
-
-        self.push_screen(QuitScreen(view.batches_in_flight), answered)
+        QuitScreen(view.batches_in_flight).ask(self, lambda _: self.leave_when_stopped())
 
     def action_interrupt(self) -> None:
         """Once: stop gracefully and quit. Twice: give up what is in flight. Three times: don't wait for that either."""

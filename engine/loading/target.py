@@ -60,7 +60,8 @@ def load(target: str) -> BatchPipeline:
         folder = Path(place).resolve().parent if is_file else Path.cwd()
         with importing_from(folder):
             source = _file(place) if is_file else _module(place, folder)
-            module = _run(source)
+            with _theirs(source.shown, source.file):
+                module = run_file(source.module, source.file, packages=source.packages)
             return _pipeline(module, name, source)
 
 
@@ -116,11 +117,6 @@ def _module(place: str, folder: Path) -> _Source:
         raise TargetNotFound(f"{place} is not a module of Python source", hint="Name the module inside it.")
     name = f"{place}__pipeline_{next(_numbers)}"  # its package stays the same, so relative imports work
     return _Source(place, Path(spec.origin), name, spec.submodule_search_locations)
-
-
-def _run(source: _Source) -> ModuleType:
-    with _theirs(source.shown, source.file):
-        return run_file(source.module, source.file, packages=source.packages)
 
 
 def _pipeline(module: ModuleType, name: str, source: _Source) -> BatchPipeline:

@@ -21,7 +21,7 @@ from engine.events import (
 from engine.progress.quantiles import LogHistogram
 from engine.progress.rates import Pace, SecondBuckets
 from engine.progress.steps import StepFrontiers
-from engine.progress.view import BatchState, Retrying, SinkView
+from engine.progress.view import BatchState, Retrying
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -178,10 +178,6 @@ class Counters:
             )
             for batch_id, failed, due in sorted(waiting, key=itemgetter(0))
         )
-
-    def sink_views(self) -> tuple[SinkView, ...]:
-        """Return the frontier of each sink."""
-        return tuple(SinkView(name=name, frontier=frontier) for name, frontier in self.sinks.items())
 
     def _saw(self, batch_id: int, rows: int) -> None:
         self.batches_seen = max(self.batches_seen, batch_id + 1)

@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from engine.progress.view import StepView, fraction_of
+from engine.progress.view import SinkView, StepView, fraction_of
 
 if TYPE_CHECKING:
     from engine.events import StopWasRequested
@@ -61,7 +61,7 @@ def snapshot(
             )
             for step in counters.steps.steps
         ),
-        sinks=counters.sink_views(),
+        sinks=tuple(SinkView(name=name, frontier=frontier) for name, frontier in counters.sinks.items()),
         batch_states=bytes(memoryview(counters.states)[:total_batches]),
         batches_in_flight=len(counters.steps.in_flight),
         batch_seconds_p50=p50,

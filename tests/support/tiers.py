@@ -101,6 +101,13 @@ def pytest_runtest_call() -> Any:
     return result
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown() -> None:
+    """Let the session's servers end: they do so after the last test, which may be a unit test."""
+    global _running  # noqa: PLW0603 (as above)
+    _running = None
+
+
 def _watch(event: str, arguments: tuple[Any, ...]) -> None:
     if _running is not None and event in _FORBIDDEN:
         said = (

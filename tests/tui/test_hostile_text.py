@@ -6,7 +6,7 @@ from textual.widgets import Static
 
 from engine.state import RunState
 from tui.settings import Recent, Settings
-from tui.widgets import DetailPane
+from tui.widgets.detail import DetailPane
 
 pytestmark = pytest.mark.integration
 

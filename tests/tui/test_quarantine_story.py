@@ -19,7 +19,9 @@ from engine.state import RunState
 from engine.testing import NumberSource
 from tui.screens.dialogs.ask import AskScreen
 from tui.screens.dialogs.confirm import ChangedScreen, ConfirmScreen
-from tui.widgets import DetailPane, QuarantinePane, StepsPane
+from tui.widgets.detail import DetailPane
+from tui.widgets.quarantine import QuarantinePane
+from tui.widgets.steps import StepsPane
 
 pytestmark = pytest.mark.integration
 

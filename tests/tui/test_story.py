@@ -9,7 +9,9 @@ from engine.state import RunState
 from tui.screens.dashboard.dashboard import Dashboard
 from tui.screens.dialogs.ask import AskScreen, RewindScreen
 from tui.screens.dialogs.confirm import ChangedScreen, ConfirmScreen, QuitScreen
-from tui.widgets import DetailPane, ResultsPane, RunsPane
+from tui.widgets.detail import DetailPane
+from tui.widgets.results import ResultsPane
+from tui.widgets.runs import RunsPane
 
 pytestmark = pytest.mark.integration
 

@@ -76,16 +76,21 @@ class JobResult:
 
 @dataclass(frozen=True, slots=True)
 class TextPage:
-    """Rows of the results as texts; None is a null. Columns are (name, dtype without parameters)."""
+    """Rows of the results as texts, which may be foreign; None is a null. Columns are (name, dtype)."""
 
     columns: tuple[tuple[str, str], ...]
     rows: tuple[tuple[str | None, ...], ...]
     first_row: int
     total_rows: int
 
+    @property
+    def end_row(self) -> int:
+        """The row after the last one."""
+        return self.first_row + len(self.rows)
+
     @classmethod
     def of(cls, page: ResultsPage) -> TextPage:
-        """Return a page of the results as texts, long ones cut."""
+        """Return a page of the results as texts, long ones cut, and dtypes without their parameters."""
         columns = tuple((name, str(dtype).partition("(")[0]) for name, dtype in page.frame.schema.items())
         return cls(columns, tuple(map(_texts, page.frame.iter_rows())), page.first_row, page.total_rows)
 

@@ -16,36 +16,43 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+def _of_states(marks: str) -> Mapping[RunState, str]:
+    return dict(zip(RunState, marks, strict=True))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Glyphs:
-    """One set. `cells` has one glyph for each value of `BatchState`; `chart` goes from nothing to a full cell."""
+    """One set, with that of Unicode terminals as its defaults.
 
-    name: str
-    bar_earlier: str
+    `cells` has one glyph for each value of `BatchState`; `chart` goes from nothing to a full cell.
+    """
+
+    name: str = "unicode"
+    bar_earlier: str = "┅"
     """Done by earlier runs."""
-    bar_done: str
-    bar_head: str
+    bar_done: str = "━"
+    bar_head: str = "╸"
     """The half cell where a bar ends; of the same weight as `bar_done`."""
-    bar_rest: str
-    cells: str
-    chart: str
-    failed: str
-    retry: str
-    warning: str
-    quarantine: str
+    bar_rest: str = "─"
+    cells: str = "·▸□■✗▪○"
+    chart: str = " ▁▂▃▄▅▆▇█"
+    failed: str = "✗"
+    retry: str = "↻"
+    warning: str = "!"
+    quarantine: str = "○"
     """Rows in quarantine; a batch without them has the same in `cells`."""
-    cursor: str
+    cursor: str = "▌"
     """Marks the chosen row."""
-    folded: str
-    unfolded: str
-    branch: str
-    arrow: str
-    separator: str
-    ellipsis: str
-    dash: str
-    null: str
-    waiting: str
-    runs: Mapping[RunState, str] = field(hash=False)
+    folded: str = "▸"
+    unfolded: str = "▾"
+    branch: str = "└"
+    arrow: str = "→"
+    separator: str = "·"
+    ellipsis: str = "…"
+    dash: str = "\N{EN DASH}"
+    null: str = "∅"
+    waiting: str = "⋯"
+    runs: Mapping[RunState, str] = field(default_factory=lambda: _of_states("·⟲▶◼✗✓◐☇"), hash=False)
 
     @property
     def is_ascii(self) -> bool:
@@ -63,39 +70,7 @@ class Glyphs:
 
 _IN_ASCII = str.maketrans({"…": "...", "\N{EN DASH}": "-", "│": "|", "•": "*", "→": "->", "·": "|"})
 
-UNICODE = Glyphs(
-    name="unicode",
-    bar_earlier="┅",
-    bar_done="━",
-    bar_head="╸",
-    bar_rest="─",
-    cells="·▸□■✗▪○",
-    chart=" ▁▂▃▄▅▆▇█",
-    failed="✗",
-    retry="↻",
-    warning="!",
-    quarantine="○",
-    cursor="▌",
-    folded="▸",
-    unfolded="▾",
-    branch="└",
-    arrow="→",
-    separator="·",
-    ellipsis="…",
-    dash="\N{EN DASH}",
-    null="∅",
-    waiting="⋯",
-    runs={
-        RunState.IDLE: "·",
-        RunState.RESUMABLE: "⟲",
-        RunState.RUNNING: "▶",
-        RunState.STOPPING: "◼",
-        RunState.FAILED: "✗",
-        RunState.FINISHED: "✓",
-        RunState.INCOMPLETE: "◐",
-        RunState.CRASHED: "☇",
-    },
-)
+UNICODE = Glyphs()
 
 ASCII = Glyphs(
     name="ascii",
@@ -107,7 +82,6 @@ ASCII = Glyphs(
     chart=" ..::||##",
     failed="X",
     retry="@",
-    warning="!",
     quarantine="o",
     cursor=">",
     folded="+",
@@ -119,23 +93,5 @@ ASCII = Glyphs(
     dash="-",
     null="null",
     waiting="...",
-    runs={
-        RunState.IDLE: ".",
-        RunState.RESUMABLE: "@",
-        RunState.RUNNING: ">",
-        RunState.STOPPING: "#",
-        RunState.FAILED: "X",
-        RunState.FINISHED: "*",
-        RunState.INCOMPLETE: "%",
-        RunState.CRASHED: "!",
-    },
+    runs=_of_states(".@>#X*%!"),
 )
-
-
-def glyphs_for(*, ascii_only: bool) -> Glyphs:
-    """Return the set that a terminal can show.
-
-    >>> glyphs_for(ascii_only=True).failed
-    'X'
-    """
-    return ASCII if ascii_only else UNICODE

@@ -10,7 +10,7 @@ import codecs
 import os
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ def own_terminal(written: Callable[[str], None]) -> Iterator[None]:
         for number, descriptor in enumerate(kept, 1):
             os.dup2(descriptor, number)
             os.close(descriptor)
-        _close_quietly(screen.close)
+        with suppress(OSError):  # the terminal is closed: nobody can see what would have been drawn
+            screen.close()
         reader.join(_DRAIN_SECONDS)
 
 
@@ -54,11 +55,3 @@ def _pass_on(descriptor: int, written: Callable[[str], None]) -> None:
     while chunk := os.read(descriptor, _CHUNK):
         written(decode(chunk))
     os.close(descriptor)
-
-
-def _close_quietly(close: Callable[[], None]) -> None:
-    try:
-        close()
-    except OSError:
-        # The terminal is closed: nobody can see what would have been drawn.
-        return

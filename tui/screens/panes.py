@@ -7,20 +7,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tui.widgets import (
-    BatchGridPane,
-    DetailPane,
-    FailuresPane,
-    LogPane,
-    Pane,
-    QuarantinePane,
-    ResultsPane,
-    RunsPane,
-    StepsPane,
-    ThroughputPane,
-)
+from tui.widgets.batch_grid import BatchGridPane
+from tui.widgets.detail import DetailPane
+from tui.widgets.failures import FailuresPane
+from tui.widgets.log import LogPane
+from tui.widgets.quarantine import QuarantinePane
+from tui.widgets.results import ResultsPane
+from tui.widgets.runs import RunsPane
+from tui.widgets.steps import StepsPane
+from tui.widgets.throughput import ThroughputPane
+
+if TYPE_CHECKING:
+    from tui.widgets.drawing.pane import Pane
 
 
 class Place(Enum):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from rich.cells import cell_len
 from textual.binding import Binding
@@ -26,24 +26,24 @@ if TYPE_CHECKING:
     from engine.progress import RunView
     from tui.widgets.drawing.line import Line
 
-BATCH_STYLES = {
-    BatchState.PENDING: "bar-rest",
-    BatchState.RUNNING: "bar-run strong",
-    BatchState.COMPUTED: "bar-run",
-    BatchState.COMMITTED: "bar-good",
-    BatchState.FAILED: "bar-bad",
-    BatchState.EARLIER: "bar-good-earlier",
-    BatchState.QUARANTINED: "warn",
+
+class StateLook(NamedTuple):
+    """The word for a state of a batch, and the style of its cells."""
+
+    word: str
+    style: str
+
+
+STATE_LOOKS = {
+    BatchState.PENDING: StateLook("pending", "bar-rest"),
+    BatchState.RUNNING: StateLook("running", "bar-run strong"),
+    BatchState.COMPUTED: StateLook("computed", "bar-run"),
+    BatchState.COMMITTED: StateLook("done", "bar-good"),
+    BatchState.EARLIER: StateLook("earlier", "bar-good-earlier"),
+    BatchState.FAILED: StateLook("failed", "bar-bad"),
+    BatchState.QUARANTINED: StateLook("quarantined", "warn"),
 }
-STATE_WORDS = {
-    BatchState.PENDING: "pending",
-    BatchState.RUNNING: "running",
-    BatchState.COMPUTED: "computed",
-    BatchState.COMMITTED: "done",
-    BatchState.EARLIER: "earlier",
-    BatchState.FAILED: "failed",
-    BatchState.QUARANTINED: "quarantined",
-}
+"""In the order of the legend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,17 +136,17 @@ class BatchGridPane(Pane[ShownBatches]):
         if self.has_focus and selected is not None:
             first, last = selected
             worst = worst_states(shown.states[first : last + 1].ljust(last - first + 1, b"\0"), last - first + 1)
-            words = STATE_WORDS.get(BatchState(worst[0]), "")
+            words = STATE_LOOKS[BatchState(worst[0])].word
             parts.append(f"{'batch' if first == last else 'batches'} {span(first, last, self.glyphs.dash)} {words}")
         return f" {self.glyphs.separator} ".join(parts)
 
     def footing(self, shown: ShownBatches, width: int) -> tuple[str, ...]:
         """Return the legend, the longest that fits."""
-        every = [state for state in STATE_WORDS if state is not BatchState.QUARANTINED or state in shown.states]
+        every = [state for state in STATE_LOOKS if state is not BatchState.QUARANTINED or state in shown.states]
         always = {BatchState.PENDING, BatchState.FAILED}
         present = [state for state in every if state in always or state in shown.states]
         for states, gap in ((every, "  "), (every, " "), (present, " ")):
-            words = gap.join(f"{self.glyphs.cells[state]} {STATE_WORDS[state]}" for state in states)
+            words = gap.join(f"{self.glyphs.cells[state]} {STATE_LOOKS[state].word}" for state in states)
             if cell_len(words) <= width - 2:
                 return (words,)
         return ()
@@ -215,7 +215,7 @@ class BatchGridPane(Pane[ShownBatches]):
         """Return one line of cells without a gap after the last, which may not fit into the pane."""
         gap = " " * (pitch - 1)
         parts = [
-            ((self.glyphs.cells[state] + gap) * len(list(run)), BATCH_STYLES[BatchState(state)])
+            ((self.glyphs.cells[state] + gap) * len(list(run)), STATE_LOOKS[BatchState(state)].style)
             for state, run in groupby(cells)
         ]
         parts[-1] = (parts[-1][0].rstrip(), parts[-1][1])

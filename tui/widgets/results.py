@@ -20,10 +20,9 @@ from tui.widgets.drawing.rows_pane import Listing, Row, RowsPane
 from tui.widgets.drawing.table import GAP, align_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from textual.binding import BindingType
 
+    from tui.backend.jobs import TextPage
     from tui.look.glyphs import Glyphs
     from tui.widgets.drawing.line import Part
 
@@ -36,22 +35,7 @@ _HEADER_LINES = 2
 _NUMBERS = ("Int", "UInt", "Float", "Decimal")
 
 
-@dataclass(frozen=True, slots=True)
-class ShownPage:
-    """Columns as (name, dtype), rows of texts with None for null, and their position among all rows."""
-
-    columns: tuple[tuple[str, str], ...]
-    rows: tuple[tuple[str | None, ...], ...]
-    first_row: int
-    total_rows: int
-
-    @property
-    def end_row(self) -> int:
-        """The row after the last one."""
-        return self.first_row + len(self.rows)
-
-
-class ResultsPane(RowsPane[ShownPage, int]):
+class ResultsPane(RowsPane["TextPage", int]):
     """The results so far. Left and right move over the columns, up and down over all pages."""
 
     TITLE = "Results"
@@ -72,22 +56,15 @@ class ResultsPane(RowsPane[ShownPage, int]):
     _column = 0
     _end_column = 0
     """The columns that are on the screen: from the first of all that is, to the one after the last."""
-    _aligned: tuple[ShownPage, Glyphs, list[list[Part]]] | None = None
+    _aligned: tuple[TextPage, Glyphs, list[list[Part]]] | None = None
 
-    def show_page(
-        self,
-        columns: Sequence[tuple[str, str]],
-        rows: Sequence[Sequence[str | None]],
-        first_row: int,
-        total_rows: int,
-    ) -> None:
-        """Show a page of at most `PAGE_ROWS` rows; columns are (name, dtype), None in a row is a null."""
-        kept = tuple(tuple(row) for row in rows[:PAGE_ROWS])
-        self._column = min(self._column, max(0, len(columns) - 1))
-        self.accept(ShownPage(tuple(columns), kept, first_row, total_rows))
+    def show_page(self, page: TextPage) -> None:
+        """Show a page, which may come from anywhere."""
+        self._column = min(self._column, max(0, len(page.columns) - 1))
+        self.accept(page)
         self.scroll_to_choice()
 
-    def listing(self, shown: ShownPage, width: int) -> Listing[int]:
+    def listing(self, shown: TextPage, width: int) -> Listing[int]:
         """Return names, dtypes and rows, from the first column that is shown to the last that fits whole."""
         if not shown.rows:
             return Listing(())
@@ -105,7 +82,7 @@ class ResultsPane(RowsPane[ShownPage, int]):
         rows = [Row(row, line, row) for row, line in enumerate(lines[_HEADER_LINES:], shown.first_row)]
         return Listing(rows, lines[:_HEADER_LINES])
 
-    def footing(self, shown: ShownPage, width: int) -> tuple[str, ...]:  # noqa: ARG002 - the pane cuts it
+    def footing(self, shown: TextPage, width: int) -> tuple[str, ...]:  # noqa: ARG002 - the pane cuts it
         """Return which rows and columns are shown."""
         if not shown.rows:
             return ()
@@ -138,7 +115,7 @@ class ResultsPane(RowsPane[ShownPage, int]):
         self.post_message(self.PageRequested(max(0, min(first, shown.total_rows - PAGE_ROWS))))
 
 
-def aligned_columns(page: ShownPage, glyphs: Glyphs) -> list[list[Part]]:
+def aligned_columns(page: TextPage, glyphs: Glyphs) -> list[list[Part]]:
     """Return the rows' numbers and the columns of the page, each with name, dtype and cells of equal width."""
     ellipsis = glyphs.ellipsis
     numbers = [*[""] * _HEADER_LINES, *map(count, range(page.first_row, page.end_row))]

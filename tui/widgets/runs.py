@@ -20,30 +20,14 @@ if TYPE_CHECKING:
     from engine.progress import RunView
     from tui.look.glyphs import Glyphs
 
-MOST_RUNS = 500
 _WORD_LEAST = 8
 
-
-@dataclass(frozen=True, slots=True)
-class ShownRuns:
-    """What the list draws: the records, newest first, and what it needs to know of the current run."""
-
-    records: tuple[RunRecord, ...]
-    run_id: int | None
-    state: RunState
-    elapsed: str
-    rows_done: int
-    source_rows: int | None
-    failures: tuple[int, ...]
-    """The run of each failure."""
-
-    @property
-    def word_width(self) -> int:
-        """How wide the column of states is, in cells."""
-        return max(_WORD_LEAST, *(len(state.outcome) for state in (self.state, *(run.state for run in self.records))))
+RunsAndView = tuple[tuple["RunRecord", ...], "RunView"]
+"""The records, newest first, and the view, which has the current run."""
+ShownRun = tuple[int, "RunRecord | None"]
 
 
-class RunsPane(RowsPane[ShownRuns, tuple[int, "RunRecord | None"]]):
+class RunsPane(RowsPane[RunsAndView, ShownRun]):
     """How each run ended, or how far it is. Enter posts which run is chosen."""
 
     TITLE = "Runs"
@@ -61,73 +45,52 @@ class RunsPane(RowsPane[ShownRuns, tuple[int, "RunRecord | None"]]):
 
     def show(self, view: RunView) -> None:
         """Show the history, and the current run as the view has it."""
-        newest = sorted(self.records, key=lambda record: record.run_id, reverse=True)[:MOST_RUNS]
-        self.accept(
-            ShownRuns(
-                tuple(newest),
-                view.run_id,
-                view.state,
-                duration(view.elapsed_seconds),
-                view.rows_committed_in_run,
-                view.info.source_rows,
-                tuple(failure.run_id for failure in view.failures),
-            )
-        )
+        self.accept((tuple(sorted(self.records, key=lambda record: record.run_id, reverse=True)), view))
 
-    def listing(self, shown: ShownRuns, width: int) -> Listing[tuple[int, RunRecord | None]]:  # noqa: ARG002 - lines are cropped
-        """Return a row for each run."""
-        margin = len(f"#{max([shown.run_id or 0, *(record.run_id for record in shown.records)])}")
-        rows: list[Row[tuple[int, RunRecord | None]]] = [
-            Row(record.run_id, record_line(record, shown, margin, self.glyphs), (record.run_id, record))
-            for record in shown.records
-            if record.run_id != shown.run_id or record.ended_at is not None
-        ]
-        if shown.run_id is not None and all(row.key != shown.run_id for row in rows):
-            record = next((record for record in shown.records if record.run_id == shown.run_id), None)
-            live = live_line(shown, margin, self.glyphs)
-            rows.insert(0, Row(shown.run_id, live, (shown.run_id, record)))
+    def listing(self, shown: RunsAndView, width: int) -> Listing[ShownRun]:  # noqa: ARG002 - lines are cropped
+        """Return a row for each run; the current one comes from the view until its record says how it ended."""
+        records, view = shown
+        margin = len(f"{max([view.run_id or 0, *(record.run_id for record in records)])}")
+        word_width = max(_WORD_LEAST, len(view.state.outcome), *(len(run.state.outcome) for run in records))
+
+        def line(run_id: int, state: RunState, word: str, seconds: float | None, rows: int | None) -> Line:
+            return (
+                (f"#{run_id:<{margin}}", "muted"),
+                (f" {self.glyphs.runs[state]} {fit_text(word, word_width)}", RUN_STYLES[state]),
+                (f" {fit_text(duration(seconds), 6, right=True)}", ""),
+                *_done_and_failed(run_id, rows, view, self.glyphs),
+            )
+
+        rows: list[Row[ShownRun]] = []
+        for run in records:
+            if run.run_id != view.run_id or run.ended_at is not None:
+                seconds = None if run.ended_at is None else (run.ended_at - run.started_at).total_seconds()
+                drawn = line(run.run_id, run.state, run.state.outcome, seconds, run.rows_done)
+                rows.append(Row(run.run_id, drawn, (run.run_id, run)))
+        if view.run_id is not None and all(row.key != view.run_id for row in rows):
+            state, word = (RunState.RUNNING, "now") if view.state.is_live else (view.state, view.state.outcome)
+            drawn = line(view.run_id, state, word, view.elapsed_seconds, view.rows_committed_in_run)
+            record = next((run for run in records if run.run_id == view.run_id), None)
+            rows.insert(0, Row(view.run_id, drawn, (view.run_id, record)))
         return Listing(rows)
 
-    def footing(self, shown: ShownRuns, width: int) -> tuple[str, ...]:  # noqa: ARG002 - the pane cuts it
+    def footing(self, shown: RunsAndView, width: int) -> tuple[str, ...]:  # noqa: ARG002 - the pane cuts it
         """Return what enter does."""
-        return ("enter: details",) if shown.records or shown.run_id is not None else ()
+        records, view = shown
+        return ("enter: details",) if records or view.run_id is not None else ()
 
-    def chosen(self, item: tuple[int, RunRecord | None]) -> None:
+    def chosen(self, item: ShownRun) -> None:
         """Post which run was chosen."""
         self.post_message(self.Selected(*item))
 
 
-def live_line(shown: ShownRuns, margin: int, glyphs: Glyphs) -> Line:
-    """Return the line of the current run, from the view."""
-    state, word = (RunState.RUNNING, "now") if shown.state.is_live else (shown.state, shown.state.outcome)
-    run_id = shown.run_id or 0
-    head = _head(f"#{run_id:<{margin - 1}}", state, fit_text(word, shown.word_width), shown.elapsed, glyphs)
-    return head + _tail(run_id, shown.rows_done, shown, glyphs)
-
-
-def record_line(record: RunRecord, shown: ShownRuns, margin: int, glyphs: Glyphs) -> Line:
-    """Return the line of a run from its record in the catalog."""
-    seconds = None if record.ended_at is None else (record.ended_at - record.started_at).total_seconds()
-    number = f"#{record.run_id:<{margin - 1}}"
-    head = _head(number, record.state, fit_text(record.state.outcome, shown.word_width), duration(seconds), glyphs)
-    return head + _tail(record.run_id, record.rows_done, shown, glyphs)
-
-
-def _head(number: str, state: RunState, word: str, took: str, glyphs: Glyphs) -> Line:
-    return (
-        (number, "muted"),
-        (f" {glyphs.runs[state]} {word}", RUN_STYLES[state]),
-        (f" {fit_text(took, 6, right=True)}", ""),
-    )
-
-
-def _tail(run_id: int, rows: int | None, shown: ShownRuns, glyphs: Glyphs) -> Line:
+def _done_and_failed(run_id: int, rows: int | None, view: RunView, glyphs: Glyphs) -> Line:
     """Return what the run did, as its share of the source or in rows, and its failures."""
     done = ""
-    if rows is not None and shown.source_rows:
-        done = f" {fit_text(percent(rows / shown.source_rows, 0), 4, right=True)}"
+    if rows is not None and view.info.source_rows:
+        done = f" {fit_text(percent(rows / view.info.source_rows, 0), 4, right=True)}"
     elif rows is not None:
         done = f"  {counted(rows, 'row')}"
-    failures = shown.failures.count(run_id)
+    failures = sum(failure.run_id == run_id for failure in view.failures)
     failed = f"  {glyphs.failed} {failures:,}" if failures else ""
     return tuple(part for part in ((done, ""), (failed, "bad")) if part[0])

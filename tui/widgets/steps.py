@@ -14,7 +14,6 @@ from rich.cells import cell_len
 from engine import RunState
 from engine.text.format import NONE, compact, count, next_attempt, percent, rows_per_second
 from engine.text.terminal_safe import safe
-from tui.widgets.drawing.bar import draw_bar
 from tui.widgets.drawing.line import Line, crop_line, fit_text, spread_line
 from tui.widgets.drawing.pane import Pane
 from tui.widgets.drawing.table import GAP
@@ -125,6 +124,29 @@ def step_lines(view: RunView, width: int, glyphs: Glyphs) -> list[Line]:
     name = f"  {fit_text(COMMITTED, widths.name, ellipsis=glyphs.ellipsis)}{GAP}"
     numbers = (_batch(view.frontier), _share(view.fraction, view.rows_committed), "", _rate(view.rows_per_second))
     return [*lines, ((name, "good"), *bar_and(view.fraction, numbers, "good", "strong"))]
+
+
+def draw_bar(fraction: float | None, earlier: float, width: int, glyphs: Glyphs, style: str) -> Line:
+    """Return a bar of `width` cells, exact to half a cell, that never looks full before the end.
+
+    It shows what earlier runs have done, what this run has done, and the rest. A `fraction` of None is unknown.
+
+    >>> from tui.look.glyphs import ASCII
+    >>> from tui.widgets.drawing.line import line_text
+    >>> line_text(draw_bar(0.5, 0.2, 11, ASCII, "run")), line_text(draw_bar(0.999, 0.0, 4, ASCII, "run"))
+    ('==###>-----', '###>')
+    >>> line_text(draw_bar(None, 0.0, 4, ASCII, "run")), line_text(draw_bar(1.0, 0.0, 4, ASCII, "run"))
+    ('----', '####')
+    """
+    halves = int(min(1.0, max(0.0, fraction or 0.0)) * width * 2)
+    whole, head = divmod(halves, 2)
+    before = min(whole, int(earlier * width))
+    parts = (
+        (glyphs.bar_earlier * before, f"bar-{style}-earlier"),
+        (glyphs.bar_done * (whole - before) + glyphs.bar_head * head, f"bar-{style}"),
+        (glyphs.bar_rest * (width - whole - head), "bar-rest"),
+    )
+    return tuple(part for part in parts if part[0])
 
 
 def find_trouble(view: RunView, step: str | None, glyphs: Glyphs) -> Trouble | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.text.format import NONE, compact, count, duration, size
-from tui.widgets.drawing.chart import average_columns, draw_chart
 from tui.widgets.drawing.line import NO_LINE, Line, join_fitting, line_width, spread_line
 from tui.widgets.drawing.pane import Pane
 
@@ -18,6 +17,8 @@ _GAP = ("  ", "")
 _WIDE_GAP = ("   ", "")
 _WORDS = 3
 """Lines of words around the chart."""
+_LEVELS = 8
+"""In a cell of the chart."""
 
 
 class ThroughputPane(Pane[tuple["RunView", int | None]]):
@@ -55,6 +56,40 @@ class ThroughputPane(Pane[tuple["RunView", int | None]]):
         view, _ = shown
         seconds = min(len(view.throughput), width * _seconds_a_column(view.throughput, width))
         return (f"last {duration(seconds)}",) if view.run_id is not None else ()
+
+
+def average_columns(values: Sequence[int], each: int, phase: int = 0) -> list[float]:
+    """Return averages of groups of `each` values; the last group has `phase` values, or `each` if `phase` is 0.
+
+    If `phase` grows with each new value, a group keeps its values as time passes, so that a chart moves by whole
+    columns and doesn't flicker. The oldest values that don't fill a group are left out.
+
+    >>> average_columns([9, 1, 3, 5, 7], 2), average_columns([9, 1, 3, 5, 7], 2, phase=1)
+    ([2.0, 6.0], [5.0, 4.0, 7.0])
+    """
+    whole = len(values) - phase
+    groups = [values[start : start + each] for start in range(whole % each, whole, each)]
+    if phase:
+        groups.append(values[whole:])
+    return [sum(group) / len(group) for group in groups if group]
+
+
+def draw_chart(values: Sequence[float], width: int, height: int, glyphs: str) -> list[str]:
+    """Return `height` lines of `width` cells, the latest value at the right, the greatest as high as the block.
+
+    `glyphs` goes from nothing to a full cell in nine. A value above zero shows at least the lowest glyph.
+
+    >>> draw_chart([1, 8, 16], 4, 2, " 12345678")
+    ['   8', ' 188']
+    """
+    top = max(values, default=0)
+    shown = list(values)[-width:] if width > 0 else []
+    levels = [max(1, round(value / top * height * _LEVELS)) if value > 0 else 0 for value in shown]
+    padding = " " * (width - len(shown))
+    return [
+        padding + "".join(glyphs[min(_LEVELS, max(0, level - row * _LEVELS))] for level in levels)
+        for row in reversed(range(height))
+    ]
 
 
 def _seconds_a_column(throughput: Sequence[int], width: int) -> int:

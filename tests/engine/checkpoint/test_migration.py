@@ -157,6 +157,7 @@ def test_a_damaged_part_of_format_1_is_repaired_by_going_back(unpacked):
     assert len(view.history()) == 3
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("name", ["finished", "killed"])
 def test_killed_anywhere_in_a_migration_the_next_opening_migrates(unpacked, photographs, monkeypatch, name):
     folder = unpacked(name)

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from textual.app import App
 
+from tui.look.glyphs import UNICODE
+
 sys.path.insert(0, str(Path(__file__).parents[1]))  # test folders are no packages: `import views`
 
 
@@ -18,8 +20,9 @@ class Host(App):
     CSS = "Screen { layout: vertical; }"
     ENABLE_COMMAND_PALETTE = False
 
-    def __init__(self, *panes, show=None, theme="textual-dark", focus=True):
+    def __init__(self, *panes, show=None, theme="textual-dark", focus=True, glyphs=UNICODE):
         super().__init__()
+        self.glyphs = glyphs
         self.panes = panes
         self.first_show = show
         self.first_theme = theme

@@ -9,7 +9,7 @@ import views
 
 from engine.progress.view import BatchState, RunView
 from tui.look.glyphs import ASCII
-from tui.widgets import BatchGridPane
+from tui.widgets.batch_grid import BatchGridPane
 
 GRID_100_BY_10 = (104, 12)
 """The terminal in which a pane with its border has 100 × 10 cells."""
@@ -169,7 +169,7 @@ def test_looks(snap_compare, host, name):
 
 
 def test_looks_in_ascii(snap_compare, host):
-    app = host(BatchGridPane(glyphs=ASCII), show=showing(views.many_batches()))
+    app = host(BatchGridPane(), show=showing(views.many_batches()), glyphs=ASCII)
 
     assert snap_compare(app, terminal_size=(77, 13), press=["down", "right"])
 

@@ -6,7 +6,7 @@ import pytest
 import views
 
 from tui.look.glyphs import ASCII
-from tui.widgets import DetailPane
+from tui.widgets.detail import DetailPane
 from tui.widgets.drawing.blocks import block_lines
 from tui.widgets.drawing.describe import batch_blocks, failure_blocks, row_blocks, run_blocks
 from tui.widgets.drawing.line import line_text, line_width
@@ -267,4 +267,4 @@ def test_looks_on_a_screen_of_its_own(snap_compare, host):
 
 
 def test_looks_in_ascii(snap_compare, host):
-    assert snap_compare(host(DetailPane(glyphs=ASCII), show=SHOWS["batch"]), terminal_size=(49, 18))
+    assert snap_compare(host(DetailPane(), show=SHOWS["batch"], glyphs=ASCII), terminal_size=(49, 18))

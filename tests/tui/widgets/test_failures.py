@@ -6,9 +6,8 @@ import pytest
 import views
 
 from tui.look.glyphs import ASCII
-from tui.widgets import FailuresPane
 from tui.widgets.drawing.describe import failure_reason
-from tui.widgets.failures import MOST_ROWS, failure_kinds
+from tui.widgets.failures import MOST_ROWS, FailuresPane, failure_kinds
 
 CHECK = views.flight_failure()
 AGAIN = replace(CHECK, run_id=2, attempts=1)
@@ -172,7 +171,7 @@ def test_rows_are_bounded(drawn):
 
 
 def test_ascii_uses_nothing_else(drawn):
-    assert drawn(FailuresPane(glyphs=ASCII), showing(*ALL)).shown_text.isascii()
+    assert drawn(FailuresPane(), showing(*ALL), glyphs=ASCII).shown_text.isascii()
 
 
 LOOKS = {"none": (), "one": (CHECK,), "several": ALL, "hostile": (views.hostile_failure(), CHECK)}

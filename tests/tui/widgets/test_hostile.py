@@ -7,18 +7,17 @@ import unicodedata
 import pytest
 import views
 
-from tui.widgets import (
-    BatchGridPane,
-    DetailPane,
-    FailuresPane,
-    LogPane,
-    QuarantinePane,
-    ResultsPane,
-    RunsPane,
-    StatusBar,
-    StepsPane,
-    ThroughputPane,
-)
+from tui.backend.jobs import TextPage
+from tui.widgets.batch_grid import BatchGridPane
+from tui.widgets.detail import DetailPane
+from tui.widgets.failures import FailuresPane
+from tui.widgets.log import LogPane
+from tui.widgets.quarantine import QuarantinePane
+from tui.widgets.results import ResultsPane
+from tui.widgets.runs import RunsPane
+from tui.widgets.status_bar import StatusBar
+from tui.widgets.steps import StepsPane
+from tui.widgets.throughput import ThroughputPane
 
 VIEW = views.hostile()
 TABLE = (("[/bold]\x1b[31m", "String"), ("\u202eb", "[@click=app.quit]"))
@@ -31,7 +30,9 @@ SHOWS = {
     FailuresPane: lambda pane: (pane.show(VIEW), pane.set_filter("[")),
     DetailPane: lambda pane: pane.show_failure(views.hostile_failure()),
     QuarantinePane: lambda pane: (pane.show(views.incomplete()), pane.show_rows([views.hostile_row()] * 3)),
-    ResultsPane: lambda pane: pane.show_page(TABLE, ((views.HOSTILE_TEXT, "\x9b2J\u200f"), (None, "🚀" * 300)), 0, 2),
+    ResultsPane: lambda pane: pane.show_page(
+        TextPage(TABLE, ((views.HOSTILE_TEXT, "\x9b2J\u200f"), (None, "🚀" * 300)), 0, 2)
+    ),
     LogPane: lambda pane: pane.add([views.HOSTILE_TEXT, "\x1b[2J\u2066", "x" * 10_000]),
 }
 

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import views
 
-from tui.widgets import LogPane
-from tui.widgets.log import MOST_LINES
+from tui.widgets.log import MOST_LINES, LogPane
 
 
 def test_lines_are_added_below(drawn):

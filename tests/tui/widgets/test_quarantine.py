@@ -6,9 +6,8 @@ import pytest
 import views
 
 from tui.look.glyphs import ASCII
-from tui.widgets import QuarantinePane
 from tui.widgets.drawing.line import line_text, line_width
-from tui.widgets.quarantine import MOST_ROWS, quarantine_keys, quarantine_listing
+from tui.widgets.quarantine import MOST_ROWS, QuarantinePane, quarantine_keys, quarantine_listing
 
 ROW = views.quarantined_row()
 MANY = views.quarantined_rows()
@@ -134,7 +133,7 @@ def test_no_line_is_wider_than_the_pane(width):
 
 
 def test_ascii_uses_nothing_else(drawn):
-    pane = drawn(QuarantinePane(glyphs=ASCII), showing(MANY))
+    pane = drawn(QuarantinePane(), showing(MANY), glyphs=ASCII)
 
     assert pane.shown_text.isascii()
     assert pane.footing_text.isascii()

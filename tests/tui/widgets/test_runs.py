@@ -8,7 +8,7 @@ import views
 from engine.events import RunInfo
 from engine.state import RunState
 from tui.look.glyphs import ASCII
-from tui.widgets import RunsPane
+from tui.widgets.runs import RunsPane
 
 
 def showing(view, runs=None):
@@ -102,7 +102,7 @@ def test_a_tick_of_the_same_second_paints_nothing(play):
 
 
 def test_ascii_uses_nothing_else(drawn):
-    assert drawn(RunsPane(glyphs=ASCII), showing(views.running())).shown_text.isascii()
+    assert drawn(RunsPane(), showing(views.running()), glyphs=ASCII).shown_text.isascii()
 
 
 @pytest.mark.parametrize("name", ["running", "failed", "idle"])

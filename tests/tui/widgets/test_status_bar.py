@@ -6,9 +6,8 @@ import pytest
 import views
 
 from tui.look.glyphs import ASCII, UNICODE
-from tui.widgets import StatusBar
 from tui.widgets.drawing.line import line_text, line_width
-from tui.widgets.status_bar import status_line
+from tui.widgets.status_bar import StatusBar, status_line
 
 EVERY = (
     "idle", "resumable", "running", "retrying", "stopping", "failed", "finished", "incomplete", "unknown_size",

@@ -8,9 +8,8 @@ import views
 from engine.progress.view import RunView, SinkView
 from engine.state import RunState
 from tui.look.glyphs import ASCII, UNICODE
-from tui.widgets import StepsPane
 from tui.widgets.drawing.line import line_text, line_width
-from tui.widgets.steps import step_lines
+from tui.widgets.steps import StepsPane, step_lines
 
 
 def lines(view, width=75, glyphs=UNICODE):
@@ -200,4 +199,4 @@ def test_looks_narrow_in_the_light(snap_compare, host):
 
 
 def test_looks_in_ascii(snap_compare, host):
-    assert snap_compare(host(StepsPane(glyphs=ASCII), show=showing(views.running())), terminal_size=(77, 7))
+    assert snap_compare(host(StepsPane(), show=showing(views.running()), glyphs=ASCII), terminal_size=(77, 7))

@@ -6,8 +6,7 @@ import pytest
 import views
 
 from tui.look.glyphs import ASCII
-from tui.widgets import ThroughputPane
-from tui.widgets.drawing.chart import average_columns, draw_chart
+from tui.widgets.throughput import ThroughputPane, average_columns, draw_chart
 
 MEMORY = 412_000_000
 
@@ -81,7 +80,7 @@ def test_looks(snap_compare, host, name):
 
 
 def test_looks_in_ascii(snap_compare, host):
-    assert snap_compare(host(ThroughputPane(glyphs=ASCII), show=showing(views.running())), terminal_size=(43, 9))
+    assert snap_compare(host(ThroughputPane(), show=showing(views.running()), glyphs=ASCII), terminal_size=(43, 9))
 
 
 def test_looks_small_in_the_light(snap_compare, host):

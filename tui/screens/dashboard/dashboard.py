@@ -23,14 +23,12 @@ from tui.screens.dashboard.run_commands import RunCommands
 from tui.screens.dashboard.status_line import StatusLine, status_line
 from tui.screens.footer import KeyFooter
 from tui.screens.panes import PANE, PANES, Place, displayed, tab_title, tabs
-from tui.widgets import (
-    FailuresPane,
-    LogPane,
-    Pane,
-    RunsPane,
-    StatusBar,
-    ThroughputPane,
-)
+from tui.widgets.drawing.pane import Pane
+from tui.widgets.failures import FailuresPane
+from tui.widgets.log import LogPane
+from tui.widgets.runs import RunsPane
+from tui.widgets.status_bar import StatusBar
+from tui.widgets.throughput import ThroughputPane
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,7 @@ from textual.screen import Screen
 
 from tui.actions import key_hints, keys_of
 from tui.screens.panes import PANE
-from tui.widgets import DetailPane
+from tui.widgets.detail import DetailPane
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,7 +16,7 @@ from tui.screens.dashboard.report import markdown
 from tui.screens.dashboard.selection import Selection
 from tui.screens.dialogs.ask import AskScreen
 from tui.screens.dialogs.confirm import ConfirmScreen
-from tui.widgets import DetailPane
+from tui.widgets.detail import DetailPane
 
 if TYPE_CHECKING:
     from tui.backend.jobs import JobResult
@@ -89,13 +89,10 @@ class FileCommands(Selection):
                 return "That is the source of this pipeline."
             return "" if path.parent.is_dir() else f"The folder {path.parent} does not exist."
 
-        def chosen(text: str | None) -> None:
-            if text is not None:
-                self._export_to(Path(text).expanduser(), export)
-
         lines = [f"Write {what} into one file:"]
         value = f"{self.seen.info.pipeline or 'pipeline'}-{name}".replace("/", "_")
-        self.app.push_screen(AskScreen(title, lines, verb="Export", value=value, problem=problem), chosen)
+        dialog = AskScreen(title, lines, verb="Export", value=value, problem=problem)
+        dialog.ask(self.app, lambda text: self._export_to(Path(text).expanduser(), export))
 
     def _export_to(self, path: Path, export: Exporter) -> None:
         """Start the export; ask first when a file would be replaced."""
@@ -104,16 +101,12 @@ class FileCommands(Selection):
             export(str(path), overwrite=overwrite)
             self.say(f"Exporting to {path}…")
 
-        def answered(yes: bool | None) -> None:  # noqa: FBT001 (Textual's callback)
-            if yes:
-                begin(overwrite=True)
-
         if path.exists():
             lines = [
                 f"{path} exists already.",
                 "Of a DuckDB file only the table is replaced; any other file is replaced as a whole.",
             ]
-            self.app.push_screen(ConfirmScreen("Overwrite?", lines, verb="Overwrite"), answered)
+            ConfirmScreen("Overwrite?", lines, verb="Overwrite").ask(self.app, lambda _: begin(overwrite=True))
         else:
             begin(overwrite=False)
 

@@ -61,12 +61,8 @@ class RunCommands(Selection):
 
     def action_rewind(self) -> None:
         """Ask for the batch, then add up what that loses."""
-
-        def chosen(text: str | None) -> None:
-            if text is not None:
-                self.bridge.measure_loss(int(text.replace(",", "")))
-
-        self.app.push_screen(RewindScreen(self.seen, self.selected_batch_id), chosen)
+        dialog = RewindScreen(self.seen, self.selected_batch_id)
+        dialog.ask(self.app, lambda text: self.bridge.measure_loss(int(text.replace(",", ""))))
 
     def job_ended(self, result: JobResult) -> None:
         """Show how a job ended that may have changed the checkpoint, or ask before one does."""
@@ -85,14 +81,14 @@ class RunCommands(Selection):
         super().job_ended(result)
 
     def _ask_about_changes(self, result: JobResult, error: ErrorReport) -> None:
-        def answered(yes: bool | None) -> None:  # noqa: FBT001 (Textual's callback)
-            if yes and result.job is Job.REPLAY:
+        def accepted(_: object) -> None:
+            if result.job is Job.REPLAY:
                 self.bridge.replay(accept_changes=True)
-            elif yes:
+            else:
                 self.bridge.run(accept_changes=True, quarantine=bool(result.asked))
 
         committed = f"Batches up to {self.seen.frontier:,} were made by the pipeline"
-        self.app.push_screen(ChangedScreen(error, committed=committed), answered)
+        ChangedScreen(error, committed=committed).ask(self.app, accepted)
 
     def _say_that_nothing_was_taken_out(self) -> None:
         # The run was to take bad rows out and failed at a step all the same. Its error doesn't say why.
@@ -105,15 +101,11 @@ class RunCommands(Selection):
             )
 
     def _confirm_loss(self, loss: Loss, batch_id: int) -> None:
-        def answered(yes: bool | None) -> None:  # noqa: FBT001 (Textual's callback)
-            if yes:
-                self.bridge.rewind(batch_id)
-
         title, verb = f"Go back to batch {batch_id:,}?", "Rewind"
         if batch_id < 0:
             title, verb = "Reset to the very start?", "Drop everything"
         lines = [f"This drops {loss_in_words(loss)}.", "The source and the history of runs stay. This can't be undone."]
-        self.app.push_screen(ConfirmScreen(title, lines, verb=verb), answered)
+        ConfirmScreen(title, lines, verb=verb).ask(self.app, lambda _: self.bridge.rewind(batch_id))
 
 
 def loss_in_words(loss: Loss) -> str:

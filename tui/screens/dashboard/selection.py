@@ -12,17 +12,19 @@ from tui.actions import key_hints
 from tui.backend.jobs import Job
 from tui.screens.dashboard.base import DashboardBase
 from tui.screens.dashboard.detail import DetailScreen
-from tui.widgets import BatchGridPane, DetailPane, FailuresPane, QuarantinePane, ResultsPane, RunsPane
-from tui.widgets.batch_grid import STATE_WORDS
-from tui.widgets.quarantine import MOST_ROWS
-from tui.widgets.results import PAGE_ROWS
+from tui.widgets.batch_grid import STATE_LOOKS, BatchGridPane
+from tui.widgets.detail import DetailPane
+from tui.widgets.quarantine import MOST_ROWS, QuarantinePane
+from tui.widgets.results import PAGE_ROWS, ResultsPane
 from tui.widgets.steps import blocking_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from engine.events import FailureRecord
-    from tui.backend.jobs import JobResult, TextPage
+    from tui.backend.jobs import JobResult
+    from tui.widgets.failures import FailuresPane
+    from tui.widgets.runs import RunsPane
 
 COMMITTED = {BatchState.COMMITTED, BatchState.EARLIER, BatchState.QUARANTINED}
 
@@ -31,7 +33,8 @@ class Selection(DashboardBase):
     """Keeps what is selected, and asks the bridge for what is not in the view."""
 
     _fill: Callable[[DetailPane], None] | None = None
-    _batch_id: int | None = None
+    selected_batch_id: int | None = None
+    """The batch that is shown, None when none is."""
     _failure: FailureRecord | None = None
     _newest_failure: FailureRecord | None = None
     _results_as_of: tuple[int, int | None, int] | None = None
@@ -63,7 +66,7 @@ class Selection(DashboardBase):
         self._newest_failure = newest
 
     def _show_failure(self, failure: FailureRecord) -> None:
-        self._failure, self._batch_id = failure, failure.batch_id
+        self._failure, self.selected_batch_id = failure, failure.batch_id
         of_sink = failure.step in {sink.name for sink in self.seen.sinks}
         keys = ("open_source", "retry")
         if failure == blocking_failure(self.seen) and self.situation().can_quarantine:
@@ -85,15 +88,10 @@ class Selection(DashboardBase):
         known = self._failure if self._failure in self.seen.failures else None
         return known or (self.seen.failures[-1] if self.seen.failures else None)
 
-    @property
-    def selected_batch_id(self) -> int | None:
-        """The batch that is shown, None when none is."""
-        return self._batch_id
-
     def on_runs_pane_selected(self, event: RunsPane.Selected) -> None:
         """Show a run."""
         record = event.record
-        self._batch_id = None
+        self.selected_batch_id = None
         if record is None:
             words = f"This is the run in progress, at batch {self.seen.frontier + 1:,}."
             self.show_detail(lambda pane: pane.show_text(f"Run {event.run_id}", words))
@@ -108,14 +106,14 @@ class Selection(DashboardBase):
         batch_id = event.first_batch_id + max(failed, 0)
         state = BatchState(states[batch_id]) if batch_id < len(states) else BatchState.PENDING
         failure = next((found for found in reversed(self.seen.failures) if found.batch_id == batch_id), None)
-        self._batch_id, self._failure = batch_id, None
+        self.selected_batch_id, self._failure = batch_id, None
         if state in COMMITTED:
             self.show_detail(lambda pane: pane.show_loading(f"reading batch {batch_id:,}"), "rewind")
             self.bridge.read_batch(batch_id)
         elif failure is not None:
             self._show_failure(failure)
         else:
-            words = f"This batch is {STATE_WORDS[state]}: there is more to show when it is committed."
+            words = f"This batch is {STATE_LOOKS[state].word}: there is more to show when it is committed."
             self.show_detail(lambda pane: pane.show_text(f"Batch {batch_id:,}", words))
         self.open_detail()
 
@@ -144,7 +142,7 @@ class Selection(DashboardBase):
     def on_quarantine_pane_highlighted(self, event: QuarantinePane.Highlighted) -> None:
         """Show the row under the cursor."""
         row = event.row
-        self._failure, self._batch_id = None, row.batch_id
+        self._failure, self.selected_batch_id = None, row.batch_id
         self.show_detail(lambda pane: pane.show_row(row), "replay", "export_quarantine")
 
     def on_quarantine_pane_selected(self, event: QuarantinePane.Selected) -> None:
@@ -178,7 +176,7 @@ class Selection(DashboardBase):
 
     def job_ended(self, result: JobResult) -> None:
         """Show what was read, unless something else was selected meanwhile."""
-        if result.job is Job.BATCH and result.asked == self._batch_id:
+        if result.job is Job.BATCH and result.asked == self.selected_batch_id:
             self._batch_read(result)
         elif result.job is Job.PAGE:
             self._page_read(result)
@@ -203,8 +201,7 @@ class Selection(DashboardBase):
         if result.error is not None:
             pane.show_problem(f"this page can't be read: {result.error.message}")
         else:
-            page: TextPage = result.value
-            pane.show_page(page.columns, page.rows, page.first_row, page.total_rows)
+            pane.show_page(result.value)
 
     def _quarantine_read(self, result: JobResult) -> None:
         pane = self.query_one(QuarantinePane)

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from engine import RunView
 
 
-class AskScreen(Dialog[str | None]):
+class AskScreen(Dialog[str]):
     """Answers the text, None when cancelled. `problem` says what is wrong with a text, empty when nothing is."""
 
     def __init__(
         self, title: str, lines: Iterable[str], *, verb: str, value: str = "", problem: Callable[[str], str]
     ) -> None:
-        super().__init__(title, lines, verb=verb, harmless=None)
+        super().__init__(title, lines, verb=verb)
         self._value = value
         self._problem = problem
 

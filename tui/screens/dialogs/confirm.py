@@ -11,8 +11,6 @@ from tui.actions import key_of, keys_of
 from tui.screens.dialogs.dialog import Dialog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from textual.widgets.button import ButtonVariant
 
     from tui.backend.jobs import ErrorReport
@@ -21,16 +19,7 @@ if TYPE_CHECKING:
 class ConfirmScreen(Dialog[bool]):
     """Answers True when the person says yes; `verb` is what that button says, not "OK"."""
 
-    def __init__(
-        self,
-        title: str,
-        lines: Iterable[str],
-        *,
-        verb: str,
-        refusal: str = "Cancel",
-        variant: ButtonVariant = "error",
-    ) -> None:
-        super().__init__(title, lines, verb=verb, harmless=False, refusal=refusal, variant=variant)
+    variant: ButtonVariant = "error"
 
     def accept(self) -> None:
         """Answer yes."""
@@ -39,6 +28,8 @@ class ConfirmScreen(Dialog[bool]):
 
 class ChangedScreen(ConfirmScreen):
     """Asks whether to continue with a pipeline that is not the one of the checkpoint, and says what changed."""
+
+    variant = "warning"
 
     def __init__(self, error: ErrorReport, *, committed: str) -> None:
         lines = [
@@ -49,12 +40,13 @@ class ChangedScreen(ConfirmScreen):
             "If you continue, they stay: the results then hold rows of both kinds.",
             "To process them again, cancel and rewind or reset.",
         ]
-        super().__init__("The pipeline has changed", lines, verb="Continue with the new steps", variant="warning")
+        super().__init__("The pipeline has changed", lines, verb="Continue with the new steps")
 
 
 class QuitScreen(ConfirmScreen):
     """Asks whether to stop the run and quit. The key that asked, pressed again, means yes."""
 
+    variant = "warning"
     BINDINGS: ClassVar[list[BindingType]] = [Binding(keys_of("leave"), "accept", "Stop and quit", show=False)]
 
     def __init__(self, in_flight: int) -> None:
@@ -63,7 +55,7 @@ class QuitScreen(ConfirmScreen):
             f"Quitting stops it after {flight}; the next start continues there.",
             f"Nothing that is committed is lost. {key_of('interrupt')} twice gives up what is in flight.",
         ]
-        super().__init__("A run is in progress", lines, verb="Stop and quit", refusal="Stay", variant="warning")
+        super().__init__("A run is in progress", lines, verb="Stop and quit", refusal="Stay")
 
     def action_accept(self) -> None:
         """Answer yes."""

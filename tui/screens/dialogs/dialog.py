@@ -5,7 +5,7 @@ Escape always gives the harmless answer.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -17,9 +17,9 @@ from engine.text.terminal_safe import safe
 from tui.look.glyphs import UNICODE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-    from textual.app import ComposeResult
+    from textual.app import App, ComposeResult
     from textual.widget import Widget
     from textual.widgets.button import ButtonVariant
 
@@ -36,7 +36,8 @@ def plain(text: str, limit: int = LINE_LIMIT) -> Content:
 class Dialog(ModalScreen[Answer]):
     """A question in the middle of the screen; `lines` are shown one below the other.
 
-    `refusal` and `verb` are what the buttons say: the first one answers `harmless`, the second one calls `accept`.
+    `refusal` and `verb` are what the buttons say: the first one answers None, the second one calls `accept`. `variant`
+    is the look of the second one.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -45,23 +46,15 @@ class Dialog(ModalScreen[Answer]):
         Binding("right", "app.focus_next", "Next", show=False),
     ]
 
-    def __init__(
-        self,
-        title: str,
-        lines: Iterable[str],
-        *,
-        verb: str,
-        harmless: Answer,
-        refusal: str = "Cancel",
-        variant: ButtonVariant = "primary",
-    ) -> None:
+    variant: ButtonVariant = "primary"
+
+    def __init__(self, title: str, lines: Iterable[str], *, verb: str, refusal: str = "Cancel") -> None:
         super().__init__()
         self._title = title
         self._lines = tuple(lines)
-        self._harmless = harmless
         self._buttons = (
             Button(refusal, id="cancel", compact=True),
-            Button(verb, id="confirm", variant=variant, compact=True),
+            Button(verb, id="confirm", variant=self.variant, compact=True),
         )
 
     def compose(self) -> ComposeResult:
@@ -102,4 +95,13 @@ class Dialog(ModalScreen[Answer]):
 
     def action_refuse(self) -> None:
         """Close the dialog without doing anything."""
-        self.dismiss(self._harmless)
+        self.dismiss(None)
+
+    def ask(self, app: App[Any], then: Callable[[Answer], object]) -> None:
+        """Show the dialog, and call `then` with its answer; a person who refuses has changed nothing."""
+
+        def answered(answer: Answer | None) -> None:
+            if answer is not None:
+                then(answer)
+
+        app.push_screen(self, answered)

@@ -12,7 +12,6 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.content import Content
 from textual.geometry import Region, Size
-from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.scrollbar import ScrollBarRender
 from textual.strip import Strip
@@ -45,7 +44,7 @@ class AsciiScrollBarRender(ScrollBarRender):
 class Pane(ScrollView, Generic[Shown], can_focus=True):
     """A focusable pane that draws lines. A subclass defines `draw`, and may define `show`, `heading` and `footing`.
 
-    `title` replaces the pane's own; `glyphs` those of the app (its attribute `glyphs`, `UNICODE` without one).
+    `title` replaces the pane's own. The glyphs are those of the app (its attribute `glyphs`, `UNICODE` without one).
     If the screen sets `border_title`, the pane leaves it as it is until its own `heading` changes (that of the batch
     grid does).
     """
@@ -61,28 +60,21 @@ class Pane(ScrollView, Generic[Shown], can_focus=True):
     COMPONENT_CLASSES: ClassVar[set[str]] = set(styles.COMPONENT_CLASSES)
     DEFAULT_CSS = styles.CSS
 
-    glyphs: reactive[Glyphs] = reactive(UNICODE, init=False)
+    glyphs: Glyphs = UNICODE
 
-    def __init__(
-        self,
-        *,
-        glyphs: Glyphs | None = None,
-        title: str | None = None,
-        id: str | None = None,  # noqa: A002 - Textual's own name for it
-        classes: str | None = None,
-    ) -> None:
-        super().__init__(id=id, classes=classes)
+    def __init__(self, *, title: str | None = None, id: str | None = None) -> None:  # noqa: A002 - Textual's own name
+        super().__init__(id=id)
         self.title = self.TITLE if title is None else title
-        self.set_reactive(Pane.glyphs, glyphs or UNICODE)
-        self._has_own_glyphs = glyphs is not None
         self._shown: Shown | None = None
         self._notice: Line | None = None
         self._lines: list[Line] = []
         self._scrolls = False
         """Whether there are more lines than rows: then a cell is left free before the scrollbar."""
-        self._heading = self.title
-        self.border_title = _border_text(self._heading)
-        self._footing = ""
+        self.heading_text = self.title
+        """The upper border's words."""
+        self.border_title = _border_text(self.title)
+        self.footing_text = ""
+        """The lower border's words."""
 
     # --- what a subclass defines ------------------------------------------------------------------------------
 
@@ -127,16 +119,6 @@ class Pane(ScrollView, Generic[Shown], can_focus=True):
     def shown_text(self) -> str:
         """The lines without their styles, also those that are scrolled away."""
         return "\n".join(line_text(line).rstrip() for line in self._lines)
-
-    @property
-    def heading_text(self) -> str:
-        """The upper border's words."""
-        return self._heading
-
-    @property
-    def footing_text(self) -> str:
-        """The lower border's words."""
-        return self._footing
 
     # --- how it is drawn --------------------------------------------------------------------------
 
@@ -194,19 +176,13 @@ class Pane(ScrollView, Generic[Shown], can_focus=True):
             return y + overflow
         return y + min(round(self.scroll_y), overflow)
 
-    def watch_glyphs(self) -> None:
-        """Draw with the other set."""
-        is_ascii = self.glyphs.is_ascii
-        self.set_class(is_ascii, "-ascii")
-        renderer = AsciiScrollBarRender if is_ascii else ScrollBarRender
-        self.vertical_scrollbar.renderer = renderer  # type: ignore[misc]  # Textual's documented way to choose one
-        self.redraw()
-
     def on_mount(self) -> None:
-        """Take the app's glyphs, if it has any and none were given."""
-        if not self._has_own_glyphs:
-            self.set_reactive(Pane.glyphs, getattr(self.app, "glyphs", UNICODE))
-        self.watch_glyphs()
+        """Take the app's glyphs, if it has any."""
+        self.glyphs = getattr(self.app, "glyphs", UNICODE)
+        if self.glyphs.is_ascii:
+            self.add_class("-ascii")
+            self.vertical_scrollbar.renderer = AsciiScrollBarRender  # type: ignore[misc]  # Textual's documented way
+        self.redraw()
 
     def on_resize(self) -> None:
         """Draw for the new size."""
@@ -224,16 +200,16 @@ class Pane(ScrollView, Generic[Shown], can_focus=True):
 
     def _dress(self) -> None:
         heading = self.heading(self._shown)
-        if heading != self._heading:
-            self._heading = heading
+        if heading != self.heading_text:
+            self.heading_text = heading
             self.border_title = _border_text(heading)
         width = self.room.width
         parts = self.footing(self._shown, width) if self._notice is None and self._shown is not None else ()
         separator = (f" {self.glyphs.separator} ", "")
         room = max(0, width - _CORNERS)
         footing = line_text(join_fitting([((part, ""),) for part in parts], separator, room, self.glyphs.ellipsis))
-        if footing != self._footing:
-            self._footing = footing
+        if footing != self.footing_text:
+            self.footing_text = footing
             self.border_subtitle = _border_text(footing)
 
     def _row_of(self, index: int) -> int:

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import views
 
-from tui.widgets import ResultsPane
+from tui.backend.jobs import TextPage
+from tui.widgets.results import ResultsPane
 
 
 def page(pane):
-    pane.show_page(views.RESULT_COLUMNS, views.result_rows(), 0, 200)
+    pane.show_page(TextPage(views.RESULT_COLUMNS, views.result_rows(), 0, 200))
 
 
 def numbers(pane):
