@@ -1,4 +1,4 @@
-"""What happens during a run, as facts: frozen, past tense, scalars and ids only.
+"""The events of a run: immutable facts in the past tense, with scalars and ids only.
 
 A run emits them from its own threads. A listener must be quick and must not raise: an error of a listener is logged,
 and the run continues. Within one batch the order is BatchStarted, BatchFetched, StepFinished for each step,
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunInfo:
-    """What a run works on, and how. `source` has no secrets; `steps` and `sinks` are names, in order."""
+    """The source and the settings of a run. `source` has no secrets; `steps` and `sinks` are names, in order."""
 
     pipeline: str = ""
     source: str = ""
@@ -108,9 +108,9 @@ class AttemptFailed:
 
 @dataclass(frozen=True, slots=True)
 class RowsQuarantined:
-    """`rows` rows of a batch were taken out because `step` can't process them; `error` is that of the first one.
+    """`step` can't process `rows` rows of a batch; `error` is that of the first one.
 
-    They are in quarantine once the batch is committed.
+    They are in quarantine when the batch is committed.
     """
 
     batch_id: int
@@ -121,7 +121,7 @@ class RowsQuarantined:
 
 @dataclass(frozen=True, slots=True)
 class RowsReplayed:
-    """Rows of a batch left the quarantine and are in the results now; `still` rows of it stay in quarantine."""
+    """Rows of a batch were moved from the quarantine to the results; `still` rows of the batch stay in quarantine."""
 
     batch_id: int
     rows: int

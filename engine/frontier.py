@@ -1,4 +1,4 @@
-"""How far the whole pipeline is: pure values, and their JSON form.
+"""The frontier of the whole pipeline, as a pure value, and its JSON form.
 
 Invariant: a frontier moves only by the next contiguous batch; `advance` refuses anything else.
 """
@@ -23,7 +23,7 @@ class Frontier:
 
     `last_completed_batch_id` and `last_completed_row` are -1 when nothing is committed. Rows are
     *source* rows: a step that drops rows changes neither the last row nor the total. `step_states`
-    gives the last finished batch of each step, by the step's name, and -1 for none.
+    has the last finished batch of each step, by the name of the step, and -1 for none.
 
     >>> start = Frontier.at_start(["drop_nulls"])
     >>> start.advance(batch_id=0, start_row=0, end_row=9_999).last_completed_row
@@ -64,7 +64,7 @@ class Frontier:
         )
 
     def to_json(self) -> str:
-        """Return the frontier as the JSON object that `frontier.json` holds."""
+        """Return the frontier as the JSON object in `frontier.json`."""
         return json.dumps(asdict(self), ensure_ascii=False)
 
     def save(self, path: str | Path) -> None:

@@ -1,7 +1,7 @@
-"""The public face: a pipeline, its runs, its frontier and its results.
+"""The public interface: a pipeline, its runs, its frontier and its results.
 
-Owns no protocol of its own: it opens the checkpoint for as long as a call needs it, and wires the parts
-below together. Constructing a pipeline reads and writes nothing.
+This module has no protocol: it opens the checkpoint while a call needs it, and connects the parts of the
+engine. To construct a pipeline reads and writes nothing.
 """
 
 from __future__ import annotations
@@ -56,23 +56,24 @@ class BatchPipeline(CheckpointView):
     Args:
         steps: in the order in which each batch goes through them; names must differ.
         batch_fetcher: a fetcher of `engine`, or any callable `(batch_id, batch_size) -> Batch | None`.
-        batch_size: source rows a batch.
-        checkpoint_dir: the folder of the checkpoint; made by the first run, private to its owner.
-        name: the pipeline's name on screens; by default the name of the checkpoint folder.
-        results_url: where the result files are, such as s3://bucket/flights, instead of in the checkpoint folder. The
-            first run decides it; needs `pip install 'batchpipe-tui[s3]'`.
-        workers: how many batches to work on at the same time; by default one more than there are cores,
-            4 at most. Peak memory grows with it.
-        retry: when to try a failed step or fetch again; by default never. A step's own `retry` wins.
+        batch_size: source rows per batch.
+        checkpoint_dir: the folder of the checkpoint. The first run creates it; only its owner can read it.
+        name: the name of the pipeline on screens; by default the name of the checkpoint folder.
+        results_url: the URL of the result files, such as s3://bucket/flights, instead of the checkpoint folder. It
+            can't be changed after the first run. It needs `pip install 'batchpipe-tui[s3]'`.
+        workers: how many batches to work on at the same time; by default one more than the number of cores,
+            but at most 4. Peak memory grows with it.
+        retry: when to try a failed step or fetch again; by default never. The `retry` of a step has priority.
         part_compression: how the result files are compressed: "zstd", "snappy", "lz4" or "uncompressed".
         listeners: called with each event of a run, from its threads; see `engine.events`.
         executor: where the steps run, instead of threads of this process.
         on_error: what to do with rows that a step can't process. "stop" ends the run before their batch;
-            "quarantine", or a `Quarantine` with other limits, takes them out. A step's own `on_error` wins.
-        sinks: where the results go in addition to the parts, exactly once: a `SqlSink`, a `DuckDBSink`.
+            "quarantine", or a `Quarantine` with other limits, puts them into quarantine. The `on_error` of a step has
+            priority.
+        sinks: targets that also get the results, exactly once: a `SqlSink`, a `DuckDBSink`.
 
     Raises:
-        UsageError: an argument that can't be right, or two steps of the same name.
+        UsageError: an argument isn't valid, or two steps have the same name.
     """
 
     def __init__(
@@ -125,7 +126,7 @@ class BatchPipeline(CheckpointView):
 
     @property
     def batch_fetcher(self) -> BatchFetcher:
-        """The source; another one takes effect with the next run."""
+        """The source. A new one takes effect with the next run."""
         return self._plan.batch_fetcher
 
     @batch_fetcher.setter
@@ -134,12 +135,12 @@ class BatchPipeline(CheckpointView):
 
     @property
     def batch_size(self) -> int:
-        """Source rows a batch."""
+        """Source rows per batch."""
         return self._plan.batch_size
 
     @property
     def name(self) -> str:
-        """What to call the pipeline on screens."""
+        """The name of the pipeline on screens."""
         return self._plan.title
 
     @property
@@ -149,17 +150,17 @@ class BatchPipeline(CheckpointView):
 
     @property
     def sinks(self) -> tuple[Sink, ...]:
-        """Where the results go in addition to the parts."""
+        """The targets that also get the results."""
         return self._plan.sinks
 
     @property
     def on_error(self) -> Quarantine | None:
-        """How many rows may go into quarantine, None when the run stops at the first one that fails."""
+        """How many rows may go into quarantine; None if the run stops at the first row that fails."""
         return self._plan.on_error
 
     @property
     def source(self) -> str:
-        """What is read, and how if that is known already; for people, without secrets."""
+        """A description of the source, and of the way it is read if that is known; for people, without secrets."""
         return self._plan.source
 
     def with_options(
@@ -170,13 +171,13 @@ class BatchPipeline(CheckpointView):
         workers: int | None = None,
         executor: Executor | None = None,
     ) -> BatchPipeline:
-        """Return a pipeline with the same plan except for what is given here; None keeps a value.
+        """Return a pipeline with the same plan except for these arguments; None keeps a value.
 
         The two pipelines share steps and fetcher: run only one of them at a time. An executor that was passed in is
         kept, and `workers` has no effect on it.
 
         Raises:
-            UsageError: a value that can't be right.
+            UsageError: a value isn't valid.
         """
         given: dict[str, Any] = {
             "batch_size": batch_size,
@@ -205,16 +206,16 @@ class BatchPipeline(CheckpointView):
     ) -> Frontier:
         """Continue from the frontier until the source ends or `request_stop` is called; return the frontier.
 
-        `resume=False` drops the checkpoint's results first and starts over. With `accept_changes` the run continues
-        although steps, settings or source have changed since; the results then have two kinds of rows. `on_error`
-        replaces the pipeline's for this run.
-        One call at a time; blocks, and may be called from any thread.
+        `resume=False` drops all results first and starts at the first batch. With `accept_changes` the run continues
+        although steps, settings or source have changed since the last run; then the results have two kinds of rows.
+        `on_error` replaces that of the pipeline for this run.
+        Only one call at a time. It blocks until the run ends, and may be called from any thread.
 
         Raises:
             StepError, SourceError: a batch failed and ended the run. Everything before it is committed, and the next
                 call continues there.
             CheckpointError: the checkpoint can't be used or written.
-            PipelineChanged, SourceNotFound: nothing was begun.
+            PipelineChanged, SourceNotFound: the run didn't start.
         """
         plan = self._plan if on_error is None else replace(self._plan, on_error=quarantine_limits(on_error))
         with self._alone():
@@ -242,7 +243,7 @@ class BatchPipeline(CheckpointView):
         return frontier
 
     def _end_broken_run(self, error: BaseException, emit: Listener) -> None:
-        """Emit the end of a run that could not emit it itself: Ctrl-C comes at any moment."""
+        """Emit the end of a run that couldn't emit it itself: Ctrl-C may come at any moment."""
         view = self._progress.view()
         if view.run_id is None or not view.state.is_live:
             return
@@ -253,10 +254,10 @@ class BatchPipeline(CheckpointView):
         emit(RunEnded(view.run_id, now(), state, "" if interrupted else describe(error)))
 
     def request_stop(self, *, now: bool = False) -> None:
-        """Request a stop: after the batches in flight, or at once without them with `now`.
+        """Request a stop: after the batches in flight; with `now` at once, without them.
 
-        Returns at once; safe from any thread and from a signal handler. In both cases what is committed stays, and the
-        next run continues from there.
+        It returns at once, and may be called from any thread and from a signal handler. In both cases committed batches
+        stay, and the next run continues after them.
         """
         if self._stop.asked and (self._stop.now or not now):
             return
@@ -267,14 +268,14 @@ class BatchPipeline(CheckpointView):
     # --- the state of the run ---------------------------------------------------------------------------
 
     def view(self) -> RunView:
-        """Return the state of the run at this moment, from memory; cheap, from any thread."""
+        """Return the state of the run at this moment, from memory. It is cheap, and may be called from any thread."""
         return self._progress.view()
 
     def refresh(self) -> RunView:
-        """Read the checkpoint and the source's size, so that `view` shows what a run would do; return the view.
+        """Read the checkpoint and the size of the source, so that `view` shows what a run would do; return the view.
 
         Raises:
-            CheckpointError, SourceNotFound, SourceChanged: as `run` would.
+            CheckpointError, SourceNotFound, SourceChanged: a run would fail for the same reason.
         """
         with self._alone():
             with self._opened() as store:
@@ -288,7 +289,7 @@ class BatchPipeline(CheckpointView):
     # --- moving the frontier back ---------------------------------------------------------------------
 
     def rewind(self, batch_id: int, *, confirm: Callable[[Loss], object] | None = None) -> int:
-        """As `CheckpointView.rewind`; `view` shows it."""
+        """See `CheckpointView.rewind`. Afterwards, `view` shows the new frontier."""
         with self._alone():
             return super().rewind(batch_id, confirm=confirm)
 
@@ -303,8 +304,8 @@ class BatchPipeline(CheckpointView):
         Raises:
             UsageError: no such batch is committed.
             PipelineChanged: steps, settings or source aren't those of the checkpoint.
-            SourceChanged: the source gives other rows than were committed; nothing is changed.
-            StepError, SourceError, CheckpointError: what ended it; nothing is changed.
+            SourceChanged: the source has other rows than those that were committed; nothing is changed.
+            StepError, SourceError, CheckpointError: the batch can't be computed or replaced; nothing is changed.
         """
         with self._alone(), self._open() as store:
             recompute(self._plan, store, batch_id, stop=StopSignal(), emit=Emitter(self._plan.listeners))
@@ -355,12 +356,12 @@ class BatchPipeline(CheckpointView):
         )
 
     def _known_size(self) -> SourceSize | None:
-        """Return the size that the view has, None when it is unknown."""
+        """Return the size in the view, None if it is unknown."""
         info = self._progress.view().info
         return None if info.source_rows is None else SourceSize(info.source_rows, exact=info.source_rows_exact)
 
     def _source_size(self, position: Position) -> SourceSize | None:
-        """Open the source as a run from `position` would, read its size, and close it again."""
+        """Open the source as for a run from `position`, read its size, and close it."""
         if not isinstance(self.batch_fetcher, SeekableFetcher):
             return None
         with closing(self.batch_fetcher) as fetcher:
@@ -376,14 +377,14 @@ class PipelineQuarantine(QuarantineView):
         self._pipeline = pipeline
 
     def replay(self, *, accept_changes: bool = False) -> Replayed:
-        """Put the rows through the steps again, after the steps were fixed.
+        """Apply the steps to the rows in quarantine again, after the steps were fixed.
 
-        A row that gets through goes to its place in the results and leaves the quarantine, in one transaction; the
-        others stay with their new error. `accept_changes` as in `BatchPipeline.run`: fixed steps with another version
-        or other settings count as changed. `request_stop` ends the replay after the current batch.
+        One transaction moves the rows that succeed from the quarantine to their places in the results; the others stay
+        with their new error. `accept_changes` has the same meaning as in `BatchPipeline.run`: fixed steps with another
+        version or other settings count as changed. `request_stop` ends the replay after the current batch.
 
         Raises:
-            PipelineChanged, CheckpointLocked: nothing was begun.
-            StepError, CheckpointError, SinkError: what ended it; rows that got through before are in the results.
+            PipelineChanged, CheckpointLocked: the replay didn't start.
+            StepError, CheckpointError, SinkError: the replay failed; rows that succeeded before are in the results.
         """
         return self._pipeline._replay(accept_changes=accept_changes)  # noqa: SLF001 (as above)

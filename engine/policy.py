@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 class RetryPolicy:
     """Try again after errors of the types in `transient`, and those for which `is_transient` returns True.
 
-    The wait before retry n is drawn from 0 … `base_seconds` · 2ⁿ⁻¹, at most `max_wait_seconds` (full
-    jitter: M. Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog, 2015). It ends after
-    `max_attempts` tries or `max_seconds` in all, whichever comes first, and at once when the run is stopped.
+    The wait before retry n is random, from 0 to `base_seconds` · 2ⁿ⁻¹, but at most `max_wait_seconds` (full
+    jitter: M. Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog, 2015). Retries end after
+    `max_attempts` tries or after `max_seconds` in all, and at once when the run is stopped.
     """
 
     transient: tuple[type[Exception], ...] = ()
@@ -45,7 +45,7 @@ class RetryPolicy:
 
     @property
     def tries_again(self) -> bool:
-        """Whether it tries again after any error at all."""
+        """True if it tries again after some errors."""
         return self.max_attempts > 1 and (bool(self.transient) or self.is_transient is not None)
 
     def covers(self, error: BaseException) -> bool:

@@ -1,11 +1,11 @@
-"""The states of a run, and the moves between them: one vocabulary for views, events, the catalog and the screens.
+"""The states of a run, and the transitions between them. Views, events, the catalog and the screens use these words.
 
 idle, resumable, failed, finished, incomplete, crashed ─▶ running
 running ─▶ stopping, failed, finished, incomplete
 stopping ─▶ resumable, failed, finished, incomplete
 
-A run that is asked to stop when nothing is left to do still ends as finished. A rewind and a reset are no moves:
-they start from a new view of the checkpoint.
+If a stop is requested when nothing is left to do, the run still ends as finished. A rewind and a reset are not
+transitions: they start from a new view of the checkpoint.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from engine.errors import IllegalTransition
 
 
 class RunState(StrEnum):
-    """What a run is doing or how it ended; what a person may do next depends on it. The catalog stores these words."""
+    """What a run is doing or how it ended. It decides what a user can do next. The catalog stores these words."""
 
     IDLE = "idle"
     """No batch is committed."""
@@ -38,17 +38,17 @@ class RunState(StrEnum):
 
     @property
     def is_live(self) -> bool:
-        """Whether a run is working on batches."""
+        """True if a run is working on batches."""
         return self in {RunState.RUNNING, RunState.STOPPING}
 
     @property
     def is_finished(self) -> bool:
-        """Whether the source has been read to its end."""
+        """True if the source has been read to its end."""
         return self in {RunState.FINISHED, RunState.INCOMPLETE}
 
     @property
     def outcome(self) -> str:
-        """The word for a past run in this state: one that can be resumed was "stopped"."""
+        """The word for a past run in this state: a resumable run was "stopped"."""
         return "stopped" if self is RunState.RESUMABLE else self.value
 
 

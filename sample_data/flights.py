@@ -1,4 +1,4 @@
-"""The ground speed of the flights that left New York City in 2013.
+"""Flights out of New York City in 2013: how fast were they over the ground?
 
 One row of the data is wrong (row 216,447: Delta 1499 from LGA to ATL with 703 mph), so this pipeline stops
 at batch 21. Raise the limit and run it again: it continues where it stopped.

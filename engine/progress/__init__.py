@@ -1,8 +1,8 @@
 """The state and the numbers of a run: `Progress` applies its events, front ends pull one frozen `RunView`.
 
     reducer     Progress: the listener, its lock, and the view that it returns
-    view        RunView and its parts: what a front end sees
-    counters    what is counted in one run
+    view        RunView and its parts, for front ends
+    counters    the counters of one run
     steps       batches in flight and the frontier of each step
     rates       rows per second, lately and for the forecast
     quantiles   percentiles in fixed memory

@@ -1,6 +1,6 @@
-"""What is counted in one run. A new run, a rewind and a reset start with new counters.
+"""The counters of one run. A new run, a rewind and a reset start with new counters.
 
-Memory is bounded by the window of batches in flight, except for one byte a batch in `states`.
+The window of batches in flight limits the memory, except for one byte per batch in `states`.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class Counters:
             batch.retry = (event, elapsed + event.wait_seconds)
 
     def rows_taken_out(self, event: RowsQuarantined, _elapsed: float) -> None:
-        """Keep the latest; the rows count once their batch is committed."""
+        """Keep the latest event; the rows count when their batch is committed."""
         self.latest_quarantined = event
 
     def batch_committed(self, event: BatchCommitted, elapsed: float) -> None:
@@ -134,7 +134,7 @@ class Counters:
         self.mark(batch_id, BatchState.FAILED)
 
     def ended(self) -> None:
-        """Batches in flight are lost: they are pending again, and the next run does them from the start."""
+        """Batches in flight are lost: they are pending again, and the next run computes them from the start."""
         self._sink_retries.clear()
         for batch_id in self.steps.abandon(self.frontier, self.rows):
             self.mark(batch_id, BatchState.PENDING)
@@ -194,4 +194,4 @@ OF_BATCHES: dict[type[Any], Callable[[Counters, Any, float], None]] = {
     GroupCommitted: Counters.group_committed,
     SinkDelivered: Counters.sink_delivered,
 }
-"""What counts each event of a live run's batches."""
+"""The method that counts each kind of event while a run is live."""

@@ -1,4 +1,4 @@
-"""How fast a run is: counts a second for the screen, and a steadier pace for the forecast.
+"""The speed of a run: counts per second for the screen, and a steadier pace for the forecast.
 
 Times are seconds since the run began, and never decrease. Both use a fixed amount of memory.
 """
@@ -72,11 +72,11 @@ class _Mark(NamedTuple):
 class Pace:
     """Rows per second since an earlier commit, far enough back for a forecast.
 
-    Between that commit and the last one lie at least a quarter of the run's time, 60 seconds, a tenth of the run's
-    batches, and 10 batches; until then the pace is measured from the start of the run. A span that grows with the run
-    evens out short variations and still follows a lasting change. A stall makes the span longer but not emptier, so
-    the forecast grows in proportion to it. At most 128 commits are kept to choose from; when they are full, every
-    second one is dropped and their distance doubles.
+    From that commit to the last one there are at least a quarter of the time of the run, 60 seconds, a tenth of the
+    batches of the run, and 10 batches. Before that, the pace is measured from the start of the run. A span that grows
+    with the run evens out short variations and still follows a lasting change. A stall makes the span longer but not
+    emptier, so the forecast grows in proportion to it. At most 128 commits are kept to choose from; when there are
+    more, every second one is dropped and their distance doubles.
 
     >>> pace = Pace()
     >>> for second in range(1, 11):

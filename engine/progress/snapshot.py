@@ -20,7 +20,7 @@ LATELY_SECONDS = 5.0
 def snapshot(
     about: RunView, counters: Counters, *, state: RunState, stop: StopWasRequested | None, elapsed: float
 ) -> RunView:
-    """Return `about`, which holds what changes rarely, with the values of the counters at `elapsed` seconds."""
+    """Return `about`, the values that change rarely, completed by those of the counters at `elapsed` seconds."""
     live, finished = state.is_live, state.is_finished
     info = about.info
     outgrown = info.source_rows is not None and counters.rows_seen > info.source_rows
@@ -81,7 +81,7 @@ def snapshot(
 
 
 def _total_batches(counters: Counters, source_rows: int | None, batch_size: int, *, finished: bool) -> int | None:
-    """Count what is committed as it was, and the rest at the present batch size."""
+    """Return the committed batches plus the remaining rows divided by the present batch size."""
     if finished:
         return counters.frontier + 1
     if source_rows is None or batch_size < 1:

@@ -1,7 +1,7 @@
-"""What a front end sees of a run: immutable values of one instant, read under one lock.
+"""The view of a run for front ends: immutable values of one instant, read under one lock.
 
 Rows are *source* rows unless a name says otherwise, batch ids count from 0, and -1 is the frontier of
-nothing. Every field has a default, so that a test writes only those that it needs. Texts inside
+nothing. Every field has a default, so a test gives only the fields that it needs. Texts inside
 `failures`, `retries` and `warnings` come from user code and data: escape them before they reach a screen.
 """
 

@@ -1,4 +1,4 @@
 """The sinks that come with the engine: a table of a SQL database, and a table of a DuckDB file.
 
-A sink's file loads its database's library; `engine` loads the file when somebody asks for the sink.
+The module of a sink imports the library of its database; `engine` imports the module when the sink is first used.
 """
