@@ -139,6 +139,6 @@ def test_an_empty_table_has_no_batch_and_goes_on_once_it_has_rows(ten, path):
 def test_no_more_than_one_page_is_read_ahead(ten, path):
     steps = Stepwise(ten, path)
     assert steps.fetch() == [2, 4, 6]
-    steps.fetcher._pages._next[1].thread.join()
+    steps.fetcher._pages._next[2].join()
     ten.execute("INSERT INTO t VALUES (9, 0)", "INSERT INTO t VALUES (15, 0)")
     assert steps.rest() == [8, 10, 12, 14, 15, 16, 18, 20]
