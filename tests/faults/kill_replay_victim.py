@@ -8,8 +8,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import zlib
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ import kill_target
 import polars as pl
 from kill_count import KILLS
 from kill_victim import Victim
+from warm_process import WarmProcess
 
 _LAUNCHER = Path(__file__).parent / "kill_replay_launcher.py"
 
@@ -70,16 +69,10 @@ class ReplayVictim(Victim):
         KILLS[point] += 1
         return check(self.folder, rewinding=self._rewinding)
 
-    def _start(self, point: str, call: int, command: tuple[str, ...]) -> subprocess.Popen[str]:
+    def _start(self, point: str, call: int, command: tuple[str, ...]) -> WarmProcess:
         self._rewinding |= command not in {RUN, REPLAY}
-        return subprocess.Popen(
-            [sys.executable, _LAUNCHER, point, str(call), *command, self.folder],
-            env=self._environment | {"KILL_TARGET_MENDED": str(self.mended)},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        environment = self._environment | {"KILL_TARGET_MENDED": str(self.mended)}
+        return WarmProcess(_LAUNCHER, point, call, *command, self.folder, environment=environment)
 
 
 def check(folder: Path, *, rewinding: bool = False) -> Kept:

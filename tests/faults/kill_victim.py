@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,12 +12,12 @@ import kill_checks
 import kill_target
 import polars as pl
 from kill_count import KILLS
+from warm_process import WarmProcess
 
 if TYPE_CHECKING:
     from kill_checks import Found
 
 _HERE = Path(__file__).parent
-_PATIENCE_SECONDS = 300
 
 
 class Victim:
@@ -46,31 +44,29 @@ class Victim:
     def kill_at(self, point: str, *command: str, call: int = 1) -> Found:
         """Run the command, which must die when it reaches the point for the n-th time; return what was found."""
         child = self._start(point, call, command)
-        talk, _ = child.communicate(timeout=_PATIENCE_SECONDS)
-        assert child.returncode == -signal.SIGKILL, f"'{point}' was not reached {call} times\n{talk}"
+        code, talk = child.communicate()
+        assert code == -signal.SIGKILL, f"'{point}' was not reached {call} times\n{talk}"
         return self._killed(point)
 
     def kill_after(self, seconds: float, *command: str) -> Found | None:
         """Run the command and kill it `seconds` after its start; return None if it had already ended."""
         child = self._start("nowhere", 1, command)
-        assert child.stdout is not None
         child.stdout.readline()
         time.sleep(seconds)
         child.kill()
-        talk, _ = child.communicate(timeout=_PATIENCE_SECONDS)
-        if child.returncode != -signal.SIGKILL:
-            assert child.returncode == 0, talk
+        code, talk = child.communicate()
+        if code != -signal.SIGKILL:
+            assert code == 0, talk
             return None
         return self._killed("at random")
 
     def run(self, *command: str) -> float:
         """Run the command to its end; it must succeed. Return how many seconds it took after its start."""
         child = self._start("nowhere", 1, command)
-        assert child.stdout is not None
         child.stdout.readline()
         began = time.perf_counter()
-        talk, _ = child.communicate(timeout=_PATIENCE_SECONDS)
-        assert child.returncode == 0, talk
+        code, talk = child.communicate()
+        assert code == 0, talk
         self._rewinding = False
         return time.perf_counter() - began
 
@@ -89,16 +85,10 @@ class Victim:
         with kill_checks.at_hand(self.folder) as folder:
             return kill_checks.check(folder, self._expected, rewinding=self._rewinding)
 
-    def _start(self, point: str, call: int, command: tuple[str, ...]) -> subprocess.Popen[str]:
+    def _start(self, point: str, call: int, command: tuple[str, ...]) -> WarmProcess:
         self._rewinding |= command != RUN
-        return subprocess.Popen(
-            [sys.executable, _HERE / "kill_launcher.py", point, str(call), *command, "--checkpoint-dir", self.folder],
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        words = (point, call, *command, "--checkpoint-dir", self.folder)
+        return WarmProcess(_HERE / "kill_launcher.py", *words, environment=self._environment)
 
 
 RUN = ("run", str(_HERE / "kill_target.py"))

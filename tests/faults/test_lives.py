@@ -10,8 +10,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -27,6 +25,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 from kill_count import KILLS
 from life_pipeline import CALM, STEPS, Life, Mishap, pipeline
+from warm_process import WarmProcess
 
 from engine import Frontier, PipelineError
 from engine.checkpoint.catalog import compaction
@@ -225,17 +224,14 @@ class Lives(RuleBasedStateMachine):
         return None if struck.struck else answer
 
     def killed(self, life: Life, words: list[str], states: list[State], number: int) -> None:
-        child = subprocess.run(
-            [sys.executable, LAUNCHER, life.to_json(), self.folder, str(number), *words],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if child.returncode == -signal.SIGKILL:
+        code, talk = WarmProcess(
+            LAUNCHER, life.to_json(), self.folder, number, *words, environment=os.environ
+        ).communicate()
+        if code == -signal.SIGKILL:
             KILLS["at a random step of a random call"] += 1
         else:
-            assert child.returncode in {0, 1}, child.stderr
-            assert "Traceback" not in child.stderr, child.stderr
+            assert code in {0, 1}, talk
+            assert "Traceback" not in talk, talk
         self.look(life, states)
 
     def look(self, life: Life, states: list[State]) -> None:

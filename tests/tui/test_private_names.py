@@ -1,6 +1,7 @@
 """Private names of Textual that the dashboard uses: one, which `test_story` sees work."""
 
 import ast
+import functools
 import inspect
 import textwrap
 from importlib import import_module
@@ -36,6 +37,7 @@ def test_no_private_name_is_read_that_the_dashboard_does_not_define():
     assert set().union(*reads) - set().union(*definitions) == set()
 
 
+@functools.cache
 def private_names_of(base):
     """Return the private names of a class: those of its own, and the attributes that its methods set."""
     _, assigned = names_in(ast.parse(textwrap.dedent(inspect.getsource(base))))
