@@ -28,6 +28,11 @@ if sys.dont_write_bytecode:
 pytest_plugins = ("tiers", "leftovers", "ray_cluster", "signals_as_usual", "kill_count")
 
 
+def pytest_xdist_auto_num_workers():
+    """One more than there are cores: tests wait for disks, child processes and screens for a third of their time."""
+    return os.process_cpu_count() + 1 if sys.version_info >= (3, 13) else len(os.sched_getaffinity(0)) + 1
+
+
 def pytest_collection_finish():
     """Exempt what the collection made from garbage collections, which are a tenth of the tests' time otherwise."""
     gc.collect()
