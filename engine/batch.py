@@ -10,6 +10,24 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceRow:
+    """A row that a source can't read: where it is, what it says, and why it can't be read.
+
+    `row` is its number in the source, from 0. `text` is the row as it is in the file, without its line end; bytes that
+    aren't UTF-8 are escaped. `line` counts the lines of `file` from 1, as an editor does, and `byte` from 0; they are
+    those of the row's first line. `hint` names the one option of the fetcher that would help here; it may be empty.
+    """
+
+    row: int
+    text: str
+    reason: str
+    file: str = ""
+    line: int = 0
+    byte: int = 0
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """Source rows `start_row … end_row` (both inclusive, 0-based) and what the steps made of them.
 
@@ -17,7 +35,8 @@ class Batch:
     `data` holds exactly the source rows when it leaves the fetcher; steps may drop, add or change rows
     and columns, but never the bounds. `key` is set by the engine: the same text for the same batch in
     every attempt and after every resume, for steps that write to the outside world and want to
-    recognise a repetition.
+    recognise a repetition. `unreadable` are the rows in these bounds that the source can't read; `data` holds the
+    others, in order.
     """
 
     batch_id: int
@@ -25,6 +44,7 @@ class Batch:
     end_row: int
     data: pl.DataFrame
     key: str = ""
+    unreadable: tuple[SourceRow, ...] = ()
 
     @property
     def size(self) -> int:

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 from engine.batch import Batch
 
 if TYPE_CHECKING:
+    import polars as pl
+
+    from engine.batch import SourceRow
     from engine.policy import RetryPolicy
     from engine.text.json_values import Json
 
@@ -33,10 +36,10 @@ def answer_problem(answer: Any, batch_id: int) -> str:
         return f"its data is a {type(data).__name__}, not a Polars DataFrame"
     if answer.batch_id != batch_id:
         return f"it says batch {answer.batch_id}"
-    if data.height != answer.size:
+    held = data.height + len(answer.unreadable)
+    if held != answer.size:
         return (
-            f"it says rows {answer.start_row:,} to {answer.end_row:,}, which are {answer.size:,}, "
-            f"but holds {data.height:,}"
+            f"it says rows {answer.start_row:,} to {answer.end_row:,}, which are {answer.size:,}, but holds {held:,}"
         )
     return ""
 
@@ -117,6 +120,16 @@ class SeekableFetcher(ABC):
 
     def fetch_planned(self, batch_id: int, plan: Mapping[str, Json]) -> Batch:
         """Return the batch of a plan. Calls come in any order, and again after an error."""
+        raise NotImplementedError
+
+    def read_row(self, row: SourceRow, text: str | None = None) -> pl.DataFrame:
+        """Read a row of `Batch.unreadable` again: `text`, which a person has corrected, or None for its line now.
+
+        Called after `open`. Return a frame of this one row, with the columns of a batch.
+
+        Raises:
+            SourceError: the row can't be read, or None was passed and its line isn't there any more.
+        """
         raise NotImplementedError
 
     def size(self) -> SourceSize | None:
