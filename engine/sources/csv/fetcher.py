@@ -14,10 +14,10 @@ from engine.errors import SourceChanged, UsageError
 from engine.sources import files
 from engine.sources.base import SeekableFetcher
 from engine.sources.csv import columns, size
-from engine.sources.csv.blocks import open_bytes
 from engine.sources.csv.file import CsvFile
 from engine.sources.csv.format import CsvFormat
 from engine.sources.csv.row_stream import RowStream
+from engine.sources.text.opening import open_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -6,14 +6,14 @@ before it are yielded first, so that the frontier gets as near to it as the batc
 
 from __future__ import annotations
 
-import gzip
 import io
-import zlib
 from typing import TYPE_CHECKING
 
-from engine.errors import SourceError, describe
-from engine.sources.csv import blocks
-from engine.sources.csv.blocks import RowTooLong, open_bytes, row_end_of
+from engine.errors import SourceError
+from engine.sources.csv.row_ends import row_end_of
+from engine.sources.text import blocks
+from engine.sources.text.blocks import RowTooLong
+from engine.sources.text.opening import damage_named, open_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -53,7 +53,7 @@ class CsvFile:
         try:
             names = self._written.infer(self._path, 0) if self._written.has_header else self._schema
             self._file_order = {name: self._schema[name] for name in names}
-            with open_bytes(self._path) as file:
+            with damage_named(self._path), open_bytes(self._path) as file:
                 yield from self._parsed(
                     blocks.read_blocks(file, byte, self._row_end, blocks.BLOCK_BYTES), row, first=byte == 0
                 )
@@ -61,10 +61,6 @@ class CsvFile:
             raise SourceError(
                 f"{self._path}: {error}",
                 hint="A quote there is probably never closed; quote_char=None reads quotes as ordinary characters.",
-            ) from error
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise SourceError(
-                f"{self._path} is damaged: {describe(error)}", hint="Compress or download it again."
             ) from error
 
     def _parsed(

@@ -11,7 +11,7 @@ import pytest
 from engine import CsvFetcher
 from engine.errors import SourceChanged, SourceError, SourceNotFound, UsageError
 from engine.sources.base import Position, SourceSize
-from engine.sources.csv import blocks
+from engine.sources.text import blocks
 
 
 @pytest.fixture
