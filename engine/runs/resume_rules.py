@@ -4,6 +4,7 @@ nothing changed            continue from the frontier, with the fetcher at the c
 batch size                 allowed for a seekable fetcher; refused for a plain callable, whose address is id × size
 steps or source            refused with the differences, unless the caller accepts them
 the source has grown       seekable: continue from the cursor; plain callable: do a short last batch again
+its last row has grown     do the last batch again
 the source has shrunk      refused; a plain callable is called for the last batch again to find this out
 """
 
@@ -61,22 +62,39 @@ def refuse_changes(recorded: str | None, current: str, *, seekable: bool, accept
     return recorded != current
 
 
-def next_position(last: Manifest | None) -> Position:
+def next_position(last: Manifest | None, *, accept_changes: bool = False) -> Position:
     """Return the position after the last committed batch, the start of the source if there is none."""
-    return Position() if last is None else Position(last.batch_id + 1, last.end_row + 1, last.cursor)
+    if last is None:
+        return Position()
+    return Position(last.batch_id + 1, last.end_row + 1, last.cursor, accept_changes)
 
 
-def resume_point(fetcher: BatchFetcher, batch_size: int, last: Manifest | None) -> ResumePoint:
-    """Return where the run starts, given the last committed batch.
+def resume_point(
+    fetcher: BatchFetcher,
+    batch_size: int,
+    last: Manifest | None,
+    *,
+    before: Manifest | None = None,
+    accept_changes: bool = False,
+) -> ResumePoint:
+    """Return where the run starts, given the last committed batch, and the one `before` it.
 
     Raises:
         SourceChanged: the last batch has become smaller, has moved, or is missing.
+        SourceNotFound: from a seekable source.
         FetchFailed, SourceContractBroken: from a plain callable. It is called for the last batch again: that is the
             only way to find out whether its source is still the one that was committed.
     """
-    onward = ResumePoint(next_position(last))
-    if last is None or isinstance(fetcher, SeekableFetcher):
+    onward = ResumePoint(next_position(last, accept_changes=accept_changes))
+    if last is None:
         return onward
+    if isinstance(fetcher, SeekableFetcher):
+        with raised_as(partial(FetchFailed, last.batch_id)):
+            again = last.cursor is not None and fetcher.reads_last_again(last.cursor)
+        if not again:
+            return onward
+        cursor = before.cursor if before else None
+        return ResumePoint(Position(last.batch_id, last.start_row, cursor, accept_changes), replaces_last=True)
     with raised_as(partial(FetchFailed, last.batch_id)):
         batch = fetcher(last.batch_id, batch_size)
     broken = "" if batch is None else answer_problem(batch, last.batch_id)

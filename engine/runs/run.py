@@ -11,6 +11,7 @@ from engine.runs.failure import failure_record, now
 from engine.runs.resume_rules import resume_point
 from engine.runs.session import Session
 from engine.sources import advice
+from engine.sources.base import SeekableFetcher
 from engine.state import RunState
 from engine.worker.signals import Abandoned
 
@@ -49,7 +50,15 @@ def run(
     run_id = None
     try:
         with Session(plan, store, stop=stop, emit=emit, accept_changes=accept_changes) as session:
-            point = resume_point(plan.batch_fetcher, plan.batch_size, store.last_manifest())
+            last = store.last_manifest()
+            before = store.batches(last.batch_id - 1, last.batch_id - 1) if last else []
+            point = resume_point(
+                plan.batch_fetcher,
+                plan.batch_size,
+                last,
+                before=before[0] if before else None,
+                accept_changes=accept_changes,
+            )
             executor.prepare(plan.steps, plan.batch_fetcher)
             size = session.open_source(point.position)
             run_id = session.begin_run()
@@ -85,6 +94,9 @@ def _run(session: Session, executor: Executor, run_id: int, point: ResumePoint) 
             quarantined=_quarantined(store, point),
             deliver=sinks.deliver if plan.sinks else None,
         ).run(recipe)
+        if isinstance(plan.batch_fetcher, SeekableFetcher):
+            for notice in plan.batch_fetcher.notices():
+                emit(Warned(notice))
         state = RunState.at_end(store.rows_quarantined())
     except Abandoned:
         session.end_run(run_id, RunState.RESUMABLE)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from engine.errors import SourceChanged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
     from typing import Any
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     """Opens a file as its reader sees it: decompressed."""
 
 SETTLED_SECONDS = 2
-"""How old a file's time must be to be trusted: file systems count time in steps of up to 2 s, and within one step a file
-can be written twice."""
+"""How old a file's time must be to be trusted. File systems count time in steps of up to 2 s, and within one step a
+file can be written twice."""
 
 _READ_BYTES = 1 << 20
 
@@ -38,9 +38,9 @@ def changed(message: str) -> SourceChanged:
     """Return the error for files that aren't those that were read, with all ways out."""
     return SourceChanged(
         message,
-        hint="Nothing was changed. Bring the file back as it was, and put new rows at its end or into a new file that is "
-        "read after it; or rewind to a batch before the change; or reset, to read all files again. --accept-changes "
-        "(accept_changes=True) keeps the committed results and continues after the same number of rows.",
+        hint="Nothing was changed. Bring the file back as it was, and put new rows at its end or into a new file that "
+        "is read after it; or rewind to a batch before the change; or reset, to read all files again. "
+        "--accept-changes (accept_changes=True) keeps the committed results and continues at the same place.",
     )
 
 
@@ -57,11 +57,13 @@ def chained(previous: str, *facts: object) -> str:
 class FileState:
     """What the file system says about a file: its size, times and number, as one text.
 
-    `settled` is False if the file changed so recently that it can change again and look the same.
+    `changed` is when its content was changed, in seconds as `time.time` counts them. `settled` is False if that was so
+    recently that the file can change again and look the same.
     """
 
     text: str
     size: int
+    changed: float
     settled: bool
 
     @classmethod
@@ -69,7 +71,7 @@ class FileState:
         """Return the state of a path, or of an open descriptor."""
         found = os.stat(file)  # noqa: PTH116 (of both)
         text = f"{found.st_size}:{found.st_mtime_ns}:{found.st_ctime_ns}:{found.st_ino}"
-        return cls(text, found.st_size, found.st_mtime < time.time() - SETTLED_SECONDS)
+        return cls(text, found.st_size, found.st_mtime, found.st_mtime < time.time() - SETTLED_SECONDS)
 
     @property
     def trusted(self) -> str | None:
@@ -81,9 +83,9 @@ class FileState:
 class Mark:
     """What has been read: all files before the current one, and `end` bytes of that one, decompressed.
 
-    `before` is the digest of the names and contents of the files before, `crc` the CRC-32 of the bytes; both are None if
-    they are unknown because an older version wrote the cursor. `before_state` and `state` are what the file system said;
-    None if it can't be trusted.
+    `before` is the digest of the names and contents of the files before, `crc` the CRC-32 of the bytes; both are None
+    if they are unknown because an older version wrote the cursor. `before_state` and `state` are what the file system
+    said; None if it can't be trusted.
     """
 
     before: str | None = ""
@@ -94,9 +96,7 @@ class Mark:
 
     def extended(self, data: bytes | memoryview) -> Mark:
         """Return the mark after `data`, which follows in the file."""
-        return replace(
-            self, end=self.end + len(data), crc=None if self.crc is None else zlib.crc32(data, self.crc)
-        )
+        return replace(self, end=self.end + len(data), crc=None if self.crc is None else zlib.crc32(data, self.crc))
 
     def next_file(self, name: str) -> Mark:
         """Return the mark at the start of the next file. The current one, which has this name, has been read whole."""
@@ -125,6 +125,7 @@ class Mark:
                 return UNKNOWN
 
 
+START = Mark()
 UNKNOWN = Mark(before=None, before_state=None, crc=None)
 
 
@@ -146,7 +147,7 @@ def read_on(file: Any, mark: Mark, limit: int | None) -> Mark:
     return mark
 
 
-def verified(mark: Mark, paths: list[Path], open_bytes: OpenBytes, *, accept: bool) -> Mark:
+def verified(mark: Mark, paths: Sequence[Path], open_bytes: OpenBytes, *, accept: bool) -> Mark:
     """Return `mark` with what the file system says now. `paths` are the files up to the current one.
 
     With `accept`, another content is not an error, and the mark is that of the files as they are now.
@@ -166,14 +167,35 @@ def verified(mark: Mark, paths: list[Path], open_bytes: OpenBytes, *, accept: bo
         if found.end < mark.end:
             raise changed(f"{path} was cut: {mark.end:,} bytes of it were read, and now it has {found.end:,}")
         if found.crc != mark.crc:
-            raise changed(
-                f"{path} was replaced or rewritten: its first {mark.end:,} bytes aren't those that were read"
-            )
+            raise changed(f"{path} was replaced or rewritten: its first {mark.end:,} bytes aren't those that were read")
     return replace(found, before=before, before_state=before_state)
 
 
+def line_continues(path: Path, open_bytes: OpenBytes, mark: Mark) -> bool:
+    """Return whether the last line before `mark` had no line end, and the file continues it now."""
+    if not mark.end or mark.crc is None or mark.state == FileState.of(path).text:
+        return False
+    with open_bytes(path) as file:
+        file.seek(mark.end - 1)
+        last, more = file.read(1), file.read(2)
+    ended = last == b"\n" or more[:1] in {b"", b"\n"} or more == b"\r\n"
+    if last == b"\r" and more:  # then the row had it as part of its last value
+        ended = False
+    return not ended and mark_of(path, open_bytes, mark.end).crc == mark.crc
+
+
+def same_bytes(one: Mapping[str, Json], other: Mapping[str, Json]) -> bool:
+    """Return whether two cursors are at the same row after the same bytes, as far as both know them."""
+    keys = ("next_row", "file", "name")
+    marks = [Mark.from_json(cursor.get("read")) for cursor in (one, other)]
+    known = all(mark.crc is not None for mark in marks)
+    return all(one.get(key) == other.get(key) for key in keys) and (
+        not known or (marks[0].end, marks[0].crc) == (marks[1].end, marks[1].crc)
+    )
+
+
 def _verified_before(
-    mark: Mark, earlier: list[Path], open_bytes: OpenBytes, *, accept: bool
+    mark: Mark, earlier: Sequence[Path], open_bytes: OpenBytes, *, accept: bool
 ) -> tuple[str | None, str | None]:
     if mark.before is None and not accept:
         return None, None

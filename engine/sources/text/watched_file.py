@@ -6,6 +6,7 @@ Invariant: the end of the file is reported only if all bytes that were read are 
 from __future__ import annotations
 
 import gzip
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     from engine.sources.identity import OpenBytes
 
+YOUNG_SECONDS = 60
+
 
 class WatchedFile:
     """The bytes of `path` from `mark.end` on; `mark` is what was read before. Read once, to the end.
@@ -27,7 +30,7 @@ class WatchedFile:
     """
 
     def __init__(self, path: Path, open_bytes: OpenBytes, mark: Mark) -> None:
-        self._path = path
+        self.path = path
         self._open_bytes = open_bytes
         self._open()
         # Another state, or one that can't be trusted: the bytes before are compared again at the end.
@@ -46,6 +49,11 @@ class WatchedFile:
     ) -> None:
         self._opening.__exit__(kind, error, trace)
 
+    def seek(self, byte: int) -> None:
+        """Do nothing: a reader that moves to where it begins is there already."""
+        if byte != self.mark.end:
+            raise ValueError(f"byte {byte} was asked for, but this file is read from byte {self.mark.end} on")
+
     def read(self, size: int) -> bytes:
         """Return the next bytes, at most `size`, or nothing at the end.
 
@@ -60,6 +68,10 @@ class WatchedFile:
                 self.grew = bool(chunk)
         return chunk
 
+    def is_young(self) -> bool:
+        """Return whether the file was changed less than a minute ago, so that it may still be being written."""
+        return self._state.changed > time.time() - YOUNG_SECONDS
+
     def _next(self, size: int) -> bytes:
         if self.grew and not self._packed:
             size = max(0, min(size, self._state.size - self.mark.end))
@@ -68,7 +80,7 @@ class WatchedFile:
         return chunk
 
     def _open(self) -> None:
-        self._opening = self._open_bytes(self._path)
+        self._opening = self._open_bytes(self.path)
         self._file = self._opening.__enter__()
         self._state = FileState.of(self._file.fileno())
         self._packed = isinstance(self._file, gzip.GzipFile)
@@ -76,9 +88,9 @@ class WatchedFile:
     def _unchanged(self) -> bool:
         """Return whether the file is the one that was opened, and its state says so with certainty."""
         try:
-            now = FileState.of(self._path)
+            now = FileState.of(self.path)
         except OSError as error:
-            raise changed(f"{self._path} was removed while it was read") from error
+            raise changed(f"{self.path} was removed while it was read") from error
         return self.mark.state == now.text
 
     def _compare(self) -> None:
@@ -87,7 +99,7 @@ class WatchedFile:
         self._open()
         found = read_on(self._file, Mark(), self.mark.end)
         if found.end < self.mark.end:
-            raise changed(f"{self._path} was cut while it was read: of {self.mark.end:,} bytes {found.end:,} are left")
+            raise changed(f"{self.path} was cut while it was read: of {self.mark.end:,} bytes {found.end:,} are left")
         if self.mark.crc not in {None, found.crc}:
-            raise changed(f"{self._path} was overwritten or replaced while it was read")
+            raise changed(f"{self.path} was overwritten or replaced while it was read")
         self.mark = replace(self.mark, state=self._state.trusted)
