@@ -210,6 +210,8 @@ def _verified_before(
         now = replace(whole, before=now.before, before_state=now.before_state).next_file(path.name)
     if now.before != mark.before and not accept:
         latest = max(earlier, key=lambda path: path.stat().st_mtime)
+        if len(earlier) == 1:
+            raise changed(f"{latest}, which was read whole, has grown or was changed")
         raise changed(
             f"one of the {len(earlier):,} files that were read whole has grown or was changed; the last to change was "
             f"{latest}"

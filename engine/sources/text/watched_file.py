@@ -33,12 +33,14 @@ class WatchedFile:
         self.path = path
         self._open_bytes = open_bytes
         self._open()
+        self._first_size = self._state.size
         # Another state, or one that can't be trusted: the bytes before are compared again at the end.
         known = mark.end == 0 or mark.state == self._state.text
         self.mark = replace(mark, state=self._state.trusted if known else None)
         """What has been read, and the state of the file if it is that of these bytes."""
         self.grew = False
         """Whether the file was appended to while it was read: then more may come."""
+        self._limit: int | None = None
         self._file.seek(mark.end)
 
     def __enter__(self) -> Self:
@@ -63,9 +65,10 @@ class WatchedFile:
         chunk = self._next(size)
         if not chunk and not self._unchanged():
             self._compare()
-            if not self.grew:
+            self.grew = self._state.size > self._first_size
+            if self._limit is None:
+                self._limit = self._state.size
                 chunk = self._next(size)
-                self.grew = bool(chunk)
         return chunk
 
     def is_young(self) -> bool:
@@ -73,8 +76,8 @@ class WatchedFile:
         return self._state.changed > time.time() - YOUNG_SECONDS
 
     def _next(self, size: int) -> bytes:
-        if self.grew and not self._packed:
-            size = max(0, min(size, self._state.size - self.mark.end))
+        if self._limit is not None and not self._packed:
+            size = max(0, min(size, self._limit - self.mark.end))
         chunk: bytes = self._file.read(size)
         self.mark = self.mark.extended(chunk)
         return chunk
