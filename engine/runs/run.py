@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from engine.events import BatchFailed, RunStarted, StopWasRequested, Warned
@@ -11,6 +11,7 @@ from engine.runs.failure import failure_record, now
 from engine.runs.resume_rules import resume_point
 from engine.runs.session import Session
 from engine.sources import advice
+from engine.sources.memory import default_batch_bytes
 from engine.state import RunState
 from engine.worker.signals import Abandoned
 
@@ -51,6 +52,8 @@ def run(
         with Session(plan, store, stop=stop, emit=emit, accept_changes=accept_changes) as session:
             point = resume_point(plan.batch_fetcher, plan.batch_size, store.last_manifest())
             executor.prepare(plan.steps, plan.batch_fetcher)
+            batch_bytes = plan.batch_bytes or default_batch_bytes(executor.workers)
+            point = replace(point, position=replace(point.position, batch_bytes=batch_bytes))
             size = session.open_source(point.position)
             run_id = session.begin_run()
             first = point.position
