@@ -57,6 +57,9 @@ class BatchPipeline(CheckpointView):
         steps: in the order in which each batch goes through them; names must differ.
         batch_fetcher: a fetcher of `engine`, or any callable `(batch_id, batch_size) -> Batch | None`.
         batch_size: source rows per batch.
+        batch_bytes: how many bytes of memory the rows of a batch may take; a batch of wide rows has fewer than
+            `batch_size`. By default a share of this machine's memory, 16 to 256 MiB. It may change at any time. A
+            function that finds its rows by batch id times batch size, and a `SqlFetcher`, keep to `batch_size` alone.
         checkpoint_dir: the folder of the checkpoint. The first run creates it; only its owner can read it.
         name: the name of the pipeline on screens; by default the name of the checkpoint folder.
         results_url: the URL of the result files, such as s3://bucket/flights, instead of the checkpoint folder. It
@@ -85,6 +88,7 @@ class BatchPipeline(CheckpointView):
         *,
         name: str = "",
         results_url: str | None = None,
+        batch_bytes: int | None = None,
         workers: int | None = None,
         retry: RetryPolicy | None = None,
         part_compression: PartCompression = "zstd",
@@ -98,6 +102,7 @@ class BatchPipeline(CheckpointView):
                 steps=listed_steps(steps),
                 batch_fetcher=batch_fetcher,
                 batch_size=batch_size,
+                batch_bytes=batch_bytes,
                 checkpoint_dir=Path(checkpoint_dir),
                 name=name,
                 results_url=checked_url(results_url),

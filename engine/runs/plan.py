@@ -45,6 +45,7 @@ class Plan:
     steps: tuple[BatchStep, ...]
     batch_fetcher: BatchFetcher
     batch_size: int
+    batch_bytes: int | None
     checkpoint_dir: Path
     name: str
     results_url: ObjectPath | None
@@ -64,7 +65,9 @@ class Plan:
                 f"batch_fetcher is a {type(self.batch_fetcher).__name__}, which can't be called",
                 hint="Pass a fetcher of engine, or a function (batch_id, batch_size) -> Batch | None.",
             )
-        for name, value in (("batch_size", self.batch_size), ("workers", 1 if self.workers is None else self.workers)):
+        optional = {"workers": self.workers, "batch_bytes": self.batch_bytes}
+        given = {name: value for name, value in optional.items() if value is not None}
+        for name, value in {"batch_size": self.batch_size, **given}.items():
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise UsageError(f"{name} must be a whole number of at least 1, not {value!r}")
         if self.part_compression not in get_args(PartCompression):

@@ -62,20 +62,13 @@ def refuse_changes(recorded: str | None, current: str, *, seekable: bool, accept
     return recorded != current
 
 
-def next_position(last: Manifest | None, *, accept_changes: bool = False) -> Position:
+def next_position(last: Manifest | None) -> Position:
     """Return the position after the last committed batch, the start of the source if there is none."""
-    if last is None:
-        return Position()
-    return Position(last.batch_id + 1, last.end_row + 1, last.cursor, accept_changes)
+    return Position() if last is None else Position(last.batch_id + 1, last.end_row + 1, last.cursor)
 
 
 def resume_point(
-    fetcher: BatchFetcher,
-    batch_size: int,
-    last: Manifest | None,
-    *,
-    before: Manifest | None = None,
-    accept_changes: bool = False,
+    fetcher: BatchFetcher, batch_size: int, last: Manifest | None, *, before: Manifest | None = None
 ) -> ResumePoint:
     """Return where the run starts, given the last committed batch, and the one `before` it.
 
@@ -85,7 +78,7 @@ def resume_point(
         FetchFailed, SourceContractBroken: from a plain callable. It is called for the last batch again: that is the
             only way to find out whether its source is still the one that was committed.
     """
-    onward = ResumePoint(next_position(last, accept_changes=accept_changes))
+    onward = ResumePoint(next_position(last))
     if last is None:
         return onward
     if isinstance(fetcher, SeekableFetcher):
@@ -93,8 +86,7 @@ def resume_point(
             again = last.cursor is not None and fetcher.reads_last_again(last.cursor)
         if not again:
             return onward
-        cursor = before.cursor if before else None
-        return ResumePoint(Position(last.batch_id, last.start_row, cursor, accept_changes), replaces_last=True)
+        return ResumePoint(next_position(before), replaces_last=True)
     with raised_as(partial(FetchFailed, last.batch_id)):
         batch = fetcher(last.batch_id, batch_size)
     broken = "" if batch is None else answer_problem(batch, last.batch_id)

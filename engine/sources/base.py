@@ -46,13 +46,15 @@ def answer_problem(answer: Any, batch_id: int) -> str:
 class Position:
     """Where a run starts: the first batch and source row to fetch, and the cursor committed before them.
 
-    `cursor` is None if nothing is committed. Its values are those that `cursor_after` returned. `accept_changes` says
-    that the user accepts that what was read before the position has changed.
+    `cursor` is None if nothing is committed. Its values are those that `cursor_after` returned. `batch_bytes` is how
+    much memory a batch may take, None if there is no bound; see `engine.sources.memory`. `accept_changes` says that the
+    user accepts that what was read before the position has changed.
     """
 
     next_batch_id: int = 0
     next_row: int = 0
     cursor: Mapping[str, Json] | None = None
+    batch_bytes: int | None = None
     accept_changes: bool = False
 
 
@@ -70,8 +72,8 @@ class SeekableFetcher(ABC):
     Call order: `open(position)`, then fetches, then `close()`, once per run. The first fetch is for
     `position.next_batch_id`. If `concurrent` is false, the engine fetches one batch at a time, in batch order,
     and repeats a fetch only after it has failed. If it is true, fetches come from several threads and in any
-    order, and batch b starts at row `position.next_row + (b - position.next_batch_id) * batch_size`.
-    After the end, every further fetch returns None.
+    order; the bounds of a batch may then depend only on the position, the batch size and the source, so that a copy of
+    the fetcher in another process gives the same batches. After the end, every further fetch returns None.
     """
 
     concurrent: bool = False
@@ -96,7 +98,10 @@ class SeekableFetcher(ABC):
 
     @abstractmethod
     def __call__(self, batch_id: int, batch_size: int) -> Batch | None:
-        """Return the batch: `batch_size` source rows, fewer only at the end of the source, None after it."""
+        """Return the batch; None after the end of the source.
+
+        It has `batch_size` source rows, and fewer if they would take more than `position.batch_bytes`, or at the end.
+        """
 
     @abstractmethod
     def cursor_after(self, batch: Batch) -> Mapping[str, Json]:

@@ -1,12 +1,13 @@
 """Batches of Parquet files: any batch, from any thread, each row group decoded once.
 
-Invariant: batch b has the same rows, independent of row groups and of files. Between batches at most a few row groups
-stay in memory.
+Invariant: where a batch begins and ends depends only on the footers, the position and the batch size. Between batches
+at most a few row groups stay in memory, and none that takes more than `PIECE_BYTES`.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from engine.batch import Batch
 from engine.errors import SourceChanged, UsageError
 from engine.sources import files
 from engine.sources.base import SeekableFetcher, SourceSize
+from engine.sources.memory import BatchBounds
 from engine.sources.parquet.files import ParquetFiles
 from engine.sources.parquet.row_group_cache import RowGroupCache
 
@@ -54,7 +56,10 @@ class ParquetFetcher(SeekableFetcher):
         """
         super().open(position)
         self._found = files.find_files(self._source, ".parquet")
-        self._files = ParquetFiles(self._found.paths, self._columns)
+        self._files = ParquetFiles(self._found.paths, self._columns, position.batch_bytes)
+        self._bounds = lru_cache(maxsize=1)(
+            lambda batch_size: BatchBounds(self._files.groups, position.next_row, batch_size, position.batch_bytes)
+        )
         self._cache = RowGroupCache(self._files.decode, first_row=position.next_row)
         if self._files.rows < position.next_row:
             raise SourceChanged(
@@ -71,10 +76,10 @@ class ParquetFetcher(SeekableFetcher):
         """Return the batch. It shares memory with the row groups that it is a slice of."""
         import polars as pl
 
-        start = self.position.next_row + (batch_id - self.position.next_batch_id) * batch_size
-        stop = min(start + batch_size, self._files.rows)
-        if start >= stop:
+        bounds = self._bounds(batch_size)[batch_id - self.position.next_batch_id]
+        if bounds is None:
             return None
+        start, stop = bounds
         return Batch(batch_id, start, stop - 1, pl.concat(self._pieces(start, stop)))
 
     def cursor_after(self, batch: Batch) -> Mapping[str, Json]:
@@ -95,8 +100,8 @@ class ParquetFetcher(SeekableFetcher):
 
     def close(self) -> None:
         """Drop the decoded row groups and the parsed footers; there are none if `open` failed."""
-        vars(self).pop("_cache", None)
-        vars(self).pop("_files", None)
+        for opened in ("_bounds", "_cache", "_files"):
+            vars(self).pop(opened, None)
 
     def _pieces(self, start: int, stop: int) -> Iterator[pl.DataFrame]:
         def is_whole(group: RowGroup) -> bool:

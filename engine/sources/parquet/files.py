@@ -3,7 +3,9 @@
 Invariant: rows are numbered over all files, one after the other, and only the row groups that a range touches are
 read. This module must not know about batches.
 
-Polars doesn't say where row groups begin, so DuckDB reads that from the footers.
+Polars doesn't say where row groups begin, so DuckDB reads that from the footers, with what is needed to estimate their
+size in memory. A row group that takes too much memory is divided into pieces: Polars skips the pages before a slice
+without decompressing them, so the pieces together take little more time than the whole.
 """
 
 from __future__ import annotations
@@ -12,13 +14,13 @@ import glob
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
 from engine.errors import SourceChanged, SourceError, UsageError, describe
+from engine.sources.memory import Piece
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     import polars as pl
@@ -29,12 +31,17 @@ SCANS_KEPT = 4
 _HINT = "Check that the file is complete and is Parquet; write it again, or take it out of the source."
 
 
-@dataclass(frozen=True, slots=True)
-class RowGroup:
-    """Rows `start … stop - 1` of the source; the first one is row `offset` of file number `file`."""
+PIECE_BYTES = 64 << 20
+"""How much memory a row group may take when it is decoded; a greater one is divided."""
 
-    start: int
-    stop: int
+_PIECES_IN_A_BATCH = 4
+"""The least number of pieces in a batch that is bounded by bytes: it ends with a piece, so it wastes one at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowGroup(Piece):
+    """Rows of a row group, or of a part of one; the first one is row `offset` of file number `file`."""
+
     file: int
     offset: int
 
@@ -42,18 +49,22 @@ class RowGroup:
 class ParquetFiles:
     """Open Parquet files with the same columns. May be used from several threads.
 
-    `columns` names the columns to read, in that order; None reads all columns of the first file.
+    `columns` names the columns to read, in that order; None reads all columns of the first file. `batch_bytes` is how
+    much memory a batch may take.
 
     Raises:
         SourceError: a file isn't Parquet, or its columns or dtypes differ from those of the first file.
         UsageError: the first file lacks one of `columns`.
     """
 
-    def __init__(self, paths: Sequence[Path], columns: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, paths: Sequence[Path], columns: Sequence[str] | None = None, batch_bytes: int | None = None
+    ) -> None:
         self.paths = tuple(paths)
         self._columns = _agreed_columns(self.paths, columns)
         self._scan = lru_cache(maxsize=SCANS_KEPT)(lambda file: _scan(self.paths[file]).select(self._columns))
-        self.groups = tuple(_row_groups(self.paths))
+        most = PIECE_BYTES if batch_bytes is None else min(PIECE_BYTES, batch_bytes // _PIECES_IN_A_BATCH)
+        self.groups = tuple(_row_groups(self.paths, columns, most))
         self.rows = self.groups[-1].stop if self.groups else 0
         self._starts = [group.start for group in self.groups]
 
@@ -122,10 +133,9 @@ def _agreed_columns(paths: Sequence[Path], columns: Sequence[str] | None) -> lis
     return wanted
 
 
-def _row_groups(paths: Sequence[Path]) -> list[RowGroup]:
+def _row_groups(paths: Sequence[Path], columns: Sequence[str] | None, most_bytes: int) -> Iterator[RowGroup]:
     import duckdb
 
-    groups: list[RowGroup] = []
     start = 0
     with duckdb.connect(
         ":memory:", config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
@@ -133,15 +143,45 @@ def _row_groups(paths: Sequence[Path]) -> list[RowGroup]:
         for file, path in enumerate(paths):
             try:
                 # DuckDB reads every path as a glob, even one that exists: x[1].parquet would read x1.parquet.
-                counts = connection.execute(
-                    "SELECT row_group_num_rows FROM parquet_metadata(?) WHERE column_id = 0 ORDER BY row_group_id",
-                    [glob.escape(str(path))],
+                found = connection.execute(
+                    _SIZES, {"path": glob.escape(str(path)), "columns": None if columns is None else list(columns)}
                 ).fetchall()
             except duckdb.Error as error:
                 raise SourceError(f"cannot read {path} as Parquet: {describe(error)}", hint=_HINT) from error
-            offsets = [0, *accumulate(rows for (rows,) in counts)]
-            groups += [
-                RowGroup(start + offset, start + end, file, offset) for offset, end in pairwise(offsets) if end > offset
-            ]
-            start += offsets[-1]
-    return groups
+            offset = 0
+            for rows, size in found:
+                step = max(1, rows * most_bytes // max(size, 1)) if size > most_bytes else max(rows, 1)
+                for first in range(0, rows, step):
+                    height = min(step, rows - first)
+                    yield RowGroup(
+                        start + offset + first,
+                        start + offset + first + height,
+                        -(-size * height // rows),
+                        file,
+                        offset + first,
+                    )
+                offset += rows
+            start += offset
+
+
+_SIZES = """
+    SELECT
+        any_value(row_group_num_rows),
+        coalesce(sum(
+            CASE type
+                WHEN 'BYTE_ARRAY' THEN 16 * num_values + total_uncompressed_size
+                WHEN 'FIXED_LEN_BYTE_ARRAY' THEN greatest(16 * num_values, total_uncompressed_size)
+                WHEN 'BOOLEAN' THEN num_values
+                ELSE 8 * num_values
+            END
+        ) FILTER (
+            $columns IS NULL
+            OR path_in_schema IN (SELECT unnest($columns::VARCHAR[]))
+            OR split_part(path_in_schema, ', ', 1) IN (SELECT unnest($columns::VARCHAR[]))
+        ), 0)::BIGINT
+    FROM parquet_metadata($path)
+    GROUP BY row_group_id
+    ORDER BY row_group_id
+"""
+"""The rows of each row group, and an estimate of its bytes in memory. The encoded size says little about that:
+300 million equal numbers take 99 bytes in a file. A text of a dictionary takes 16 bytes in memory."""

@@ -32,7 +32,9 @@ def story(*names):
 class Meddled(CsvFetcher):
     """Calls `before[batch_id]` before it fetches that batch."""
 
-    before = {}
+    def __init__(self, source, before):
+        super().__init__(source)
+        self.before = before
 
     def __call__(self, batch_id, batch_size):
         self.before.pop(batch_id, lambda: None)()
@@ -75,8 +77,7 @@ class Desk:
         return str(self.b) if self.alone else f"{self.data}/*.csv*"
 
     def pipeline(self, **before):
-        fetcher = Meddled(self.source())
-        fetcher.before = {int(name.removeprefix("batch_")): call for name, call in before.items()}
+        fetcher = Meddled(self.source(), {int(name.removeprefix("batch_")): call for name, call in before.items()})
         return BatchPipeline([], fetcher, 7, self.top / "ck", workers=1, listeners=[self.log])
 
     def run(self, *, accept_changes=False, **before):
@@ -148,7 +149,7 @@ def corrected(desk):
 def copied(desk):
     desk.run()
     for path in (desk.a, desk.b):
-        copy = path.rename(path.with_suffix(".old"))
+        copy = path.rename(desk.top / "copy")
         path.write_bytes(copy.read_bytes())
         desk.age(path)
     desk.append(desk.b, lines(40, 50))
@@ -213,7 +214,7 @@ def only_gone(desk):
 @story("a file became a link to nowhere")
 def dangling(desk):
     desk.run()
-    desk.b.rename(desk.b.with_suffix(".old"))
+    desk.b.rename(desk.top / "moved")
     desk.b.symlink_to(desk.top / "nowhere")
     refused(desk, SourceNotFound, match=f"{desk.b} is a link to .*nowhere, which doesn't exist")
 
@@ -263,7 +264,7 @@ def renamed_over(desk):
 
 @story("the file is removed")
 def removed(desk):
-    refused(desk, match="was removed while it was read", batch_4=lambda: desk.b.unlink())
+    refused(desk, match="was removed while it was read", batch_4=desk.b.unlink)
 
 
 # --- the tables -------------------------------------------------------------------------------------

@@ -300,7 +300,9 @@ def test_only_the_last_few_blocks_are_remembered(write, monkeypatch):
 
 def test_a_file_that_comes_before_the_cursor_is_noticed(folder, write):
     write("a.csv", "n\n9\n")
-    with pytest.raises(SourceChanged, match=r"c\.csv, .* was file 2 of the source and is now file 3: files were added before it"):
+    with pytest.raises(
+        SourceChanged, match=r"c\.csv, .* was file 2 of the source and is now file 3: files were added before it"
+    ):
         opened(folder, Position(1, 4, {"next_row": 4, "file": 1, "name": "c.csv", "byte": 0, "rows": 1}))
 
 
