@@ -133,7 +133,7 @@ class RowScan:
         stuck = _end_of_match(grammar.row_start, data, start)
         if stuck < line_end:
             return line_end, TEXT_AFTER_QUOTE
-        undecided = stuck >= len(data) - 2  # the last quote may be the first one of two, or of a line end
+        undecided = data.find(b"\n", stuck) < 0  # the rest of that line may make a field of it
         if undecided and not self._whole and len(data) - start <= blocks.LONGEST_ROW_BYTES:
             return None
         self._open_until = stuck

@@ -85,7 +85,7 @@ class _Sorter:
             elif line in (b"", b"\r"):
                 continue
             else:
-                self._other_count(line.removesuffix(b"\r").split(separator))
+                self._other_count(line.split(separator))
             rows.starts.append(begin)
             rows.ends.append(min(start, end))
 
@@ -97,7 +97,8 @@ class _Sorter:
         if problem:
             rows.faults[len(rows.starts)] = Fault(problem, NO_QUOTES)
         else:
-            row = self._block[start:end].removesuffix(b"\n").removesuffix(b"\r")
+            row = self._block[start:end].removesuffix(b"\n")
+            row = row[:-1] if row.endswith(grammar.quote + b"\r") else row
             fields = grammar.fields(row)
             if len(fields) != self._fields:
                 self._other_count(fields)
@@ -122,11 +123,12 @@ class _Sorter:
             )
 
     def _add(self, row: bytes, fields: list[bytes], *, changed: bool = False) -> None:
-        # Polars counts all quotes to find the ends of rows, so one inside a field has to be written the usual way.
+        # Polars counts all quotes to find the ends of rows, so one inside a field has to be written the usual way. It
+        # leaves out a carriage return at the end of a field without quotes.
         quote = self._grammar.quote
         for number, value in enumerate(fields):
             if quote and quote in value and not value.startswith(quote):
-                fields[number] = quote + value.replace(quote, quote * 2) + quote
+                fields[number] = quote + value.removesuffix(b"\r").replace(quote, quote * 2) + quote
                 changed = True
         self.rows.good.append(len(self.rows.starts))
         self.rows.texts.append(self._grammar.separator.join(fields) if changed else row)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 VALUE_LENGTH_SHOWN = 60
 _NULL_MARKS = {"na", "n/a", "#n/a", "nan", "null", "none", "nil", "-", "--", "?", ".", "missing", "unknown"}
-_WHOLE = re.compile(r"\s*[+-]?\d+\s*")
+_WHOLE = re.compile(r"\s*[+-]?\d+")
 _NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*")
 _WITH_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
 _TIMES = ("%H:%M:%S%.f", "%H:%M:%S", "%H:%M")
