@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _CHARACTERS = 2_000
 """Characters of a row's text that are listed; an export has all of them."""
 
+_TEXT_COLUMNS = {"file": pl.String(), "line": pl.Int64(), "text": pl.String()}
+
 EXPORT_SUFFIXES = (".parquet", ".csv")
 
 
@@ -108,7 +110,9 @@ class QuarantineView:
     def export(self, path: str | Path, *, overwrite: bool = False) -> int:
         """Write the rows with their errors to a `.csv` or `.parquet` file; return how many there are.
 
-        The columns of a row become one JSON text.
+        The columns are batch_id and source_row (Int64), step, error_type and error (String), and what was refused: file
+        (String), line (Int64) and text (String) of a row that the source can't read; otherwise row (String), the
+        columns of the row as one JSON text.
 
         Raises:
             UsageError: an unknown suffix, a file that already exists, or nothing in quarantine.
@@ -122,12 +126,22 @@ class QuarantineView:
         if not path.parent.is_dir():
             raise UsageError(f"the folder {path.parent} does not exist", hint="Make it first, or choose another.")
         with self._opened() as store:
-            frames = [_for_export(batch_id, file) for batch_id, _, file in _files(store)] if store else []
+            frames = [_for_export(*file) for file in _files(store)] if store else []
         if not frames:
             raise UsageError("there is nothing in quarantine")
         whole = pl.concat(frames)
         _write(whole, path)
         return whole.height
+
+
+def source_rows(store: CheckpointStore) -> tuple[set[int], set[int]]:
+    """Return the numbers of the rows in quarantine: those that the source can't read, and those of steps."""
+    of_source: set[int] = set()
+    of_steps: set[int] = set()
+    for _, about, path in _files(store):
+        numbers = _read(path, pl.scan_parquet(path, glob=False).select(pl.col("source_row").drop_nulls()))
+        (of_source if about.from_step == FROM_SOURCE else of_steps).update(numbers["source_row"])
+    return of_source, of_steps
 
 
 def _rows(store: CheckpointStore, limit: int | None = None) -> Iterator[QuarantinedRow]:
@@ -173,14 +187,22 @@ def _read(path: StoredPath, plan: pl.LazyFrame) -> pl.DataFrame:
         ) from error
 
 
-def _for_export(batch_id: int, path: StoredPath) -> pl.DataFrame:
+def _for_export(batch_id: int, about: QuarantineFile, path: StoredPath) -> pl.DataFrame:
+    row = pl.col("row")
+    if about.from_step == FROM_SOURCE:
+        refused = [pl.lit(None, pl.String).alias("row"), *(row.struct.field(name) for name in _TEXT_COLUMNS)]
+    else:
+        refused = [
+            row.map_elements(_as_json, return_dtype=pl.String),
+            *(pl.lit(None, dtype).alias(name) for name, dtype in _TEXT_COLUMNS.items()),
+        ]
     return _read(path, pl.scan_parquet(path, glob=False)).select(
         pl.lit(batch_id, dtype=pl.Int64).alias("batch_id"),
         "source_row",
         "step",
         "error_type",
         "error",
-        pl.col("row").map_elements(_as_json, return_dtype=pl.String),
+        *refused,
     )
 
 

@@ -75,13 +75,23 @@ def replay(
     target: Target,
     *,
     checkpoint_dir: CheckpointDir = None,
+    mended: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="FILE",
+            help="Read rows of the source from the column text of this file, which quarantine export wrote.",
+        ),
+    ] = None,
     accept_changes: Annotated[
         bool, typer.Option("--accept-changes", help="Replay although steps or source have changed.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Write each event as a line of JSON to stdout.")] = False,
 ) -> ExitCode:
-    """Send the rows in quarantine through the steps again, after you have fixed the steps.
+    """Send the rows in quarantine through the steps again, after you have fixed the steps or the source.
 
+    Rows that the source could not read are read again: from the source, or with --from from a file in which you have
+    corrected them; then all other rows stay in quarantine.
     Rows that the steps can process now go to their place in the results. Exit code 0 if no row is left in quarantine,
     5 if some are, 4 if it was stopped before it had tried all. The first Ctrl-C lets it finish the current batch.
     """
@@ -94,7 +104,9 @@ def replay(
         pipeline.add_listener(_print_event)
         if json:
             pipeline.add_listener(JsonLines(stdout))
-        done, stopped = call_with_signals(pipeline, lambda: pipeline.quarantine.replay(accept_changes=accept_changes))
+        done, stopped = call_with_signals(
+            pipeline, lambda: pipeline.quarantine.replay(mended=mended, accept_changes=accept_changes)
+        )
     print_message(*_last_words(pipeline, done))
     return (stopped or ExitCode.QUARANTINED) if done.still else ExitCode.DONE
 
