@@ -54,9 +54,9 @@ def read_mended(path: Path, store: CheckpointStore) -> Mended:
             gone += 1
     obstacles = []
     if others:
-        obstacles.append(f"{counted(others, 'row')} of {path}: a step refused them, so there is no text to correct")
+        obstacles.append(f"{counted(others, 'row')} of {path} that a step refused: there is no text to correct")
     if gone:
-        obstacles.append(f"{counted(gone, 'row')} of {path}: not in quarantine any more")
+        obstacles.append(f"{counted(gone, 'row')} of {path}, not in quarantine any more")
     return Mended(texts, tuple(obstacles))
 
 

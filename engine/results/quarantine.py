@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
-from itertools import islice
+from itertools import groupby, islice
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +53,12 @@ class QuarantinedRow:
     obstacle: str = ""
     origin: SourceRow | None = None
 
+    @property
+    def message(self) -> str:
+        """The error, after the row's place in its file if the source can't read it."""
+        place = self.origin.place if self.origin else ""
+        return self.error if place in self.error else f"{place}: {self.error}"
+
 
 @dataclass(frozen=True, slots=True)
 class Reason:
@@ -93,7 +101,7 @@ class QuarantineView:
         found: dict[tuple[str, str], Reason] = {}
         with self._opened() as store:
             for row in _rows(store) if store else ():
-                before = found.get((row.step, row.error_type), Reason(0, row.step, row.error))
+                before = found.get((row.step, row.error_type), Reason(0, row.step, row.message))
                 found[row.step, row.error_type] = Reason(before.rows + 1, before.step, before.error)
         return sorted(found.values(), key=lambda reason: -reason.rows)
 
@@ -145,16 +153,21 @@ def source_rows(store: CheckpointStore) -> tuple[set[int], set[int]]:
 
 
 def _rows(store: CheckpointStore, limit: int | None = None) -> Iterator[QuarantinedRow]:
-    """Yield the rows in source order, at most `limit`; files after that aren't read."""
-    for batch_id, about, path in _files(store):
-        plan = pl.scan_parquet(path, glob=False)
-        row = _origin() if about.from_step == FROM_SOURCE else pl.lit(None)
-        plan = plan.select("source_row", "step", "error_type", "error", "input", row.alias("origin"))
-        for *values, origin in _read(path, plan.head(limit) if limit else plan).iter_rows():
-            source_row, step, error_type, error, seen = values
-            yield QuarantinedRow(
-                batch_id, source_row, step, error_type, error, seen, about.obstacle, origin and SourceRow(**origin)
-            )
+    """Yield the rows in source order, at most `limit` of each file; batches after those that are wanted aren't read."""
+    for _, batch in groupby(_files(store), key=itemgetter(0)):
+        rows = [row for file in batch for row in _rows_of(*file, limit)]
+        yield from sorted(rows, key=lambda row: math.inf if row.source_row is None else row.source_row)
+
+
+def _rows_of(batch_id: int, about: QuarantineFile, path: StoredPath, limit: int | None) -> Iterator[QuarantinedRow]:
+    plan = pl.scan_parquet(path, glob=False)
+    row = _origin() if about.from_step == FROM_SOURCE else pl.lit(None)
+    plan = plan.select("source_row", "step", "error_type", "error", "input", row.alias("origin"))
+    for *values, origin in _read(path, plan.head(limit) if limit else plan).iter_rows():
+        source_row, step, error_type, error, seen = values
+        yield QuarantinedRow(
+            batch_id, source_row, step, error_type, error, seen, about.obstacle, origin and SourceRow(**origin)
+        )
 
 
 def _origin() -> pl.Expr:

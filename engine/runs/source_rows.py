@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from engine.batch import SourceRow
-from engine.errors import SOURCE, PipelineError, SourceError, describe
+from engine.errors import PipelineError, SourceError, describe
 from engine.sources.base import Position, SeekableFetcher
+from engine.text.format import SOURCE
 from engine.worker.quarantined_rows import UNREADABLE, as_struct, storable
 
 if TYPE_CHECKING:

@@ -133,7 +133,7 @@ def test_a_batch_of_which_no_row_could_be_read_comes_back(pipeline):
     assert ids(run) == list(range(30))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.tuples(st.sets(st.integers(0, 19)), st.sets(st.integers(0, 19))), min_size=1, max_size=4),
     st.integers(1, 8),
@@ -211,9 +211,9 @@ def test_a_file_can_be_used_twice_and_rows_of_steps_in_it_are_left(pipeline, exp
     run = pipeline(PickyStep("a", {5}), bad={3, 4})
     run.run()
     file = exported(run, {3: "3", 5: "5"})
-    of_step = f"1 row of {file}: a step refused them, so there is no text to correct"
+    of_step = f"1 row of {file} that a step refused: there is no text to correct"
     assert run.quarantine.replay(mended=file) == Replayed(1, 2, (of_step,))
-    gone = f"1 row of {file}: not in quarantine any more"
+    gone = f"1 row of {file}, not in quarantine any more"
     assert run.quarantine.replay(mended=file) == Replayed(0, 2, (of_step, gone))
     assert ids(run) == without(30, 4, 5)
 
