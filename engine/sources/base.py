@@ -7,12 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from engine.batch import Batch
+from engine.batch import Batch, SourceRow
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from engine.batch import SourceRow
     from engine.policy import RetryPolicy
     from engine.text.json_values import Json
 
@@ -36,7 +35,17 @@ def answer_problem(answer: Any, batch_id: int) -> str:
         return f"its data is a {type(data).__name__}, not a Polars DataFrame"
     if answer.batch_id != batch_id:
         return f"it says batch {answer.batch_id}"
-    held = data.height + len(answer.unreadable)
+    return _rows_problem(answer)
+
+
+def _rows_problem(answer: Batch) -> str:
+    unreadable: Any = answer.unreadable
+    if not isinstance(unreadable, tuple) or not all(isinstance(row, SourceRow) for row in unreadable):
+        return "its unreadable rows aren't a tuple of SourceRow"
+    numbers = [row.row for row in unreadable]
+    if numbers != sorted(set(numbers)) or not all(answer.start_row <= row <= answer.end_row for row in numbers):
+        return "the numbers of its unreadable rows aren't ascending, or aren't those of this batch"
+    held = answer.data.height + len(unreadable)
     if held != answer.size:
         return f"it says rows {answer.start_row:,} to {answer.end_row:,}, which are {answer.size:,}, but holds {held:,}"
     return ""
