@@ -8,6 +8,7 @@
     │   └── NothingToRewind        no such committed batch
     ├── SourceError                the source, not the steps
     │   ├── FetchFailed            the fetcher raised
+    │   ├── RowsUnreadable         rows that the source can't read
     │   ├── SourceContractBroken   what the fetcher returned isn't the batch that was asked for
     │   ├── RowsNotContiguous      a gap or an overlap between batches
     │   └── SourceChanged          the source has shrunk below the frontier
@@ -47,6 +48,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from engine.text.exit_codes import ExitCode
 from engine.text.masking import mask_secrets
+from engine.text.terminal_safe import safe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -55,6 +57,11 @@ if TYPE_CHECKING:
     import polars as pl
 
     from engine.batch import Batch
+
+SOURCE = "source"
+"""What stands in the place of a step's name where the source refused rows."""
+_NAMED_ROWS = 3
+_TEXT_CHARACTERS = 80
 
 
 class PipelineError(Exception):
@@ -120,6 +127,27 @@ class FetchFailed(SourceError):
         self.attempts = attempts
         tries = "" if attempts == 1 else f" after {attempts} attempts"
         super().__init__(f"fetching batch {batch_id} failed{tries}: {describe(error)}")
+
+
+class RowsUnreadable(SourceError):
+    """Rows of a batch that the source can't read. `rows` are the first of them, `row_count` is their number."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch_id = batch.batch_id
+        self.start_row = batch.start_row
+        self.end_row = batch.end_row
+        self.row_count = len(batch.unreadable)
+        self.rows = batch.unreadable[:_NAMED_ROWS]
+        named = [f"{safe(row.place)}: {safe(row.reason)}: {safe(row.text, _TEXT_CHARACTERS)}" for row in self.rows]
+        if self.row_count > len(named):
+            named.append(f"and {self.row_count - len(named):,} more")
+        what = "1 row" if self.row_count == 1 else f"{self.row_count:,} rows"
+        help_here = next((f"{row.hint.removesuffix('.')}. " for row in self.rows if row.hint), "")
+        super().__init__(
+            f"{what} of batch {batch.batch_id} can't be read: {'; '.join(named)}",
+            hint=f"{help_here}Everything before this batch is committed. on_error='quarantine' (--on-error quarantine) "
+            "takes such rows out and keeps them.",
+        )
 
 
 class SourceContractBroken(SourceError):
@@ -188,6 +216,7 @@ class StepFailed(StepError):
         self.end_row = end_row
         self.source: Batch | None = None
         self.input: pl.DataFrame | None = None  # what the step was given
+        self.first = 0  # it was given what steps before it made of the rows from this one of `source` on
         tries = "" if attempts == 1 else f" after {attempts} attempts"
         committed = f"Batches up to {batch_id - 1} are committed. " if batch_id else ""
         super().__init__(
@@ -204,13 +233,14 @@ class QuarantineFull(StepError):
 
     def __init__(self, step: str, batch_id: int, excess: str, error: str) -> None:
         self.excess = excess
+        where = "the source" if step == SOURCE else f"step '{step}'"
         committed = f"Batches up to {batch_id - 1} are committed. " if batch_id else ""
         super().__init__(
-            f"too many rows can't be processed: with batch {batch_id} it would be {excess}; step '{step}': {error}",
+            f"too many rows can't be processed: with batch {batch_id} it would be {excess}; {where}: {error}",
             step=step,
             batch_id=batch_id,
-            hint=f"{committed}Fix the step or the data, or raise the limit, and run again: it continues at batch "
-            f"{batch_id}.",
+            hint=f"{committed}Fix {'the data' if step == SOURCE else 'the step or the data'}, or raise the limit, and "
+            f"run again: it continues at batch {batch_id}.",
         )
 
 

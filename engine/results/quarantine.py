@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from engine.batch import SourceRow
+from engine.checkpoint.parts.manifest import FROM_SOURCE
 from engine.errors import CheckpointCorrupt, UsageError, describe
 from engine.storage import files
 from engine.storage.durable import whole_file
@@ -18,8 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
+    from engine.checkpoint.parts.manifest import QuarantineFile
     from engine.checkpoint.store import CheckpointStore
     from engine.storage.files import StoredPath
+
+_CHARACTERS = 2_000
+"""Characters of a row's text that are listed; an export has all of them."""
 
 EXPORT_SUFFIXES = (".parquet", ".csv")
 
@@ -30,7 +36,8 @@ class QuarantinedRow:
 
     `source_row` is its number in the source, None if earlier steps lost it. `input` is the row as the step received it,
     as JSON text; None if the whole batch was put into quarantine. `obstacle` says why the row can't be replayed; it is
-    empty if it can.
+    empty if it can. For a row that the source can't read, `origin` says where it is, `step` is "source", and `input` is
+    its text; if a replay could read it, `step` is the one that refused it then.
     """
 
     batch_id: int
@@ -40,6 +47,7 @@ class QuarantinedRow:
     error: str
     input: str | None
     obstacle: str = ""
+    origin: SourceRow | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,19 +132,33 @@ class QuarantineView:
 
 def _rows(store: CheckpointStore, limit: int | None = None) -> Iterator[QuarantinedRow]:
     """Yield the rows in source order, at most `limit`; files after that aren't read."""
-    names = ("source_row", "step", "error_type", "error", "input")
-    for batch_id, obstacle, path in _files(store):
-        plan = pl.scan_parquet(path, glob=False).select(names)
-        for source_row, step, error_type, error, seen in _read(path, plan.head(limit) if limit else plan).iter_rows():
-            yield QuarantinedRow(batch_id, source_row, step, error_type, error, seen, obstacle)
+    for batch_id, about, path in _files(store):
+        plan = pl.scan_parquet(path, glob=False)
+        row = _origin() if about.from_step == FROM_SOURCE else pl.lit(None)
+        plan = plan.select("source_row", "step", "error_type", "error", "input", row.alias("origin"))
+        for *values, origin in _read(path, plan.head(limit) if limit else plan).iter_rows():
+            source_row, step, error_type, error, seen = values
+            yield QuarantinedRow(
+                batch_id, source_row, step, error_type, error, seen, about.obstacle, origin and SourceRow(**origin)
+            )
 
 
-def _files(store: CheckpointStore) -> Iterator[tuple[int, str, StoredPath]]:
-    """Yield the batch id, the obstacle to a replay, and the path of each file."""
+def _origin() -> pl.Expr:
+    """Return the fields of a `SourceRow`, from a file of rows that the source can't read."""
+    row = pl.col("row").struct
+    return pl.struct(
+        pl.col("source_row").alias("row"),
+        row.field("text").str.head(_CHARACTERS),
+        pl.col("error").alias("reason"),
+        *(row.field(name) for name in ("file", "line", "byte", "hint")),
+    )
+
+
+def _files(store: CheckpointStore) -> Iterator[tuple[int, QuarantineFile, StoredPath]]:
+    """Yield the batch id, the description and the path of each file."""
     for manifest in list(store.quarantined_batches()):
         for number, about in enumerate(manifest.quarantine):
-            path = store.layout.quarantine_file(manifest.batch_id, manifest.attempt_id, number)
-            yield manifest.batch_id, about.obstacle, path
+            yield manifest.batch_id, about, store.layout.quarantine_file(manifest.batch_id, manifest.attempt_id, number)
 
 
 def _read(path: StoredPath, plan: pl.LazyFrame) -> pl.DataFrame:

@@ -20,9 +20,9 @@ from engine.errors import CheckpointCorrupt, StepFailed
 from engine.events import AttemptFailed, RowsReplayed, Warned
 from engine.runs.session import Session
 from engine.state import RunState
-from engine.steps.base import StatefulBatchStep
-from engine.worker.bisect import errors_as_columns
 from engine.worker.chain import StepChain
+from engine.worker.quarantined_rows import errors_as_columns
+from engine.worker.quarantining import obstacle_in
 from engine.worker.signals import Abandoned
 
 if TYPE_CHECKING:
@@ -166,12 +166,7 @@ class _Replay:
             return about.obstacle
         if about.from_step not in [step.name for step in self._steps]:
             return f"they continue at step '{about.from_step}', which is no longer in the pipeline"
-        for step in self._from(about.from_step):
-            if isinstance(step, StatefulBatchStep):
-                return f"step '{step.name}' has a memory of the batches before"
-            if not (step.row_wise or about.whole):
-                return f"step '{step.name}' works on whole batches"
-        return ""
+        return obstacle_in(self._from(about.from_step), whole=about.whole)
 
     def _try(self, manifest: Manifest, about: QuarantineFile, frame: pl.DataFrame) -> list[_Tried]:
         """Try each row alone, since its results go to its own place; or the rows of a whole batch together."""

@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from engine.batch import Batch
+from engine.batch import Batch, SourceRow
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from engine.policy import RetryPolicy
     from engine.text.json_values import Json
 
@@ -33,11 +35,19 @@ def answer_problem(answer: Any, batch_id: int) -> str:
         return f"its data is a {type(data).__name__}, not a Polars DataFrame"
     if answer.batch_id != batch_id:
         return f"it says batch {answer.batch_id}"
-    if data.height != answer.size:
-        return (
-            f"it says rows {answer.start_row:,} to {answer.end_row:,}, which are {answer.size:,}, "
-            f"but holds {data.height:,}"
-        )
+    return _rows_problem(answer)
+
+
+def _rows_problem(answer: Batch) -> str:
+    unreadable: Any = answer.unreadable
+    if not isinstance(unreadable, tuple) or not all(isinstance(row, SourceRow) for row in unreadable):
+        return "its unreadable rows aren't a tuple of SourceRow"
+    numbers = [row.row for row in unreadable]
+    if numbers != sorted(set(numbers)) or not all(answer.start_row <= row <= answer.end_row for row in numbers):
+        return "the numbers of its unreadable rows aren't ascending, or aren't those of this batch"
+    held = answer.data.height + len(unreadable)
+    if held != answer.size:
+        return f"it says rows {answer.start_row:,} to {answer.end_row:,}, which are {answer.size:,}, but holds {held:,}"
     return ""
 
 
@@ -117,6 +127,16 @@ class SeekableFetcher(ABC):
 
     def fetch_planned(self, batch_id: int, plan: Mapping[str, Json]) -> Batch:
         """Return the batch of a plan. Calls come in any order, and again after an error."""
+        raise NotImplementedError
+
+    def read_row(self, row: SourceRow, text: str | None = None) -> pl.DataFrame:
+        """Read a row of `Batch.unreadable` again: `text`, which a person has corrected, or None for its line now.
+
+        Called after `open`. Return a frame of this one row, with the columns of a batch.
+
+        Raises:
+            SourceError: the row can't be read, or None was passed and its line isn't there any more.
+        """
         raise NotImplementedError
 
     def size(self) -> SourceSize | None:

@@ -59,6 +59,7 @@ SURFACE = [
     "SeekableFetcher",
     "SelectBatchStep",
     "Sink",
+    "SourceRow",
     "SourceSize",
     "SqlBatchStep",
     "SqlFetcher",
