@@ -9,12 +9,13 @@ from __future__ import annotations
 import threading
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.checkpoint.location import checked_url
 from engine.checkpoint.store import CheckpointStore
-from engine.errors import CheckpointLocked, describe
+from engine.errors import CheckpointLocked, FetchFailed, describe, raised_as
 from engine.events import RunEnded, StopWasRequested
 from engine.executors.threads import ThreadExecutor
 from engine.frontier import Frontier
@@ -280,10 +281,12 @@ class BatchPipeline(CheckpointView):
         """Read the checkpoint and the size of the source, so that `view` shows what a run would do; return the view.
 
         Raises:
-            CheckpointError, SourceNotFound, SourceChanged: a run would fail for the same reason.
+            CheckpointError, SourceNotFound, SourceError: a run would fail for the same reason. If it is the source,
+                `view` shows what is committed all the same.
         """
         with self._alone():
             with self._opened() as store:
+                self._progress = self._new_progress(store)  # what is committed is seen although the source fails
                 size = self._source_size(next_position(store.last_manifest() if store else None))
                 self._progress = self._new_progress(store, size)
             return self.view()
@@ -369,7 +372,7 @@ class BatchPipeline(CheckpointView):
         """Open the source as for a run from `position`, read its size, and close it."""
         if not isinstance(self.batch_fetcher, SeekableFetcher):
             return None
-        with closing(self.batch_fetcher) as fetcher:
+        with raised_as(partial(FetchFailed, position.next_batch_id)), closing(self.batch_fetcher) as fetcher:
             fetcher.open(position)
             return fetcher.size()
 
