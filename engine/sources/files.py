@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from engine.errors import SourceChanged, SourceNotFound, describe
+from engine.errors import SourceNotFound, describe
+from engine.sources.identity import changed
 from engine.text.masking import mask_secrets
 
 if TYPE_CHECKING:
@@ -43,20 +44,27 @@ class SourceFiles:
         """Return the part of a cursor that names this file; empty if the source is a single file."""
         return {} if self.fixed else {"file": file, "name": self.paths[file].name}
 
-    def file_at(self, cursor: Mapping[str, Json]) -> int:
+    def file_at(self, cursor: Mapping[str, Json], *, accept: bool = False) -> int:
         """Return the number of the file that the cursor names, or 0 if it names none.
+
+        With `accept`, the file may be at another place in the list.
 
         Raises:
             SourceChanged: another file, or none, is at that place now.
         """
         match cursor:
             case {"file": int(file), "name": str(name)}:
-                now = self.paths[file].name if file < len(self.paths) else "not there"
-                if now != name:
-                    raise SourceChanged(
-                        f"the last committed row was in file {file + 1} of the source, {name}; that file is now {now}"
-                    )
-                return file
+                places = [number for number, path in enumerate(self.paths) if path.name == name]
+                if file in places:
+                    return file
+                if not places:
+                    raise changed(f"{name}, which has the last committed row, is no longer a file of the source")
+                if accept and len(places) == 1:
+                    return places[0]
+                raise changed(
+                    f"{name}, which has the last committed row, was file {file + 1} of the source and is now file "
+                    f"{places[0] + 1}: files were added before it, or removed"
+                )
             case _:
                 return 0
 
