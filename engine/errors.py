@@ -467,13 +467,16 @@ class IllegalTransition(PipelineError):
 
 
 @contextmanager
-def raised_as(translate: Callable[[Exception], PipelineError]) -> Iterator[None]:
-    """Raise the engine's error for what a user's code raises in the block; an error of the engine stays as it is."""
+def raised_as(translate: Callable[[BaseException], PipelineError]) -> Iterator[None]:
+    """Raise the engine's error for what a user's code or a library raises in the block.
+
+    An error of the engine stays as it is. A PanicException of Polars is no Exception, but a failure like any other.
+    """
     try:
         yield
-    except PipelineError:
+    except (PipelineError, KeyboardInterrupt, GeneratorExit):
         raise
-    except Exception as error:
+    except BaseException as error:
         raise translate(error) from error
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import threading
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.checkpoint.location import checked_url
 from engine.checkpoint.store import CheckpointStore
-from engine.errors import CheckpointLocked, describe
+from engine.errors import CheckpointLocked, FetchFailed, describe, raised_as
 from engine.events import RunEnded, StopWasRequested
 from engine.executors.threads import ThreadExecutor
 from engine.frontier import Frontier
@@ -57,6 +58,9 @@ class BatchPipeline(CheckpointView):
         steps: in the order in which each batch goes through them; names must differ.
         batch_fetcher: a fetcher of `engine`, or any callable `(batch_id, batch_size) -> Batch | None`.
         batch_size: source rows per batch.
+        batch_bytes: how many bytes of memory the rows of a batch may take; a batch of wide rows has fewer than
+            `batch_size`. By default a share of this machine's memory, 16 to 256 MiB. It may change at any time. A
+            function that finds its rows by batch id times batch size, and a `SqlFetcher`, keep to `batch_size` alone.
         checkpoint_dir: the folder of the checkpoint. The first run creates it; only its owner can read it.
         name: the name of the pipeline on screens; by default the name of the checkpoint folder.
         results_url: the URL of the result files, such as s3://bucket/flights, instead of the checkpoint folder. It
@@ -85,6 +89,7 @@ class BatchPipeline(CheckpointView):
         *,
         name: str = "",
         results_url: str | None = None,
+        batch_bytes: int | None = None,
         workers: int | None = None,
         retry: RetryPolicy | None = None,
         part_compression: PartCompression = "zstd",
@@ -98,6 +103,7 @@ class BatchPipeline(CheckpointView):
                 steps=listed_steps(steps),
                 batch_fetcher=batch_fetcher,
                 batch_size=batch_size,
+                batch_bytes=batch_bytes,
                 checkpoint_dir=Path(checkpoint_dir),
                 name=name,
                 results_url=checked_url(results_url),
@@ -275,10 +281,12 @@ class BatchPipeline(CheckpointView):
         """Read the checkpoint and the size of the source, so that `view` shows what a run would do; return the view.
 
         Raises:
-            CheckpointError, SourceNotFound, SourceChanged: a run would fail for the same reason.
+            CheckpointError, SourceNotFound, SourceError: a run would fail for the same reason. If it is the source,
+                `view` shows what is committed all the same.
         """
         with self._alone():
             with self._opened() as store:
+                self._progress = self._new_progress(store)  # what is committed is seen although the source fails
                 size = self._source_size(next_position(store.last_manifest() if store else None))
                 self._progress = self._new_progress(store, size)
             return self.view()
@@ -364,7 +372,7 @@ class BatchPipeline(CheckpointView):
         """Open the source as for a run from `position`, read its size, and close it."""
         if not isinstance(self.batch_fetcher, SeekableFetcher):
             return None
-        with closing(self.batch_fetcher) as fetcher:
+        with raised_as(partial(FetchFailed, position.next_batch_id)), closing(self.batch_fetcher) as fetcher:
             fetcher.open(position)
             return fetcher.size()
 

@@ -4,6 +4,7 @@ nothing changed            continue from the frontier, with the fetcher at the c
 batch size                 allowed for a seekable fetcher; refused for a plain callable, whose address is id × size
 steps or source            refused with the differences, unless the caller accepts them
 the source has grown       seekable: continue from the cursor; plain callable: do a short last batch again
+its last row has grown     do the last batch again
 the source has shrunk      refused; a plain callable is called for the last batch again to find this out
 """
 
@@ -66,17 +67,26 @@ def next_position(last: Manifest | None) -> Position:
     return Position() if last is None else Position(last.batch_id + 1, last.end_row + 1, last.cursor)
 
 
-def resume_point(fetcher: BatchFetcher, batch_size: int, last: Manifest | None) -> ResumePoint:
-    """Return where the run starts, given the last committed batch.
+def resume_point(
+    fetcher: BatchFetcher, batch_size: int, last: Manifest | None, *, before: Manifest | None = None
+) -> ResumePoint:
+    """Return where the run starts, given the last committed batch, and the one `before` it.
 
     Raises:
         SourceChanged: the last batch has become smaller, has moved, or is missing.
+        SourceNotFound: from a seekable source.
         FetchFailed, SourceContractBroken: from a plain callable. It is called for the last batch again: that is the
             only way to find out whether its source is still the one that was committed.
     """
     onward = ResumePoint(next_position(last))
-    if last is None or isinstance(fetcher, SeekableFetcher):
+    if last is None:
         return onward
+    if isinstance(fetcher, SeekableFetcher):
+        with raised_as(partial(FetchFailed, last.batch_id)):
+            again = last.cursor is not None and fetcher.reads_last_again(last.cursor)
+        if not again:
+            return onward
+        return ResumePoint(next_position(before), replaces_last=True)
     with raised_as(partial(FetchFailed, last.batch_id)):
         batch = fetcher(last.batch_id, batch_size)
     broken = "" if batch is None else answer_problem(batch, last.batch_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -55,12 +55,16 @@ def _rows_problem(answer: Batch) -> str:
 class Position:
     """Where a run starts: the first batch and source row to fetch, and the cursor committed before them.
 
-    `cursor` is None if nothing is committed. Its values are those that `cursor_after` returned.
+    `cursor` is None if nothing is committed. Its values are those that `cursor_after` returned. `batch_bytes` is how
+    much memory a batch may take, None if there is no bound; see `engine.sources.memory`. `accept_changes` says that the
+    user accepts that what was read before the position has changed.
     """
 
     next_batch_id: int = 0
     next_row: int = 0
     cursor: Mapping[str, Json] | None = None
+    batch_bytes: int | None = None
+    accept_changes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +81,8 @@ class SeekableFetcher(ABC):
     Call order: `open(position)`, then fetches, then `close()`, once per run. The first fetch is for
     `position.next_batch_id`. If `concurrent` is false, the engine fetches one batch at a time, in batch order,
     and repeats a fetch only after it has failed. If it is true, fetches come from several threads and in any
-    order, and batch b starts at row `position.next_row + (b - position.next_batch_id) * batch_size`.
-    After the end, every further fetch returns None.
+    order; the bounds of a batch may then depend only on the position, the batch size and the source, so that a copy of
+    the fetcher in another process gives the same batches. After the end, every further fetch returns None.
     """
 
     concurrent: bool = False
@@ -103,7 +107,10 @@ class SeekableFetcher(ABC):
 
     @abstractmethod
     def __call__(self, batch_id: int, batch_size: int) -> Batch | None:
-        """Return the batch: `batch_size` source rows, fewer only at the end of the source, None after it."""
+        """Return the batch; None after the end of the source.
+
+        It has `batch_size` source rows, and fewer if they would take more than `position.batch_bytes`, or at the end.
+        """
 
     @abstractmethod
     def cursor_after(self, batch: Batch) -> Mapping[str, Json]:
@@ -138,6 +145,24 @@ class SeekableFetcher(ABC):
             SourceError: the row can't be read, or None was passed and its line isn't there any more.
         """
         raise NotImplementedError
+
+    def reads_last_again(self, cursor: Mapping[str, Json]) -> bool:  # noqa: ARG002
+        """Return whether the last batch before `cursor` has to be read again, because its last row wasn't complete.
+
+        Called before `open`. The engine then opens the source before that batch, and replaces it in one transaction.
+
+        Raises:
+            SourceNotFound, SourceChanged: as `open`.
+        """
+        return False
+
+    def same_place(self, one: Mapping[str, Json], other: Mapping[str, Json]) -> bool:
+        """Return whether two cursors are after the same rows; they may differ in how the rows were read."""
+        return one == other
+
+    def notices(self) -> Sequence[str]:
+        """Return what people should know about what was read, one sentence each. Called before `close`."""
+        return ()
 
     def size(self) -> SourceSize | None:
         """Return how many rows there are, or None if that is unknown. Called after `open`; it must be cheap."""

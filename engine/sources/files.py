@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from engine.errors import SourceChanged, SourceNotFound, describe
+from engine.errors import SourceNotFound, describe
+from engine.sources.identity import changed
 from engine.text.masking import mask_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from engine.text.json_values import Json
 
@@ -31,39 +32,49 @@ FileSource: TypeAlias = "FilePath | Sequence[FilePath]"
 class SourceFiles:
     """The files in reading order, each once, as absolute paths; there is at least one.
 
-    `fixed` is True if the source names a single file, so that no other file can come before it.
+    `fixed` is True if the source names a single file, so that no other file can come before it. `roots` has for each
+    file the folder that was searched for it: an item of the source, or the part of a glob before its first wildcard.
     """
 
     paths: tuple[Path, ...]
     fixed: bool
+    roots: tuple[Path, ...]
 
     def cursor_to(self, file: int) -> dict[str, Json]:
         """Return the part of a cursor that names this file; empty if the source is a single file."""
         return {} if self.fixed else {"file": file, "name": self.paths[file].name}
 
-    def file_at(self, cursor: Mapping[str, Json]) -> int:
+    def file_at(self, cursor: Mapping[str, Json], *, accept: bool = False) -> int:
         """Return the number of the file that the cursor names, or 0 if it names none.
+
+        With `accept`, the file may be at another place in the list.
 
         Raises:
             SourceChanged: another file, or none, is at that place now.
         """
         match cursor:
             case {"file": int(file), "name": str(name)}:
-                now = self.paths[file].name if file < len(self.paths) else "not there"
-                if now != name:
-                    raise SourceChanged(
-                        f"the last committed row was in file {file + 1} of the source, {name}; that file is now {now}"
-                    )
-                return file
+                places = [number for number, path in enumerate(self.paths) if path.name == name]
+                if file in places:
+                    return file
+                if not places:
+                    raise changed(f"{name}, which has the last committed row, is no longer a file of the source")
+                if accept and len(places) == 1:
+                    return places[0]
+                raise changed(
+                    f"{name}, which has the last committed row, was file {file + 1} of the source and is now file "
+                    f"{places[0] + 1}: files were added before it, or removed"
+                )
             case _:
                 return 0
 
 
-def find_files(source: FileSource, suffix: str) -> SourceFiles:
+def find_files(source: FileSource, suffix: str, *, hive: bool = False) -> SourceFiles:
     """Return the files of `source`. Of a folder it takes the files with `suffix`, in any case, except hidden ones.
 
     The files of a folder or a glob are sorted by path; the items of a list keep their order. A file that is
-    named twice is read once, at its first place.
+    named twice is read once, at its first place. With `hive`, the subfolders of a folder that are named `key=value` are
+    searched too.
 
     Raises:
         SourceNotFound: there is no file for an item.
@@ -71,9 +82,12 @@ def find_files(source: FileSource, suffix: str) -> SourceFiles:
     items = _items(source)
     if not items:
         raise SourceNotFound("the list of files to read is empty", hint="Name at least one file.")
-    found = [_find_one(item, suffix) for item in items]
-    paths = tuple(dict.fromkeys(path for paths in found for path in paths))
-    return SourceFiles(paths, fixed=len(items) == 1 and paths == (_absolute(items[0]),))
+    found: dict[Path, Path] = {}
+    for item in items:
+        for path in _find_one(item, suffix, hive=hive):
+            found.setdefault(path, _root(item, path))
+    paths = tuple(found)
+    return SourceFiles(paths, len(items) == 1 and paths == (_absolute(items[0]),), tuple(found.values()))
 
 
 def source_as_json(source: FileSource) -> Json:
@@ -92,7 +106,14 @@ def _absolute(name: str) -> Path:
     return Path(os.path.abspath(os.path.expanduser(name)))  # noqa: PTH100, PTH111
 
 
-def _find_one(item: str, suffix: str) -> list[Path]:
+def _root(item: str, path: Path) -> Path:
+    named = _absolute(item)
+    if path == named:
+        return named.parent
+    return next((folder for folder in (named, *named.parents) if folder in path.parents), path.parent)
+
+
+def _find_one(item: str, suffix: str, *, hive: bool) -> list[Path]:
     if "://" in item:
         raise SourceNotFound(
             f"{item} is an address, but only files on this computer can be read",
@@ -103,7 +124,7 @@ def _find_one(item: str, suffix: str) -> list[Path]:
         if item and path.is_file():
             return [path]
         if item and path.is_dir():
-            return _files_in(path, suffix)
+            return _files_in(path, suffix, hive=hive)
         # Path.glob accepts neither an absolute pattern nor "~".
         names = glob.iglob(os.path.expanduser(item), recursive=True)  # noqa: PTH111, PTH207
         files = [match for match in sorted(map(_absolute, names)) if match.is_file()]
@@ -123,10 +144,10 @@ def _find_one(item: str, suffix: str) -> list[Path]:
     )
 
 
-def _files_in(folder: Path, suffix: str) -> list[Path]:
+def _files_in(folder: Path, suffix: str, *, hive: bool) -> list[Path]:
     files = sorted(
         path
-        for path in folder.iterdir()
+        for path in (_in_partitions(folder) if hive else folder.iterdir())
         if path.suffix.lower() == suffix and not path.name.startswith(".") and path.is_file()
     )
     if not files:
@@ -135,3 +156,12 @@ def _files_in(folder: Path, suffix: str) -> list[Path]:
             hint=f"Subfolders are not searched; use the glob {folder}/**/*{suffix} for that.",
         )
     return files
+
+
+def _in_partitions(folder: Path) -> Iterator[Path]:
+    """Yield what is in the folder, and in its subfolders that are named `key=value`, in any depth."""
+    for path in folder.iterdir():
+        if path.name.count("=") == 1 and path.is_dir():
+            yield from _in_partitions(path)
+        else:
+            yield path

@@ -1,7 +1,7 @@
 """Batches of a Polars frame: slices of a DataFrame, or of the result of a LazyFrame, which is written to disk first.
 
 Invariant: no row is returned before the whole plan has succeeded. Polars' streams can't promise that (see
-`engine.sources.csv.blocks`), so the plan is run into a temporary Parquet file, in one pass and with bounded memory.
+`engine.sources.text.blocks`), so the plan is run into a temporary Parquet file, in one pass and with bounded memory.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import SourceError, UsageError, describe
-from engine.sources.csv.blocks import open_bytes
+from engine.sources.text.opening import open_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

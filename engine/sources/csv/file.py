@@ -6,14 +6,14 @@ before it are yielded first, so that the frontier gets as near to it as the batc
 
 from __future__ import annotations
 
-import gzip
 import io
-import zlib
 from typing import TYPE_CHECKING
 
-from engine.errors import SourceError, describe
-from engine.sources.csv import blocks
-from engine.sources.csv.blocks import RowTooLong, open_bytes, row_end_of
+from engine.errors import SourceError
+from engine.sources.csv.row_ends import row_end_of
+from engine.sources.text import blocks
+from engine.sources.text.blocks import RowTooLong
+from engine.sources.text.opening import damage_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from engine.sources.csv.format import CsvFormat
+    from engine.sources.text.watched_file import WatchedFile
 
 MESSAGE_LENGTH_SHOWN = 300
 
@@ -42,8 +43,8 @@ class CsvFile:
         self._schema = schema
         self._row_end = row_end_of(written)
 
-    def frames(self, byte: int, row: int) -> Iterator[tuple[int, pl.DataFrame]]:
-        """Yield the rows from `byte` on, in frames, each with the byte where its first row begins.
+    def frames(self, file: WatchedFile, byte: int, row: int) -> Iterator[tuple[int, bytes, pl.DataFrame]]:
+        """Yield the rows from `byte` on, in frames, each with the byte where its first row begins, and its bytes.
 
         A row must begin at `byte`. `row` is the number of that row in the source, for messages.
 
@@ -53,7 +54,7 @@ class CsvFile:
         try:
             names = self._written.infer(self._path, 0) if self._written.has_header else self._schema
             self._file_order = {name: self._schema[name] for name in names}
-            with open_bytes(self._path) as file:
+            with damage_named(self._path):
                 yield from self._parsed(
                     blocks.read_blocks(file, byte, self._row_end, blocks.BLOCK_BYTES), row, first=byte == 0
                 )
@@ -62,21 +63,18 @@ class CsvFile:
                 f"{self._path}: {error}",
                 hint="A quote there is probably never closed; quote_char=None reads quotes as ordinary characters.",
             ) from error
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise SourceError(
-                f"{self._path} is damaged: {describe(error)}", hint="Compress or download it again."
-            ) from error
 
     def _parsed(
         self, pieces: Iterable[tuple[int, bytes]], row: int, *, first: bool
-    ) -> Iterator[tuple[int, pl.DataFrame]]:
+    ) -> Iterator[tuple[int, bytes, pl.DataFrame]]:
         import polars as pl
 
         for byte, block in pieces:
             fault = None
             try:
                 # A block before the end of the header counts as the start of the file: a resume must find the header.
-                frames: Iterable[tuple[int, pl.DataFrame]] = [(0 if first else byte, self._parse(block, first=first))]
+                frame = self._parse(block, first=first)
+                frames: Iterable[tuple[int, bytes, pl.DataFrame]] = [(0 if first else byte, block, frame)]
             except pl.exceptions.PolarsError as error:
                 fault = error
             if fault is not None:
@@ -88,8 +86,8 @@ class CsvFile:
                         f"{self._path}, row {row:,} of the source (byte {byte:,}): {what}", hint=_HINT
                     ) from fault
                 frames = self._parsed(smaller, row, first=first)
-            for start, frame in frames:
-                yield start, frame
+            for start, piece, frame in frames:
+                yield start, piece, frame
                 row += frame.height
             first = first and not self._written.infer(block, 0)  # comments alone are no header
 

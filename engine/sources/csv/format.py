@@ -42,6 +42,16 @@ class CsvFormat:
                 hint="Convert other files first: iconv -f LATIN1 -t UTF-8 old.csv > new.csv",
             )
 
+    @property
+    def quote_byte(self) -> bytes | None:
+        """The quote character as it is in a file."""
+        return None if self.quote_char is None else self.quote_char.encode()
+
+    @property
+    def comment_bytes(self) -> bytes | None:
+        """The start of a comment as it is in a file."""
+        return None if self.comment_prefix is None else self.comment_prefix.encode()
+
     def infer(self, source: Path | bytes, rows: int) -> pl.Schema:
         """Return the columns, with dtypes that fit the first `rows` rows; no columns if there is no line.
 

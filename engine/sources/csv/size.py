@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.sources.base import SourceSize
-from engine.sources.csv.blocks import GZIP, row_end_of
+from engine.sources.csv.row_ends import row_end_of
+from engine.sources.text.opening import GZIP
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

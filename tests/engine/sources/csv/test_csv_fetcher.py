@@ -11,7 +11,7 @@ import pytest
 from engine import CsvFetcher
 from engine.errors import SourceChanged, SourceError, SourceNotFound, UsageError
 from engine.sources.base import Position, SourceSize
-from engine.sources.csv import blocks
+from engine.sources.text import blocks
 
 
 @pytest.fixture
@@ -30,6 +30,11 @@ def opened(source, position=None, **options):
     fetcher = CsvFetcher(source, **options)
     fetcher.open(position or Position())
     return fetcher
+
+
+def place(cursor):
+    """Return the part of a cursor that says where to continue, without what was read."""
+    return {key: cursor[key] for key in cursor if key not in {"crc", "read"}}
 
 
 def rows(source, **options):
@@ -265,14 +270,14 @@ def folder(write, tmp_path):
 
 def test_the_cursor_says_in_which_file_and_at_which_byte_to_go_on(folder):
     fetcher = opened(folder)
-    cursors = [fetcher.cursor_after(fetcher(batch_id, 1)) for batch_id in range(5)]
+    cursors = [place(fetcher.cursor_after(fetcher(batch_id, 1))) for batch_id in range(5)]
     assert cursors[2] == {"next_row": 3, "file": 0, "name": "b.csv", "byte": 0, "rows": 3}
     assert cursors[3] == {"next_row": 4, "file": 1, "name": "c.csv", "byte": 0, "rows": 1}
 
 
 def test_the_cursor_of_one_named_file_has_no_name(folder):
     fetcher = opened(folder / "b.csv")
-    assert fetcher.cursor_after(fetcher(0, 2)) == {"next_row": 2, "byte": 0, "rows": 2}
+    assert place(fetcher.cursor_after(fetcher(0, 2))) == {"next_row": 2, "byte": 0, "rows": 2}
 
 
 def test_the_byte_of_the_cursor_moves_on_with_the_blocks(write, monkeypatch):
@@ -295,7 +300,9 @@ def test_only_the_last_few_blocks_are_remembered(write, monkeypatch):
 
 def test_a_file_that_comes_before_the_cursor_is_noticed(folder, write):
     write("a.csv", "n\n9\n")
-    with pytest.raises(SourceChanged, match=r"file 2 of the source, c\.csv; that file is now b\.csv"):
+    with pytest.raises(
+        SourceChanged, match=r"c\.csv, .* was file 2 of the source and is now file 3: files were added before it"
+    ):
         opened(folder, Position(1, 4, {"next_row": 4, "file": 1, "name": "c.csv", "byte": 0, "rows": 1}))
 
 
@@ -371,7 +378,7 @@ def test_a_fetch_that_is_repeated_after_the_file_was_mended_keeps_its_place(writ
     write("b.csv", "n\n2\n3\n4\n")
     batch = fetcher(1, 3)
     assert batch.data["n"].to_list() == [2, 3, 4]
-    assert fetcher.cursor_after(batch) == {"next_row": 5, "file": 1, "name": "b.csv", "byte": 0, "rows": 3}
+    assert place(fetcher.cursor_after(batch)) == {"next_row": 5, "file": 1, "name": "b.csv", "byte": 0, "rows": 3}
     assert fetcher(2, 9).data["n"].to_list() == [5, 6]
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 
 import polars as pl
 import pytest
@@ -56,6 +57,51 @@ def test_each_row_is_decoded_once_by_four_threads(tmp_path, decoded):
         batches = list(pool.map(lambda batch_id: fetcher(batch_id, 3), range(67)))
     assert_frame_equal(pl.concat([batch.data for batch in batches]), numbers(0, 200))
     assert sorted(decoded) == [(start, start + 9) for start in range(0, 200, 10)]
+
+
+def wide(rows):
+    return pl.DataFrame({"n": range(rows), "text": [f"{n:01000}" for n in range(rows)]})
+
+
+def all_batches(fetcher, batch_size):
+    ids = count(fetcher.position.next_batch_id)
+    return list(iter(lambda: fetcher(next(ids), batch_size), None))
+
+
+@pytest.mark.parametrize("row_group", [1, 7, 50, 400])
+@pytest.mark.parametrize(("batch_size", "most_rows"), [(1_000, 20), (12, 12), (3, 3)])
+def test_wide_rows_give_batches_within_the_bound_in_bytes(tmp_path, row_group, batch_size, most_rows):
+    wide(400).write_parquet(tmp_path / "n.parquet", row_group_size=row_group, compression="uncompressed")
+    batches = all_batches(opened(tmp_path / "n.parquet", Position(batch_bytes=21_000)), batch_size)
+    assert_frame_equal(pl.concat([batch.data for batch in batches]), wide(400))
+    assert max(batch.size for batch in batches) <= most_rows
+    assert [batch.start_row for batch in batches[1:]] == [batch.end_row + 1 for batch in batches[:-1]]
+
+
+def test_a_resume_with_another_bound_continues_at_the_same_row(tmp_path):
+    wide(400).write_parquet(tmp_path / "n.parquet", row_group_size=150)
+    for next_row in [0, 1, 13, 149, 150, 399]:
+        cursor = {"next_row": next_row}
+        for batch_bytes in [None, 1, 4_000, 50_000]:
+            fetcher = opened(tmp_path / "n.parquet", Position(5, next_row, cursor, batch_bytes))
+            assert_frame_equal(pl.concat([batch.data for batch in all_batches(fetcher, 90)]), wide(400)[next_row:])
+
+
+def test_of_a_huge_row_group_only_pieces_are_decoded(tmp_path, decoded):
+    rows = 30_000_000
+    tiny = pl.select(n=pl.repeat(7, rows, dtype=pl.Int64))
+    tiny.write_parquet(tmp_path / "n.parquet", row_group_size=rows, statistics=False)
+    fetcher = opened(tmp_path / "n.parquet")
+    assert len(fetcher._files.groups) == 4
+    assert fetcher(2_000, 10_000).data["n"].to_list() == [7] * 10_000
+    [(first, last)] = decoded
+    assert (last - first + 1) * 8 <= 64 << 20
+
+
+def test_columns_that_are_not_read_take_no_memory(tmp_path):
+    wide(400).write_parquet(tmp_path / "n.parquet")
+    fetcher = opened(tmp_path / "n.parquet", Position(batch_bytes=21_000), columns=["n"])
+    assert [batch.size for batch in all_batches(fetcher, 1_000)] == [400]
 
 
 def test_row_groups_that_lie_in_one_batch_are_decoded_together(tmp_path, decoded):
@@ -194,7 +240,9 @@ def test_a_file_that_comes_later_is_read_after_the_cursor(folder_and_cursor):
 def test_a_file_that_comes_before_the_cursor_is_noticed(folder_and_cursor):
     folder, cursor = folder_and_cursor
     numbers(90, 99).write_parquet(folder / "a.parquet")
-    with pytest.raises(SourceChanged, match=r"file 2 of the source, c\.parquet; that file is now b\.parquet"):
+    with pytest.raises(
+        SourceChanged, match=r"c\.parquet, .* was file 2 of the source and is now file 3: files were added before it"
+    ):
         opened(folder, Position(1, 7, cursor))
 
 
@@ -209,7 +257,7 @@ def test_a_file_that_is_gone_is_noticed(folder_and_cursor):
     folder, cursor = folder_and_cursor
     numbers(0, 50).write_parquet(folder / "b.parquet")
     (folder / "c.parquet").unlink()
-    with pytest.raises(SourceChanged, match=r"c\.parquet; that file is now not there"):
+    with pytest.raises(SourceChanged, match=r"c\.parquet, which has the last committed row, is no longer a file"):
         opened(folder, Position(1, 7, cursor))
 
 
