@@ -47,6 +47,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from engine.text.exit_codes import ExitCode
+from engine.text.format import SOURCE, counted, refusing
 from engine.text.masking import mask_secrets
 from engine.text.terminal_safe import safe
 
@@ -58,9 +59,8 @@ if TYPE_CHECKING:
 
     from engine.batch import Batch
 
-SOURCE = "source"
-"""What stands in the place of a step's name where the source refused rows."""
 _NAMED_ROWS = 3
+_KEPT_ROWS = 20
 _TEXT_CHARACTERS = 80
 
 
@@ -137,14 +137,14 @@ class RowsUnreadable(SourceError):
         self.start_row = batch.start_row
         self.end_row = batch.end_row
         self.row_count = len(batch.unreadable)
-        self.rows = batch.unreadable[:_NAMED_ROWS]
-        named = [f"{safe(row.place)}: {safe(row.reason)}: {safe(row.text, _TEXT_CHARACTERS)}" for row in self.rows]
+        self.rows = batch.unreadable[:_KEPT_ROWS]
+        first = self.rows[:_NAMED_ROWS]
+        named = [f"{safe(row.place)}: {safe(row.reason)}: {safe(row.text, _TEXT_CHARACTERS)}" for row in first]
         if self.row_count > len(named):
             named.append(f"and {self.row_count - len(named):,} more")
-        what = "1 row" if self.row_count == 1 else f"{self.row_count:,} rows"
-        help_here = next((f"{row.hint.removesuffix('.')}. " for row in self.rows if row.hint), "")
+        help_here = next((f"{row.hint.removesuffix('.')}. " for row in first if row.hint), "")
         super().__init__(
-            f"{what} of batch {batch.batch_id} can't be read: {'; '.join(named)}",
+            f"{counted(self.row_count, 'row')} of batch {batch.batch_id} can't be read: {'; '.join(named)}",
             hint=f"{help_here}Everything before this batch is committed. on_error='quarantine' (--on-error quarantine) "
             "takes such rows out and keeps them.",
         )
@@ -233,10 +233,9 @@ class QuarantineFull(StepError):
 
     def __init__(self, step: str, batch_id: int, excess: str, error: str) -> None:
         self.excess = excess
-        where = "the source" if step == SOURCE else f"step '{step}'"
         committed = f"Batches up to {batch_id - 1} are committed. " if batch_id else ""
         super().__init__(
-            f"too many rows can't be processed: with batch {batch_id} it would be {excess}; {where}: {error}",
+            f"too many rows can't be processed: with batch {batch_id} it would be {excess}; {refusing(step)}: {error}",
             step=step,
             batch_id=batch_id,
             hint=f"{committed}Fix {'the data' if step == SOURCE else 'the step or the data'}, or raise the limit, and "

@@ -10,7 +10,8 @@ import polars as pl
 
 from engine.checkpoint.parts.manifest import FROM_SOURCE, QuarantineFile
 from engine.checkpoint.parts.quarantine import SCHEMA, SOURCE_ROW
-from engine.errors import SOURCE, RowsUnreadable, describe
+from engine.errors import RowsUnreadable, describe
+from engine.text.format import SOURCE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,6 +43,8 @@ class QuarantinedRows:
     def about(self) -> QuarantineFile:
         """What the manifest says about these rows."""
         step, error = self.frame["step"][0], self.frame["error"][0]
+        if isinstance(self.first_error, RowsUnreadable):
+            error = f"{storable(self.first_error.rows[0].place)}: {error}"
         return QuarantineFile(self.frame.height, step, error, self.from_step, self.whole, self.obstacle)
 
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from engine.errors import SOURCE, QuarantineFull, RowsUnreadable, StepError, StepFailed, StepTimedOut, describe
+from engine.errors import QuarantineFull, RowsUnreadable, StepError, StepFailed, StepTimedOut, describe
 from engine.policy import Quarantine
 from engine.steps.base import StatefulBatchStep
+from engine.text.format import SOURCE
 from engine.worker.bisect import TooManyBadRows, bisect_batch
 from engine.worker.quarantined_rows import QuarantinedRows, bad_rows, unreadable_rows, whole_batch
 
