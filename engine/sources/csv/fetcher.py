@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from engine.sources.files import FileSource
     from engine.text.json_values import Json
 
+SUFFIXES = (".csv", ".csv.gz")
+
 
 @dataclass(frozen=True, slots=True)
 class _BlockStart:
@@ -47,7 +49,7 @@ class _BlockStart:
 
 
 class CsvFetcher(SeekableFetcher):
-    """Fetches the rows of `source`: a CSV file, a folder of `*.csv`, a glob, or a list of these.
+    """Fetches the rows of `source`: a CSV file, a folder of `*.csv` and `*.csv.gz`, a glob, or a list of these.
 
     Files are read in the order of their paths, those of a list in the order of the list. All files need the columns
     of the first one. The dtypes are those that fit the first `infer_rows` rows (0: all columns are text) of the first
@@ -99,7 +101,7 @@ class CsvFetcher(SeekableFetcher):
             UsageError: an override or a name that matches no column.
         """
         super().open(position)
-        self._found = files.find_files(self._source, ".csv")
+        self._found = files.find_files(self._source, SUFFIXES)
         self._schema = columns.agreed_schema(
             self._found.paths,
             self._format,
@@ -143,7 +145,7 @@ class CsvFetcher(SeekableFetcher):
 
     def reads_last_again(self, cursor: Mapping[str, Json]) -> bool:
         """Return whether the last committed row was a line without its end, and the file continues that line now."""
-        found = files.find_files(self._source, ".csv")
+        found = files.find_files(self._source, SUFFIXES)
         path = found.paths[found.file_at(cursor)]
         return line_continues(path, open_bytes, Mark.from_json(cursor.get("read")))
 
@@ -152,8 +154,8 @@ class CsvFetcher(SeekableFetcher):
         return same_bytes(one, other)
 
     def notices(self) -> Sequence[str]:
-        """Return what people should know about last lines without an end."""
-        return list(self._notices)
+        """Return which files are left out, and what people should know about last lines without an end."""
+        return [*self._found.left_out, *self._notices]
 
     def identity(self) -> Mapping[str, Json]:
         """Return the source as the user gave it, and what decides where its rows begin and end.
