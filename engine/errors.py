@@ -126,7 +126,14 @@ class FetchFailed(SourceError):
         self.batch_id = batch_id
         self.attempts = attempts
         tries = "" if attempts == 1 else f" after {attempts} attempts"
-        super().__init__(f"fetching batch {batch_id} failed{tries}: {describe(error)}")
+        # A callable over an iterator raises it at the end, and after a resume it would give rows of the start.
+        once = "An iterator can be read only once, but a resume reads from another batch: pass a generator function, "
+        super().__init__(
+            f"fetching batch {batch_id} failed{tries}: {describe(error)}",
+            hint=f"{once}without calling it, or a callable that finds its rows by batch id and batch size."
+            if isinstance(error, StopIteration)
+            else "",
+        )
 
 
 class RowsUnreadable(SourceError):

@@ -33,11 +33,14 @@ from engine.runs.replay import Replayed, replay
 from engine.runs.resume_rules import next_position
 from engine.runs.session import Emitter
 from engine.sources.base import Position, SeekableFetcher, SourceSize
+from engine.sources.generator import as_fetcher
 from engine.state import RunState
 from engine.worker.signals import StopSignal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    import polars as pl
 
     from engine.checkpoint.loss import Loss
     from engine.checkpoint.parts.parts import PartCompression
@@ -57,7 +60,8 @@ class BatchPipeline(CheckpointView):
 
     Args:
         steps: in the order in which each batch goes through them; names must differ.
-        batch_fetcher: a fetcher of `engine`, or any callable `(batch_id, batch_size) -> Batch | None`.
+        batch_fetcher: a fetcher of `engine`; or any callable `(batch_id, batch_size) -> Batch | None`, which may also
+            return a frame; or a generator function without arguments that yields frames, see `GeneratorFetcher`.
         batch_size: source rows per batch.
         batch_bytes: how many bytes of memory the rows of a batch may take; a batch of wide rows has fewer than
             `batch_size`. By default a share of this machine's memory, 16 to 256 MiB. It may change at any time. A
@@ -84,7 +88,7 @@ class BatchPipeline(CheckpointView):
     def __init__(
         self,
         steps: Iterable[BatchStep],
-        batch_fetcher: BatchFetcher,
+        batch_fetcher: BatchFetcher | Callable[[], Iterator[pl.DataFrame | pl.LazyFrame]],
         batch_size: int = DEFAULT_BATCH_SIZE,
         checkpoint_dir: str | Path = "checkpoints",
         *,
@@ -102,7 +106,7 @@ class BatchPipeline(CheckpointView):
         self._begin_with(
             Plan(
                 steps=listed_steps(steps),
-                batch_fetcher=batch_fetcher,
+                batch_fetcher=as_fetcher(batch_fetcher),
                 batch_size=batch_size,
                 batch_bytes=batch_bytes,
                 checkpoint_dir=Path(checkpoint_dir),
@@ -138,7 +142,7 @@ class BatchPipeline(CheckpointView):
 
     @batch_fetcher.setter
     def batch_fetcher(self, batch_fetcher: BatchFetcher) -> None:
-        self._plan = replace(self._plan, batch_fetcher=batch_fetcher)
+        self._plan = replace(self._plan, batch_fetcher=as_fetcher(batch_fetcher))
 
     @property
     def batch_size(self) -> int:

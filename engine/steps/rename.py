@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class RenameBatchStep(LazyBatchStep):
     """The same rows and columns under other names: `RenameBatchStep("rename", {"old": "new"})`.
 
-    An old name may be empty, a new one not. All names change at once, so two columns can swap theirs. A missing column makes the batch fail.
+    An old name may be empty, a new one not. All names change at once, so two columns can swap theirs. A missing column
+    makes the batch fail.
 
     Raises:
         UsageError: there is nothing to rename, something isn't a name, or two columns would get the same name.

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from engine.errors import PipelineError, SourceChanged, SourceError, UsageError, raised_as
+from engine.errors import PipelineError, SourceError, UsageError, raised_as
+from engine.sources import identity
 from engine.sources.memory import Piece
 from engine.sources.parquet import footers
 
@@ -88,7 +89,7 @@ class ParquetFiles:
         with raised_as(lambda error: footers.unreadable(path, error, _broken_columns(lazy, self._columns))):
             frame = lazy.collect()
         if frame.height != rows:
-            raise SourceChanged(f"{path} became shorter while it was read")
+            raise identity.changed(f"{path} became shorter while it was read")
         return frame
 
     def _scanned(self, file: int) -> pl.LazyFrame:

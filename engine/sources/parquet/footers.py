@@ -7,7 +7,6 @@ Polars doesn't say where row groups begin, so DuckDB reads that. What either of 
 from __future__ import annotations
 
 import glob
-import zlib
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
@@ -88,18 +87,6 @@ def unreadable(path: Path, error: BaseException, columns: Sequence[str] = ()) ->
         columns = columns or _with_zone(path)
     named = f" ({'column' if len(columns) == 1 else 'columns'} {', '.join(map(repr, columns))})" if columns else ""
     return SourceError(f"cannot read {path} as Parquet{named}: {describe(error)}", hint=hint)
-
-
-def digest(path: Path) -> tuple[int, int]:
-    """Return the size of the file and a checksum of its footer, which differ in another file.
-
-    The footer has the place of every page, and mostly the least and the greatest value of each column.
-    """
-    with raised_as(partial(unreadable, path)), path.open("rb") as file:
-        size = file.seek(-8, 2) + 8
-        length = int.from_bytes(file.read(4), "little")
-        file.seek(max(0, size - 8 - length))
-        return size, zlib.crc32(file.read())
 
 
 def _with_zone(path: Path) -> list[str]:
