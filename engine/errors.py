@@ -126,7 +126,14 @@ class FetchFailed(SourceError):
         self.batch_id = batch_id
         self.attempts = attempts
         tries = "" if attempts == 1 else f" after {attempts} attempts"
-        super().__init__(f"fetching batch {batch_id} failed{tries}: {describe(error)}")
+        # A callable over an iterator raises it at the end, and after a resume it would give rows of the start.
+        once = "An iterator can be read only once, but a resume reads from another batch: pass a generator function, "
+        super().__init__(
+            f"fetching batch {batch_id} failed{tries}: {describe(error)}",
+            hint=f"{once}without calling it, or a callable that finds its rows by batch id and batch size."
+            if isinstance(error, StopIteration)
+            else "",
+        )
 
 
 class RowsUnreadable(SourceError):
@@ -466,13 +473,16 @@ class IllegalTransition(PipelineError):
 
 
 @contextmanager
-def raised_as(translate: Callable[[Exception], PipelineError]) -> Iterator[None]:
-    """Raise the engine's error for what a user's code raises in the block; an error of the engine stays as it is."""
+def raised_as(translate: Callable[[BaseException], PipelineError]) -> Iterator[None]:
+    """Raise the engine's error for what a user's code or a library raises in the block.
+
+    An error of the engine stays as it is. A PanicException of Polars is no Exception, but a failure like any other.
+    """
     try:
         yield
-    except PipelineError:
+    except (PipelineError, KeyboardInterrupt, GeneratorExit):
         raise
-    except Exception as error:
+    except BaseException as error:
         raise translate(error) from error
 
 

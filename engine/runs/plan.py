@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar, get_args
 
 from engine.checkpoint.parts.parts import PartCompression
-from engine.errors import UsageError
+from engine.errors import FetchFailed, PipelineError, UsageError, raised_as
 from engine.events import RunInfo
 from engine.policy import OnError, Quarantine
 from engine.sinks.base import Sink
@@ -84,7 +85,11 @@ class Plan:
         """What to call the source on a screen, without secrets."""
         fetcher = self.batch_fetcher
         if isinstance(fetcher, SeekableFetcher):
-            content = fetcher.identity()
+            try:
+                with raised_as(partial(FetchFailed, 0)):
+                    content = fetcher.identity()
+            except PipelineError:  # a run raises it; looking at the pipeline must not
+                return type(fetcher).__name__
             name = str(content.get("source") or content.get("kind") or type(fetcher).__name__)
             return mask_secrets(f"{name} by {fetcher.route}" if fetcher.route else name)
         return getattr(fetcher, "__name__", type(fetcher).__name__)

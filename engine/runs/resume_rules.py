@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from engine.errors import FetchFailed, PipelineChanged, SourceChanged, SourceContractBroken, raised_as
 from engine.runs.fingerprint import differences
-from engine.sources.base import Position, SeekableFetcher, answer_problem
+from engine.sources.base import Position, SeekableFetcher, answer_problem, as_batch
 
 if TYPE_CHECKING:
     from engine.checkpoint.parts.manifest import Manifest
@@ -93,7 +93,7 @@ def resume_point(
             )
         return ResumePoint(next_position(before), replaces_last=True)
     with raised_as(partial(FetchFailed, last.batch_id)):
-        batch = fetcher(last.batch_id, batch_size)
+        batch = as_batch(fetcher(last.batch_id, batch_size), last.batch_id, batch_size)
     broken = "" if batch is None else answer_problem(batch, last.batch_id)
     if broken:
         raise SourceContractBroken(last.batch_id, broken)

@@ -15,9 +15,23 @@ if TYPE_CHECKING:
     from engine.policy import RetryPolicy
     from engine.text.json_values import Json
 
-BatchFetcher = Callable[[int, int], "Batch | None"]
+BatchFetcher = Callable[[int, int], "Batch | pl.DataFrame | pl.LazyFrame | None"]
 """Any callable `(batch_id, batch_size) -> Batch | None`. It must return the same rows for the same two
-numbers, every time. None means the end of the source, and nothing else."""
+numbers, every time. None means the end of the source, and nothing else.
+
+It may also return a frame, which is then the rows from `batch_id * batch_size` on: at most `batch_size`, fewer only in
+the last batch. A frame without rows means the end, as a slice beyond the end of a frame does."""
+
+
+def as_batch(answer: Any, batch_id: int, batch_size: int) -> Any:
+    """Return a frame that a callable answered as the batch that it stands for, and any other answer as it is."""
+    import polars as pl
+
+    frame = answer.collect() if isinstance(answer, pl.LazyFrame) else answer
+    if not isinstance(frame, pl.DataFrame) or frame.height > batch_size:
+        return answer
+    start_row = batch_id * batch_size
+    return Batch(batch_id, start_row, start_row + frame.height - 1, frame) if frame.height else None
 
 
 def answer_problem(answer: Any, batch_id: int) -> str:
@@ -25,7 +39,8 @@ def answer_problem(answer: Any, batch_id: int) -> str:
     import polars as pl
 
     if not isinstance(answer, Batch):
-        return f"it is a {type(answer).__name__}, not a Batch"
+        long = isinstance(answer, pl.DataFrame | pl.LazyFrame)
+        return f"it is a {type(answer).__name__}" + (" with more rows than the batch size" if long else ", not a Batch")
     for name in ("batch_id", "start_row", "end_row"):
         value = getattr(answer, name)
         if type(value) is not int:
