@@ -161,15 +161,16 @@ class SeekableFetcher(ABC):
         """
         raise NotImplementedError
 
-    def reads_last_again(self, cursor: Mapping[str, Json]) -> bool:  # noqa: ARG002
-        """Return whether the last batch before `cursor` has to be read again, because its last row wasn't complete.
+    def continued_from(self, cursor: Mapping[str, Json]) -> int | None:  # noqa: ARG002
+        """Return the first row before `cursor` that wasn't complete when it was read, and is another row now; or None.
 
-        Called before `open`. The engine then opens the source before that batch, and replaces it in one transaction.
+        Called before `open`. If that row is in the last batch, the engine reads the batch again, and replaces it in one
+        transaction.
 
         Raises:
             SourceNotFound, SourceChanged: as `open`.
         """
-        return False
+        return None
 
     def same_place(self, one: Mapping[str, Json], other: Mapping[str, Json]) -> bool:
         """Return whether two cursors are after the same rows; they may differ in how the rows were read."""

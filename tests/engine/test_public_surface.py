@@ -34,6 +34,7 @@ SURFACE = [
     "FrameFetcher",
     "Frontier",
     "FunctionBatchStep",
+    "GeneratorFetcher",
     "LazyBatchStep",
     "Listener",
     "Loss",

@@ -71,4 +71,3 @@ def plant(folder: Path, *, files: int, rows: int, faults: int, seed: int) -> lis
                 else:
                     file.write(b",".join(fields) + b"\n")
     return planted
-

@@ -110,6 +110,10 @@ class ParquetFetcher(SeekableFetcher):
         place: dict[str, Json] = {} if self._found.fixed else {**self._found.cursor_to(file), "row": rows_done}
         return {"next_row": next_row, **place, **self._versions.as_cursor(file)}
 
+    def notices(self) -> Sequence[str]:
+        """Return which files are left out."""
+        return self._found.left_out
+
     def identity(self) -> Mapping[str, Json]:
         """Return the source as the user gave it, so that a moved folder is still the same, and the columns."""
         hive: dict[str, Json] = {} if self._hive is None else {"hive": self._hive}

@@ -212,16 +212,19 @@ def test_a_source_that_is_not_there_is_not_found(tmp_path):
         opened(tmp_path)
 
 
-def test_the_cursor_of_one_named_file_is_the_row_alone(tmp_path):
+def test_the_cursor_of_one_named_file_is_the_row_and_its_version(tmp_path):
     numbers(0, 5).write_parquet(tmp_path / "n.parquet")
-    assert cursor_at(opened(tmp_path / "n.parquet"), 3) == {"next_row": 3}
+    cursor = cursor_at(opened(tmp_path / "n.parquet"), 3)
+    assert cursor.keys() == {"next_row", "before", "seen"}
+    assert (cursor["next_row"], cursor["before"]) == (3, "")
 
 
 def test_the_cursor_of_a_folder_says_where_the_last_row_was(tmp_path):
     numbers(0, 5).write_parquet(tmp_path / "a.parquet")
     numbers(5, 9).write_parquet(tmp_path / "b.parquet")
-    assert cursor_at(opened(tmp_path), 5) == {"next_row": 5, "file": 0, "name": "a.parquet", "row": 5}
-    assert cursor_at(opened(tmp_path), 6) == {"next_row": 6, "file": 1, "name": "b.parquet", "row": 1}
+    first, second = (cursor_at(opened(tmp_path), row) for row in (5, 6))
+    assert first == first | {"next_row": 5, "file": 0, "name": "a.parquet", "row": 5}
+    assert second == second | {"next_row": 6, "file": 1, "name": "b.parquet", "row": 1}
 
 
 @pytest.fixture
@@ -249,8 +252,11 @@ def test_a_file_that_comes_before_the_cursor_is_noticed(folder_and_cursor):
 def test_a_file_before_the_cursor_that_has_grown_is_noticed(folder_and_cursor):
     folder, cursor = folder_and_cursor
     numbers(0, 6).write_parquet(folder / "b.parquet")
-    with pytest.raises(SourceChanged, match=r"ended at row 2 of c\.parquet, but now they end in another place"):
+    with pytest.raises(SourceChanged, match=r"a file before .*c\.parquet was replaced"):
         opened(folder, Position(1, 7, cursor))
+    of_an_older_version = {key: value for key, value in cursor.items() if key not in {"before", "seen"}}
+    with pytest.raises(SourceChanged, match=r"ended at row 2 of c\.parquet, but now they end in another place"):
+        opened(folder, Position(1, 7, of_an_older_version))
 
 
 def test_a_file_that_is_gone_is_noticed(folder_and_cursor):
@@ -261,10 +267,57 @@ def test_a_file_that_is_gone_is_noticed(folder_and_cursor):
         opened(folder, Position(1, 7, cursor))
 
 
-def test_a_file_that_has_grown_behind_the_cursor_gives_its_new_rows(folder_and_cursor):
+REPLACED = {
+    "more rows": numbers(5, 12),
+    "as many rows with other values": numbers(50, 54),
+    "as many rows, of which the committed ones are the same": numbers(5, 8).vstack(numbers(9, 10)),
+    "fewer rows": numbers(5, 7),
+}
+
+
+@pytest.mark.parametrize("what", REPLACED)
+@pytest.mark.parametrize("single", [False, True])
+def test_a_file_that_was_replaced_between_two_runs_is_noticed(tmp_path, what, single):
+    numbers(5, 9).write_parquet(tmp_path / "c.parquet")
+    if not single:
+        numbers(0, 5).write_parquet(tmp_path / "b.parquet")
+    source = tmp_path / "c.parquet" if single else tmp_path
+    rows = 2 if single else 7
+    cursor = cursor_at(opened(source), rows)
+    REPLACED[what].write_parquet(tmp_path / "c.parquet")
+    with pytest.raises(SourceChanged, match=r"c\.parquet isn't the file any more whose rows are committed") as caught:
+        opened(source, Position(1, rows, cursor))
+    assert "accept" in caught.value.hint
+    accepted = opened(source, Position(1, rows, cursor, accept_changes=True))
+    assert [row for batch in all_batches(accepted, 9) for row in batch.data["n"]] == REPLACED[what]["n"][2:].to_list()
+
+
+def test_a_file_that_was_only_copied_or_touched_is_the_same(folder_and_cursor):
     folder, cursor = folder_and_cursor
-    numbers(5, 12).write_parquet(folder / "c.parquet")
-    assert opened(folder, Position(1, 7, cursor))(1, 10).data["n"].to_list() == [7, 8, 9, 10, 11]
+    content = (folder / "c.parquet").read_bytes()
+    (folder / "c.parquet").unlink()
+    (folder / "c.parquet").write_bytes(content)
+    assert opened(folder, Position(1, 7, cursor))(1, 10).data["n"].to_list() == [7, 8]
+
+
+@pytest.mark.parametrize("how", ["replaced", "written in place", "gone", "cut"])
+def test_a_file_that_changes_while_it_is_read_is_noticed(tmp_path, how):
+    path = tmp_path / "n.parquet"
+    numbers(0, 40).write_parquet(path, row_group_size=10)
+    fetcher = opened(path)
+    fetcher(0, 10)
+    numbers(100, 140).write_parquet(tmp_path / "other", row_group_size=10)
+    match how:
+        case "replaced":
+            (tmp_path / "other").replace(path)
+        case "written in place":
+            path.write_bytes((tmp_path / "other").read_bytes())
+        case "gone":
+            path.unlink()
+        case "cut":
+            path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(SourceChanged, match="was changed or replaced while it was read"):
+        fetcher(1, 10)
 
 
 def test_nested_columns_and_nulls_come_through(tmp_path):
