@@ -38,9 +38,7 @@ def answer_problem(answer: Any, batch_id: int) -> str:
         return f"it says batch {answer.batch_id}"
     held = data.height + len(answer.unreadable)
     if held != answer.size:
-        return (
-            f"it says rows {answer.start_row:,} to {answer.end_row:,}, which are {answer.size:,}, but holds {held:,}"
-        )
+        return f"it says rows {answer.start_row:,} to {answer.end_row:,}, which are {answer.size:,}, but holds {held:,}"
     return ""
 
 
