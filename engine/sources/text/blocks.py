@@ -10,7 +10,10 @@ resume into a seek, and reduce peak memory from 450 MB to 170 MB.
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import TYPE_CHECKING, TypeAlias
+
+from engine.sources.text.watched_file import WatchedFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,11 +37,11 @@ class RowTooLong(Exception):
         super().__init__(f"the row at byte {byte:,} does not end within {LONGEST_ROW_BYTES >> 20} MiB")
 
 
-def read_blocks(file: TextBytes, start: int, row_end: RowEnd, size: int) -> Iterator[tuple[int, bytes]]:
+def read_blocks(file: TextBytes | WatchedFile, start: int, row_end: RowEnd, size: int) -> Iterator[tuple[int, bytes]]:
     """Yield (offset, bytes) of each block from byte `start` on, which must be the start of a row.
 
     A block has about `size` bytes and at least one row. It ends with a line end, except at the end of a file without
-    one.
+    one. In a file that grew while it was read, a last line without its end is not a row yet.
 
     Raises:
         RowTooLong: a row doesn't end.
@@ -61,7 +64,7 @@ def read_blocks(file: TextBytes, start: int, row_end: RowEnd, size: int) -> Iter
         held = held[done:]
         if not done and len(held) > LONGEST_ROW_BYTES:
             raise RowTooLong(start)
-    if held:
+    if held and not (isinstance(file, WatchedFile) and file.grew):  # else its last line may be half of one
         yield start, held
 
 
@@ -72,3 +75,14 @@ def after_last_line(data: bytes) -> int:
     8
     """
     return data.rfind(b"\n") + 1
+
+
+def line_ends(data: bytes) -> list[int]:
+    r"""Return where each line ends; the last one may have no line end.
+
+    >>> line_ends(b"one\ntwo\nthr")
+    [4, 8, 11]
+    """
+    ends = list(accumulate(len(line) + 1 for line in data.split(b"\n")))
+    ends[-1] -= 1
+    return ends if data and not data.endswith(b"\n") else ends[:-1]
