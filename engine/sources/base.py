@@ -103,7 +103,10 @@ class SeekableFetcher(ABC):
 
     @abstractmethod
     def __call__(self, batch_id: int, batch_size: int) -> Batch | None:
-        """Return the batch: `batch_size` source rows, fewer only at the end of the source, None after it."""
+        """Return the batch: `batch_size` source rows, fewer only at the end of the source, None after it.
+
+        Rows that can't be read count too; they are in `Batch.unreadable` instead of `data`.
+        """
 
     @abstractmethod
     def cursor_after(self, batch: Batch) -> Mapping[str, Json]:
