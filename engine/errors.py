@@ -24,6 +24,8 @@
     ├── CheckFailed                rows that break a check; StepFailed is chained from it
     ├── CheckpointError            the files that remember the place
     │   ├── CheckpointLocked       another run holds them
+    │   ├── CheckpointUnlockable   locks have no effect on their file system
+    │   ├── LockLost               the lock file was deleted or replaced while it was held
     │   ├── CheckpointForeign      they are not ours
     │   ├── CheckpointNewer        a newer version of this software made them
     │   ├── CheckpointCorrupt      they are damaged
@@ -126,7 +128,14 @@ class FetchFailed(SourceError):
         self.batch_id = batch_id
         self.attempts = attempts
         tries = "" if attempts == 1 else f" after {attempts} attempts"
-        super().__init__(f"fetching batch {batch_id} failed{tries}: {describe(error)}")
+        # A callable over an iterator raises it at the end, and after a resume it would give rows of the start.
+        once = "An iterator can be read only once, but a resume reads from another batch: pass a generator function, "
+        super().__init__(
+            f"fetching batch {batch_id} failed{tries}: {describe(error)}",
+            hint=f"{once}without calling it, or a callable that finds its rows by batch id and batch size."
+            if isinstance(error, StopIteration)
+            else "",
+        )
 
 
 class RowsUnreadable(SourceError):
@@ -351,6 +360,30 @@ class CheckpointLocked(CheckpointError):
         super().__init__(path, f"the checkpoint {path} is in use by {holder}")
 
 
+class CheckpointUnlockable(CheckpointError):
+    """Locks on files aren't supported or have no effect on its file system, so nothing would keep two runs apart."""
+
+    hint = (
+        "Network shares often don't lock files. Put the checkpoint on a disk of this machine, or mount the share with "
+        "locks (NFS 4, SMB without nobrl). The results alone may be elsewhere: see results_url."
+    )
+
+    def __init__(self, path: Path | str, reason: str) -> None:
+        super().__init__(path, f"the checkpoint {path} can't be locked against a second run: {reason}")
+
+
+class LockLost(CheckpointError):
+    """The lock file was deleted or replaced while this process held its lock, so another run may have started."""
+
+    hint = (
+        "What is committed is safe. End the other runs on this checkpoint and run again: it continues. Never delete "
+        "checkpoint.lock: the system releases the lock when its process ends."
+    )
+
+    def __init__(self, path: Path | str) -> None:
+        super().__init__(path, f"the lock file {path} was deleted or replaced while this process was using it")
+
+
 class CheckpointForeign(CheckpointError):
     """The file in the catalog's place is not a catalog of this software."""
 
@@ -466,13 +499,16 @@ class IllegalTransition(PipelineError):
 
 
 @contextmanager
-def raised_as(translate: Callable[[Exception], PipelineError]) -> Iterator[None]:
-    """Raise the engine's error for what a user's code raises in the block; an error of the engine stays as it is."""
+def raised_as(translate: Callable[[BaseException], PipelineError]) -> Iterator[None]:
+    """Raise the engine's error for what a user's code or a library raises in the block.
+
+    An error of the engine stays as it is. A PanicException of Polars is no Exception, but a failure like any other.
+    """
     try:
         yield
-    except PipelineError:
+    except (PipelineError, KeyboardInterrupt, GeneratorExit):
         raise
-    except Exception as error:
+    except BaseException as error:
         raise translate(error) from error
 
 

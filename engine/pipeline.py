@@ -9,12 +9,13 @@ from __future__ import annotations
 import threading
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.checkpoint.location import checked_url
 from engine.checkpoint.store import CheckpointStore
-from engine.errors import CheckpointLocked, describe
+from engine.errors import CheckpointLocked, FetchFailed, describe, raised_as
 from engine.events import RunEnded, StopWasRequested
 from engine.executors.threads import ThreadExecutor
 from engine.frontier import Frontier
@@ -32,11 +33,14 @@ from engine.runs.replay import Replayed, replay
 from engine.runs.resume_rules import next_position
 from engine.runs.session import Emitter
 from engine.sources.base import Position, SeekableFetcher, SourceSize
+from engine.sources.generator import as_fetcher
 from engine.state import RunState
 from engine.worker.signals import StopSignal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    import polars as pl
 
     from engine.checkpoint.loss import Loss
     from engine.checkpoint.parts.parts import PartCompression
@@ -56,8 +60,12 @@ class BatchPipeline(CheckpointView):
 
     Args:
         steps: in the order in which each batch goes through them; names must differ.
-        batch_fetcher: a fetcher of `engine`, or any callable `(batch_id, batch_size) -> Batch | None`.
+        batch_fetcher: a fetcher of `engine`; or any callable `(batch_id, batch_size) -> Batch | None`, which may also
+            return a frame; or a generator function without arguments that yields frames, see `GeneratorFetcher`.
         batch_size: source rows per batch.
+        batch_bytes: how many bytes of memory the rows of a batch may take; a batch of wide rows has fewer than
+            `batch_size`. By default a share of this machine's memory, 16 to 256 MiB. It may change at any time. A
+            function that finds its rows by batch id times batch size, and a `SqlFetcher`, keep to `batch_size` alone.
         checkpoint_dir: the folder of the checkpoint. The first run creates it; only its owner can read it.
         name: the name of the pipeline on screens; by default the name of the checkpoint folder.
         results_url: the URL of the result files, such as s3://bucket/flights, instead of the checkpoint folder. It
@@ -80,12 +88,13 @@ class BatchPipeline(CheckpointView):
     def __init__(
         self,
         steps: Iterable[BatchStep],
-        batch_fetcher: BatchFetcher,
+        batch_fetcher: BatchFetcher | Callable[[], Iterator[pl.DataFrame | pl.LazyFrame]],
         batch_size: int = DEFAULT_BATCH_SIZE,
         checkpoint_dir: str | Path = "checkpoints",
         *,
         name: str = "",
         results_url: str | None = None,
+        batch_bytes: int | None = None,
         workers: int | None = None,
         retry: RetryPolicy | None = None,
         part_compression: PartCompression = "zstd",
@@ -97,8 +106,9 @@ class BatchPipeline(CheckpointView):
         self._begin_with(
             Plan(
                 steps=listed_steps(steps),
-                batch_fetcher=batch_fetcher,
+                batch_fetcher=as_fetcher(batch_fetcher),
                 batch_size=batch_size,
+                batch_bytes=batch_bytes,
                 checkpoint_dir=Path(checkpoint_dir),
                 name=name,
                 results_url=checked_url(results_url),
@@ -132,7 +142,7 @@ class BatchPipeline(CheckpointView):
 
     @batch_fetcher.setter
     def batch_fetcher(self, batch_fetcher: BatchFetcher) -> None:
-        self._plan = replace(self._plan, batch_fetcher=batch_fetcher)
+        self._plan = replace(self._plan, batch_fetcher=as_fetcher(batch_fetcher))
 
     @property
     def batch_size(self) -> int:
@@ -276,10 +286,12 @@ class BatchPipeline(CheckpointView):
         """Read the checkpoint and the size of the source, so that `view` shows what a run would do; return the view.
 
         Raises:
-            CheckpointError, SourceNotFound, SourceChanged: a run would fail for the same reason.
+            CheckpointError, SourceNotFound, SourceError: a run would fail for the same reason. If it is the source,
+                `view` shows what is committed all the same.
         """
         with self._alone():
             with self._opened() as store:
+                self._progress = self._new_progress(store)  # what is committed is seen although the source fails
                 size = self._source_size(next_position(store.last_manifest() if store else None))
                 self._progress = self._new_progress(store, size)
             return self.view()
@@ -371,7 +383,7 @@ class BatchPipeline(CheckpointView):
         """Open the source as for a run from `position`, read its size, and close it."""
         if not isinstance(self.batch_fetcher, SeekableFetcher):
             return None
-        with closing(self.batch_fetcher) as fetcher:
+        with raised_as(partial(FetchFailed, position.next_batch_id)), closing(self.batch_fetcher) as fetcher:
             fetcher.open(position)
             return fetcher.size()
 

@@ -19,7 +19,7 @@ from polars.testing import assert_frame_equal
 from engine import CsvFetcher, FrameFetcher, ParquetFetcher, SqlFetcher
 from engine.errors import SourceChanged
 from engine.sources.base import Position
-from engine.sources.csv import blocks
+from engine.sources.text import blocks
 
 pytestmark = pytest.mark.integration
 
