@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from engine.batch import Batch as Batch
+    from engine.batch import SourceRow as SourceRow
     from engine.checkpoint.catalog.records import RunRecord as RunRecord
     from engine.checkpoint.loss import Loss as Loss
     from engine.checkpoint.parts.manifest import Manifest as Manifest

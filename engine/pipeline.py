@@ -20,6 +20,7 @@ from engine.events import RunEnded, StopWasRequested
 from engine.executors.threads import ThreadExecutor
 from engine.frontier import Frontier
 from engine.progress import Progress
+from engine.results.mended import read_mended
 from engine.results.page import PageReader
 from engine.results.quarantine import QuarantineView
 from engine.results.view import CheckpointView
@@ -75,9 +76,9 @@ class BatchPipeline(CheckpointView):
         part_compression: how the result files are compressed: "zstd", "snappy", "lz4" or "uncompressed".
         listeners: called with each event of a run, from its threads; see `engine.events`.
         executor: where the steps run, instead of threads of this process.
-        on_error: what to do with rows that a step can't process. "stop" ends the run before their batch;
-            "quarantine", or a `Quarantine` with other limits, puts them into quarantine. The `on_error` of a step has
-            priority.
+        on_error: what to do with rows that the source can't read or a step can't process. "stop" ends the run before
+            their batch; "quarantine", or a `Quarantine` with other limits, puts them into quarantine. The `on_error` of
+            a step has priority for what this step can't process.
         sinks: targets that also get the results, exactly once: a `SqlSink`, a `DuckDBSink`.
 
     Raises:
@@ -328,14 +329,20 @@ class BatchPipeline(CheckpointView):
         """The rows that steps couldn't process: `rows`, `reasons`, `export`, `replay`."""
         return PipelineQuarantine(self)
 
-    def _replay(self, *, accept_changes: bool) -> Replayed:
+    def _replay(self, mended: Path | None, *, accept_changes: bool) -> Replayed:
         with self._alone(), self._opened() as store:
             if store is None or not store.rows_quarantined():
                 return Replayed()
             self._stop = StopSignal()
-            emit = Emitter(self._plan.listeners)
             try:
-                return replay(self._plan, store, stop=self._stop, emit=emit, accept_changes=accept_changes)
+                return replay(
+                    self._plan,
+                    store,
+                    mended=read_mended(mended, store) if mended else None,
+                    stop=self._stop,
+                    emit=Emitter(self._plan.listeners),
+                    accept_changes=accept_changes,
+                )
             finally:
                 self._pages = PageReader()
                 self._progress = self._new_progress(store, self._known_size())
@@ -388,15 +395,21 @@ class PipelineQuarantine(QuarantineView):
         super().__init__(pipeline._opened)  # noqa: SLF001 (one object with the pipeline)
         self._pipeline = pipeline
 
-    def replay(self, *, accept_changes: bool = False) -> Replayed:
+    def replay(self, *, mended: str | Path | None = None, accept_changes: bool = False) -> Replayed:
         """Apply the steps to the rows in quarantine again, after the steps were fixed.
+
+        A row that the source couldn't read is read again first: its own line as it is now, or the text that `mended`
+        has for it. `mended` is a file that `export` wrote, in which a person has corrected the column `text`. With it,
+        rows that it doesn't have stay in quarantine, and so do rows that a step refused.
 
         One transaction moves the rows that succeed from the quarantine to their places in the results; the others stay
         with their new error. `accept_changes` has the same meaning as in `BatchPipeline.run`: fixed steps with another
         version or other settings count as changed. `request_stop` ends the replay after the current batch.
 
         Raises:
+            UsageError: `mended` can't be used; nothing was changed.
             PipelineChanged, CheckpointLocked: the replay didn't start.
             StepError, CheckpointError, SinkError: the replay failed; rows that succeeded before are in the results.
         """
-        return self._pipeline._replay(accept_changes=accept_changes)  # noqa: SLF001 (as above)
+        path = None if mended is None else Path(mended)
+        return self._pipeline._replay(path, accept_changes=accept_changes)  # noqa: SLF001 (as above)

@@ -83,9 +83,14 @@ def resume_point(
         return onward
     if isinstance(fetcher, SeekableFetcher):
         with raised_as(partial(FetchFailed, last.batch_id)):
-            again = last.cursor is not None and fetcher.reads_last_again(last.cursor)
-        if not again:
+            row = None if last.cursor is None else fetcher.continued_from(last.cursor)
+        if row is None:
             return onward
+        if row < last.start_row:
+            raise SourceChanged(
+                f"rows from {row:,} on were read before they were complete, in a batch before the last one",
+                hint="Rewind to a batch before that row, and run again.",
+            )
         return ResumePoint(next_position(before), replaces_last=True)
     with raised_as(partial(FetchFailed, last.batch_id)):
         batch = as_batch(fetcher(last.batch_id, batch_size), last.batch_id, batch_size)

@@ -7,12 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from engine.batch import Batch
+from engine.batch import Batch, SourceRow
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from engine.batch import SourceRow
     from engine.policy import RetryPolicy
     from engine.text.json_values import Json
 
@@ -51,7 +50,17 @@ def answer_problem(answer: Any, batch_id: int) -> str:
         return f"its data is a {type(data).__name__}, not a Polars DataFrame"
     if answer.batch_id != batch_id:
         return f"it says batch {answer.batch_id}"
-    held = data.height + len(answer.unreadable)
+    return _rows_problem(answer)
+
+
+def _rows_problem(answer: Batch) -> str:
+    unreadable: Any = answer.unreadable
+    if not isinstance(unreadable, tuple) or not all(isinstance(row, SourceRow) for row in unreadable):
+        return "its unreadable rows aren't a tuple of SourceRow"
+    numbers = [row.row for row in unreadable]
+    if numbers != sorted(set(numbers)) or not all(answer.start_row <= row <= answer.end_row for row in numbers):
+        return "the numbers of its unreadable rows aren't ascending, or aren't those of this batch"
+    held = answer.data.height + len(unreadable)
     if held != answer.size:
         return f"it says rows {answer.start_row:,} to {answer.end_row:,}, which are {answer.size:,}, but holds {held:,}"
     return ""
@@ -152,15 +161,16 @@ class SeekableFetcher(ABC):
         """
         raise NotImplementedError
 
-    def reads_last_again(self, cursor: Mapping[str, Json]) -> bool:  # noqa: ARG002
-        """Return whether the last batch before `cursor` has to be read again, because its last row wasn't complete.
+    def continued_from(self, cursor: Mapping[str, Json]) -> int | None:  # noqa: ARG002
+        """Return the first row before `cursor` that wasn't complete when it was read, and is another row now; or None.
 
-        Called before `open`. The engine then opens the source before that batch, and replaces it in one transaction.
+        Called before `open`. If that row is in the last batch, the engine reads the batch again, and replaces it in one
+        transaction.
 
         Raises:
             SourceNotFound, SourceChanged: as `open`.
         """
-        return False
+        return None
 
     def same_place(self, one: Mapping[str, Json], other: Mapping[str, Json]) -> bool:
         """Return whether two cursors are after the same rows; they may differ in how the rows were read."""

@@ -85,7 +85,8 @@ class Mark:
 
     `before` is the digest of the names and contents of the files before, `crc` the CRC-32 of the bytes; both are None
     if they are unknown because an older version wrote the cursor. `before_state` and `state` are what the file system
-    said; None if it can't be trusted.
+    said; None if it can't be trusted. `tail` is the first source row that ended only because the file ended: it may
+    become another row when the file grows; None if there is none.
     """
 
     before: str | None = ""
@@ -93,6 +94,7 @@ class Mark:
     end: int = 0
     crc: int | None = 0
     state: str | None = None
+    tail: int | None = None
 
     def extended(self, data: bytes | memoryview) -> Mark:
         """Return the mark after `data`, which follows in the file."""
@@ -113,24 +115,29 @@ class Mark:
             "end": self.end,
             "crc": self.crc,
             "state": self.state,
+            "tail": self.tail,
         }
 
     @classmethod
     def from_json(cls, value: Json) -> Mark:
         """Return the mark of a cursor; one that knows nothing if the cursor has none."""
         match value:
-            case {"before": before, "before_state": before_state, "end": int(end), "crc": crc, "state": state}:
-                return cls(_text(before), _text(before_state), end, crc if isinstance(crc, int) else None, _text(state))
+            case {"end": int(end), "before": before, "before_state": before_state, **facts}:
+                crc, state, tail = facts.get("crc"), facts.get("state"), facts.get("tail")
+                return cls(
+                    before if isinstance(before, str) else None,
+                    before_state if isinstance(before_state, str) else None,
+                    end,
+                    crc if isinstance(crc, int) else None,
+                    state if isinstance(state, str) else None,
+                    tail if isinstance(tail, int) else None,
+                )
             case _:
                 return UNKNOWN
 
 
 START = Mark()
 UNKNOWN = Mark(before=None, before_state=None, crc=None)
-
-
-def _text(value: Json) -> str | None:
-    return value if isinstance(value, str) else None
 
 
 def mark_of(path: Path, open_bytes: OpenBytes, limit: int | None = None) -> Mark:
@@ -171,17 +178,13 @@ def verified(mark: Mark, paths: Sequence[Path], open_bytes: OpenBytes, *, accept
     return replace(found, before=before, before_state=before_state)
 
 
-def line_continues(path: Path, open_bytes: OpenBytes, mark: Mark) -> bool:
-    """Return whether the last line before `mark` had no line end, and the file continues it now."""
-    if not mark.end or mark.crc is None or mark.state == FileState.of(path).text:
-        return False
+def continued_from(path: Path, open_bytes: OpenBytes, mark: Mark) -> int | None:
+    """Return the row that ended only because the file ended, if the file has grown since; else None."""
+    if mark.tail is None or mark.state == FileState.of(path).text:
+        return None
     with open_bytes(path) as file:
-        file.seek(mark.end - 1)
-        last, more = file.read(1), file.read(2)
-    ended = last == b"\n" or more[:1] in {b"", b"\n"} or more == b"\r\n"
-    if last == b"\r" and more:  # then the row had it as part of its last value
-        ended = False
-    return not ended and mark_of(path, open_bytes, mark.end).crc == mark.crc
+        found = read_on(file, Mark(), mark.end)
+        return mark.tail if found.crc == mark.crc and file.read(1) else None
 
 
 def same_bytes(one: Mapping[str, Json], other: Mapping[str, Json]) -> bool:

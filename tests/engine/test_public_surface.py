@@ -61,6 +61,7 @@ SURFACE = [
     "SeekableFetcher",
     "SelectBatchStep",
     "Sink",
+    "SourceRow",
     "SourceSize",
     "SqlBatchStep",
     "SqlFetcher",

@@ -6,51 +6,64 @@ the frontier, and none before it.
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from engine.sources.identity import Mark
     from engine.sources.text.watched_file import WatchedFile
 
 
 @dataclass(eq=False)
 class BlocksRead:
-    """The latest block of a file. `mark` is what has been read before the first block.
+    """The latest block of a file. `mark` is what has been read before it, and of it.
 
-    `quote` opens and closes a field that may contain line ends; a line that begins with `comment` is no row.
+    Inside `quote` a line end is no end of a row; it may be empty.
     """
 
     mark: Mark
     _: KW_ONLY
-    quote: bytes | None = None
-    comment: bytes | None = None
+    quote: bytes = b""
 
     def __post_init__(self) -> None:
         self._block = b""
-        self._row = self._stop_row = 0
         self._done = 0
+        self._first_row = self._row = self._stop_row = 0
+        self._ends: Sequence[int] | None = None
+        self._last = False
 
-    def add(self, block: bytes, row: int, rows: int, *, header: bool = False) -> Mark:
+    def add(self, block: bytes, row: int, rows: int, ends: Sequence[int] | None = None, *, last: bool = False) -> Mark:
         """Take the next block, which has `rows` rows from `row` on; return the mark before it.
 
-        `header` says that its first line that isn't a comment is no row.
+        `ends` says where its rows end; without it, at each line end outside of quotes. `last` says that the block ends
+        only because the file ends.
         """
         self.mark = self.mark.extended(memoryview(self._block)[self._done :])
         self._block, self._done = block, 0
-        self._row, self._stop_row = row - header, row + rows
+        self._first_row = self._row = row
+        self._stop_row = row + rows
+        self._ends, self._last = ends, last
         return self.mark
 
     def mark_before(self, row: int) -> Mark | None:
         """Return the mark before source row `row`, or None if that isn't in the latest block. Ask in rising order."""
         if not self._row <= row <= self._stop_row:
             return None
-        end = len(self._block)
-        if row < self._stop_row:
-            end = self._after_rows(row - self._row)
+        end = len(self._block) if row == self._stop_row else self._end_of(row)
         self.mark = self.mark.extended(memoryview(self._block)[self._done : end])
         self._row, self._done = row, end
-        return self.mark
+        return replace(self.mark, tail=self._first_row) if self._last and row > self._first_row else self.mark
+
+    def rows_before_tail(self, row: int, rows: int) -> int:
+        """Return how many rows a batch from `row` on may have, at most `rows`.
+
+        Rows that ended only because the file ended go into one batch: then one batch is to be read again if the file
+        grows. They are several if a quote is not closed there.
+        """
+        cut = self._last and row < self._first_row < row + rows < self._stop_row
+        return self._first_row - row if cut else rows
 
     @property
     def end(self) -> int:
@@ -71,20 +84,18 @@ class BlocksRead:
             )
         return ""
 
-    def _after_rows(self, rows: int) -> int:
-        """Return where `rows` more rows end."""
-        simple = self.comment is None and (self.quote is None or self._block.find(self.quote, self._done) < 0)
-        if simple:
-            return _after_lines(self._block, self._done, rows, self._stop_row - self._row)
-        end = self._done
-        inside = False
-        while rows > 0 and (next_end := self._block.find(b"\n", end) + 1):
-            line = self._block[end:next_end]
-            end = next_end
-            if not inside and self.comment is not None and line.startswith(self.comment):
-                continue
-            inside ^= self.quote is not None and bool(line.count(self.quote) % 2)
-            rows -= not inside
+    def _end_of(self, row: int) -> int:
+        """Return where the row before `row` ends."""
+        if row == self._row:
+            return self._done
+        if self._ends is not None:
+            return self._ends[row - self._first_row - 1]
+        if not self.quote or self._block.find(self.quote, self._done) < 0:
+            return _after_lines(self._block, self._done, row - self._row, self._stop_row - self._row)
+        end, missing, inside = self._done, row - self._row, False
+        while missing > 0 and (next_end := self._block.find(b"\n", end) + 1):
+            inside ^= bool(self._block.count(self.quote, end, next_end) % 2)
+            end, missing = next_end, missing - (not inside)
         return end
 
 

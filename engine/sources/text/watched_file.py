@@ -40,6 +40,8 @@ class WatchedFile:
         """What has been read, and the state of the file if it is that of these bytes."""
         self.grew = False
         """Whether the file was appended to while it was read: then more may come."""
+        self.ended = False
+        """Whether the end has been read."""
         self._limit: int | None = None
         self._file.seek(mark.end)
 
@@ -52,9 +54,9 @@ class WatchedFile:
         self._opening.__exit__(kind, error, trace)
 
     def seek(self, byte: int) -> None:
-        """Do nothing: a reader that moves to where it begins is there already."""
-        if byte != self.mark.end:
-            raise ValueError(f"byte {byte} was asked for, but this file is read from byte {self.mark.end} on")
+        """Read on to a byte, which must not be before the mark."""
+        while self.mark.end < byte and self.read(byte - self.mark.end):
+            pass
 
     def read(self, size: int) -> bytes:
         """Return the next bytes, at most `size`, or nothing at the end.
@@ -69,6 +71,7 @@ class WatchedFile:
             if self._limit is None:
                 self._limit = self._state.size
                 chunk = self._next(size)
+        self.ended = not chunk
         return chunk
 
     def is_young(self) -> bool:
