@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from engine import CsvFetcher, FrameFetcher, ParquetFetcher, SqlFetcher
+from engine import CsvFetcher, FrameFetcher, GeneratorFetcher, IpcFetcher, ParquetFetcher, SqlFetcher
 from engine.errors import SourceChanged
 from engine.sources.base import Position
 from engine.sources.text import blocks
@@ -50,6 +50,17 @@ def parquet_folder_with_an_empty_file(folder):
     ROWS[9:10].write_parquet(folder / "c.parquet")
     ROWS[10:].write_parquet(folder / "d.parquet", row_group_size=5)
     return ParquetFetcher(folder)
+
+
+def ipc_folder_with_an_empty_file(folder):
+    ROWS[:9].write_ipc(folder / "a.arrow", record_batch_size=4)
+    ROWS[:0].write_ipc(folder / "b.feather")
+    ROWS[9:].write_ipc(folder / "c.ipc", compression="zstd")
+    return IpcFetcher(folder)
+
+
+def generator_function(folder):
+    return GeneratorFetcher(lambda: iter([ROWS[:9], ROWS[:0], ROWS[9:].lazy()]))
 
 
 def csv_file(folder):
@@ -100,11 +111,13 @@ CONCURRENT = [
     parquet_in_one_row_group,
     parquet_in_row_groups_of_four,
     parquet_folder_with_an_empty_file,
+    ipc_folder_with_an_empty_file,
     data_frame,
     lazy_frame,
 ]
 SOURCES = [
     *CONCURRENT,
+    generator_function,
     csv_file,
     csv_in_many_blocks,
     csv_folder_in_many_blocks,
