@@ -128,11 +128,11 @@ class SqlFetcher(SeekableFetcher):
         from engine.sql.relation import key_columns, relation_of_query, relation_of_table, with_columns
 
         dtypes = {name: dtype() if isinstance(dtype, type) else dtype for name, dtype in self._dtypes.items()}
-        named = self._column_names, self._key_names
+        named = {"wanted": self._column_names, "key": self._key_names}
         if self._query is None:
-            whole = relation_of_table(connection, str(self._table), self._schema, dtypes, *named)
+            whole = relation_of_table(connection, str(self._table), self._schema, dtypes, **named)
         else:
-            whole = relation_of_query(connection, self._query, dtypes, *named)
+            whole = relation_of_query(connection, self._query, dtypes, **named)
         key = key_columns(whole, self._key_names)
         handed_on = with_columns(whole, self._column_names)
         return KeysetQuery(handed_on, key, self._where, self._database.kind, proven=whole.constrained)

@@ -72,13 +72,15 @@ def postgresql_types(
 
     The right to read other columns isn't needed.
     """
-    selected = [sa.literal_column("*")] if names is None else [sa.column(name) for name in names]
+    selected: list[sa.ColumnElement[Any]] = (
+        [sa.literal_column("*")] if names is None else [sa.column(name) for name in names]
+    )
     nothing: sa.Select[Any] = sa.select(*selected).select_from(source).where(sa.false())
     result = connection.execute(nothing)
     described: Sequence[Any] = result.cursor.description if result.cursor else []
     unknown = {one[1] for one in described} - set(_OF_OID)
-    names = _names(connection, unknown)
-    return [(one[0], _type(one, names)) for one in described]
+    type_names = _names(connection, unknown)
+    return [(one[0], _type(one, type_names)) for one in described]
 
 
 def _names(connection: sa.Connection, oids: set[int]) -> dict[int, str]:

@@ -51,6 +51,7 @@ def relation_of_table(
     table: str,
     schema: str | None,
     dtypes: Mapping[str, pl.DataType],
+    *,
     wanted: Sequence[str] | None = None,
     key: Sequence[str] | None = None,
 ) -> Relation:
@@ -94,6 +95,7 @@ def relation_of_query(
     connection: sa.Connection,
     query: str,
     dtypes: Mapping[str, pl.DataType],
+    *,
     wanted: Sequence[str] | None = None,
     key: Sequence[str] | None = None,
 ) -> Relation:
@@ -151,7 +153,8 @@ def _columns(
     if untyped:
         raise UsageError(
             f"the database doesn't say which type these columns have: {', '.join(untyped)}",
-            hint=f"Give their dtypes (dtypes={{{untyped[0]!r}: pl.String}}), or leave them out (columns=[…]).",
+            hint=f"Give their dtypes with dtypes={{{untyped[0]!r}: pl.Int64}}, leave them out with columns=[…], or, in a "
+            "query for SQLite, write CAST(… AS …).",
         )
     elements = source.c
     return {
@@ -217,7 +220,11 @@ def key_columns(relation: Relation, names: Sequence[str] | None) -> tuple[Column
     known = f"Unique and never NULL are: {declared}." if declared else ""
     if names is None:
         if not unique.primary_key:
-            what = "has no valid primary key" if relation.constrained else "is a view, a query or a table with child tables: they have no primary key over all rows"
+            what = (
+                "has no primary key"
+                if relation.constrained
+                else "is a view or query, or has child tables, so no primary key covers its rows"
+            )
             raise UsageError(
                 f"{relation.name} {what}",
                 hint=f"Name columns that identify a row: key=[…]. {known}".strip(),
@@ -237,7 +244,7 @@ def key_columns(relation: Relation, names: Sequence[str] | None) -> tuple[Column
     proof = next((one for one in unique.sets if one <= set(names)), None)
     if proof is None:
         raise UsageError(
-            f"no valid unique index over whole columns shows that the key ({listed}) of {relation.name} is unique, so "
+            f"the key ({listed}) of {relation.name} is not proven unique: no valid index over all rows says so, and "
             "rows with the same value could be lost",
             hint=known or "Add such an index, or a primary key.",
         )
@@ -249,10 +256,10 @@ def key_columns(relation: Relation, names: Sequence[str] | None) -> tuple[Column
                 f"the key column '{column.name}' of {relation.name} can be NULL, and such rows would never be read",
                 hint=known or "Declare it NOT NULL.",
             )
-    # The pages need the order in which the key is unique: 'a' and 'A' may be two keys of the index, but equal otherwise.
+    # The pages need the order in which the key is unique: 'a' and 'A' may be two keys of the index, else equal.
     collations = unique.collations.get(proof, {})
     return tuple(
-        replace(one, element=sa.collate(one.element, collations[one.name]))
+        replace(one, element=sa.collate(sa.type_coerce(one.element, sa.Text()), collations[one.name]))
         if one.name in collations and not isinstance(one.declared, sa.Integer | sa.Numeric)
         else one
         for one in key

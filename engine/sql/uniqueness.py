@@ -60,7 +60,7 @@ _POSTGRESQL_INDEXES = sa.text("""
     FROM pg_catalog.pg_index i
     JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
     JOIN pg_catalog.pg_am m ON m.oid = x.relam AND m.amname = 'btree'
-    CROSS JOIN LATERAL pg_catalog.unnest(CAST(i.indkey AS int2[]), CAST(i.indcollation AS oid[]),
+    CROSS JOIN LATERAL unnest(CAST(i.indkey AS int2[]), CAST(i.indcollation AS oid[]),
         CAST(i.indclass AS oid[])) WITH ORDINALITY AS k (attnum, collation_id, class_id, position)
     JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
     JOIN pg_catalog.pg_opclass o ON o.oid = k.class_id
@@ -76,14 +76,16 @@ def _of_postgresql(connection: sa.Connection, table: str, schema: str | None) ->
     found = connection.execute(_POSTGRESQL_TABLE, {"table": table, "schema": schema}).first()
     if found is None or not found[1]:
         return Uniqueness(declared=False)
-    indexes = [(is_primary, tuple(names)) for is_primary, names in connection.execute(_POSTGRESQL_INDEXES, {"oid": found[0]})]
+    indexes = [
+        (is_primary, tuple(names)) for is_primary, names in connection.execute(_POSTGRESQL_INDEXES, {"oid": found[0]})
+    ]
     primary = next((names for is_primary, names in indexes if is_primary), ())
     return Uniqueness(True, primary, tuple(dict.fromkeys(frozenset(names) for _, names in indexes)))
 
 
 def _of_sqlite(connection: sa.Connection, inspector: sa.Inspector, table: str, schema: str | None) -> Uniqueness:
     primary = tuple(inspector.get_pk_constraint(table, schema=schema)["constrained_columns"])
-    sets = {frozenset(primary): {}} if primary else {}
+    sets: dict[frozenset[str], Mapping[str, str]] = {frozenset(primary): {}} if primary else {}
     within = connection.dialect.identifier_preparer.quote(schema or "main")
     listed = connection.exec_driver_sql(f"PRAGMA {within}.index_list({_quoted(connection, table)})")
     for _, index, is_unique, _, is_partial in listed.fetchall():
