@@ -11,7 +11,7 @@
     │   ├── RowsUnreadable         rows that the source can't read
     │   ├── SourceContractBroken   what the fetcher returned isn't the batch that was asked for
     │   ├── RowsNotContiguous      a gap or an overlap between batches
-    │   └── SourceChanged          the source has shrunk below the frontier
+    │   └── SourceChanged          what was committed is no longer in the source
     ├── StepError                  a step, at a batch
     │   ├── StepFailed             the step raised
     │   ├── QuarantineFull         more rows can't be processed than may be taken out
@@ -197,7 +197,7 @@ class RowsNotContiguous(SourceError):
 
 
 class SourceChanged(SourceError):
-    """The source has fewer rows than were committed already, so the results no longer describe it."""
+    """What was committed is no longer in the source: it was cut, replaced or changed."""
 
     hint = "Nothing was changed. Bring the source back, or start over with a reset if the new source is meant."
 
