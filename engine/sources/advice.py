@@ -16,8 +16,8 @@ def warnings_for(fetcher: BatchFetcher) -> list[str]:
     """Return what the author of this fetcher should know, one sentence each; usually nothing."""
     name = getattr(fetcher, "__name__", type(fetcher).__name__)
     sentences = [
-        f"{name} uses the iterator {iterator}, which can be read only once: after a failure the next run would get "
-        "its first rows again. Pass a generator function instead; it is called again and the committed rows are skipped."
+        f"{name} uses the iterator {iterator}, which can be read only once: after a failure the next run would get its "
+        "first rows again. Pass a generator function instead: it is called again, and committed rows are skipped."
         for iterator in _iterators(fetcher)
     ]
     if any("OFFSET" in text.upper().split() for text in _texts(getattr(fetcher, "__code__", None))):
