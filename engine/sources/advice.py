@@ -22,9 +22,9 @@ def warnings_for(fetcher: BatchFetcher) -> list[str]:
     ]
     if any("OFFSET" in text.upper().split() for text in _texts(getattr(fetcher, "__code__", None))):
         sentences.append(
-            f"{name} pages with LIMIT and OFFSET: the database reads all earlier rows again for each batch, and without "
-            "a total ORDER BY it may skip rows and repeat others. SqlFetcher(url, table) reads each row once, in key "
-            "order."
+            f"{name} pages with LIMIT and OFFSET: the database reads all earlier rows again for each batch, and "
+            "without a total ORDER BY it may skip rows and repeat others. SqlFetcher(url, table) reads each row once, "
+            "in key order."
         )
     return sentences
 
