@@ -145,11 +145,12 @@ class CsvFetcher(SeekableFetcher):
             self._stream.fill(1)
 
     def __call__(self, batch_id: int, batch_size: int) -> Batch | None:
-        """Return the next `batch_size` rows of the source, fewer at its end, None after it."""
+        """Return the next `batch_size` rows of the source, fewer by `batch_bytes` or at its end, None after it."""
         stream = self._stream or RowStream(self._pieces())
         self._stream = None  # if `take` raises, the next fetch begins a new stream at the same row
-        stream.fill(batch_size)
-        piece = stream.take(self._read.rows_before_tail(self._next_row, batch_size))
+        max_bytes = self.position.batch_bytes
+        stream.fill(batch_size, max_bytes)
+        piece = stream.take(self._read.rows_before_tail(self._next_row, batch_size), max_bytes)
         self._stream = stream
         if piece is None:
             return None
