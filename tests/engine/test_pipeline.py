@@ -494,7 +494,8 @@ def test_a_second_run_of_another_pipeline_is_told_who_is_at_it(pipeline):
     first, second = pipeline(gate), pipeline(GateStep("gate"))
     with running(first) as result:
         gate.wait_for(1)
-        for call in (second.run, second.history, second.failures, second.reset_frontier, lambda: second.rewind(0)):
+        assert ([run.state for run in second.history()], second.failures()) == (["running"], [])
+        for call in (second.run, second.reset_frontier, lambda: second.rewind(0)):
             with pytest.raises(CheckpointLocked, match=f"process {os.getpid()}"):
                 call()
         gate.let_go()
