@@ -47,10 +47,10 @@ def read_blocks(file: TextBytes | WatchedFile, start: int, row_end: RowEnd, size
         RowTooLong: a row doesn't end.
     """
     file.seek(start)
-    held = b""
+    held, looked_at = b"", size
     while chunk := file.read(max(size, len(held))):  # what is held doubles: a long row is looked at a few times only
         held += chunk
-        done, looked_at = 0, size
+        done = 0
         while len(held) - done >= size or not done:
             part = held[done : done + looked_at]
             end = row_end(part)
@@ -60,6 +60,7 @@ def read_blocks(file: TextBytes | WatchedFile, start: int, row_end: RowEnd, size
             elif done + looked_at < len(held):
                 looked_at *= 2
             else:
+                looked_at = 2 * len(part)  # once more bytes have been read
                 break
         held = held[done:]
         if not done and len(held) > LONGEST_ROW_BYTES:
