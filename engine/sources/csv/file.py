@@ -64,7 +64,9 @@ class CsvFile:
             SourceError: a line doesn't end.
         """
         try:
-            for begin, block in read_blocks(file, file.mark.end, self._grammar.row_end, blocks.BLOCK_BYTES):
+            grammar = self._grammar
+            found = read_blocks(file, file.mark.end, grammar.row_end, blocks.BLOCK_BYTES, grammar.last_row_end)
+            for begin, block in found:
                 piece, ends = self.piece(begin, block, row)
                 row += piece.rows
                 yield block, piece, ends
