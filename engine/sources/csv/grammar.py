@@ -51,6 +51,8 @@ class Grammar:
         self.row = _compiled(rf"{field}(?:{s}{field})*+{eol}")
         self.row_start = _compiled(rf"(?:{field}{s})*+{opened}")
         self._field = _compiled(field)
+        regular = rf"(?:{strict}|{loose}|[^{s}\n{q}]*+)"
+        self._regular = regular + rf"(?:{s}{regular})" + "{{count}}\n?"
 
     def opens_none(self, rows: bytes) -> bool:
         """Return whether no quote opens a field, so that all quotes are characters like others."""
@@ -60,6 +62,10 @@ class Grammar:
     def is_clean(self, rows: bytes) -> bool:
         """Return whether each quote in some complete rows belongs to a quoted field."""
         return not self.quote or self.quote not in rows or self._clean.fullmatch(rows) is not None
+
+    def regular(self, fields: int) -> re.Pattern[bytes]:
+        """Return the pattern of a row with so many fields whose quotes are all those of quoted fields."""
+        return _compiled(self._regular.replace("{{count}}", f"{{{fields - 1}}}"))
 
     def unquoted(self, rows: bytes) -> bytes:
         """Return what isn't inside quotes; the rows must be clean."""
