@@ -51,8 +51,10 @@ class Grammar:
         self.row = _compiled(rf"{field}(?:{s}{field})*+{eol}")
         self.row_start = _compiled(rf"(?:{field}{s})*+{opened}")
         self._field = _compiled(field)
+        self.clean_bytes = 0
+        """How many of the bytes that `row_end` saw last are known to be clean."""
         regular = rf"(?:{strict}|{loose}|[^{s}\n{q}]*+)"
-        self._regular = regular + rf"(?:{s}{regular})" + "{{count}}\n?"
+        self._regular = regular + rf"(?:{s}{regular})" + "{{count}}\r?"
 
     def opens_none(self, rows: bytes) -> bool:
         """Return whether no quote opens a field, so that all quotes are characters like others."""
@@ -89,9 +91,10 @@ class Grammar:
         It may return the end of an earlier row, so that rows after a long look ahead don't become one large block.
         `whole` says that the file ends where `data` ends.
         """
+        self.clean_bytes = 0
         if self.opens_none(data):
             return len(data) if whole else after_last_line(data)
-        known = 0 if self.comment else _end_of_match(self._clean, data)
+        known = self.clean_bytes = 0 if self.comment else _end_of_match(self._clean, data)
         end = self._last_line_outside(data, known)
         if known == len(data):
             return len(data) if whole else end
