@@ -355,9 +355,9 @@ class CheckpointLocked(CheckpointError):
 
     hint = "Wait for that run, or stop it; `batch-pipeline status` shows how far it is."
 
-    def __init__(self, path: Path | str, holder: str) -> None:
+    def __init__(self, path: Path | str, holder: str, *, hint: str = "") -> None:
         self.holder = holder
-        super().__init__(path, f"the checkpoint {path} is in use by {holder}")
+        super().__init__(path, f"the checkpoint {path} is in use by {holder}", hint=hint)
 
 
 class CheckpointUnlockable(CheckpointError):

@@ -13,7 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.checkpoint.copying import is_held
 from engine.checkpoint.location import checked_url
+from engine.checkpoint.lock import holder
 from engine.checkpoint.store import CheckpointStore
 from engine.errors import CheckpointLocked, FetchFailed, describe, raised_as
 from engine.events import RunEnded, StopWasRequested
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 
     from engine.checkpoint.loss import Loss
     from engine.checkpoint.parts.parts import PartCompression
+    from engine.checkpoint.reader import CheckpointReader
     from engine.events import Listener
     from engine.executors.base import Executor
     from engine.policy import OnError, Quarantine, RetryPolicy
@@ -297,7 +300,9 @@ class BatchPipeline(CheckpointView):
                 `view` shows what is committed all the same.
         """
         with self._alone():
-            with self._opened() as store:
+            with self._looking() as store:
+                if is_held(self._layout()):
+                    raise CheckpointLocked(self.checkpoint_dir, holder(self._layout().lock))
                 self._progress = self._new_progress(store)  # what is committed is seen although the source fails
                 size = self._source_size(next_position(store.last_manifest() if store else None))
                 self._progress = self._new_progress(store, size)
@@ -368,7 +373,7 @@ class BatchPipeline(CheckpointView):
     def _open(self) -> CheckpointStore:
         return CheckpointStore(self.checkpoint_dir, self.results_url)
 
-    def _new_progress(self, store: CheckpointStore | None = None, size: SourceSize | None = None) -> Progress:
+    def _new_progress(self, store: CheckpointReader | None = None, size: SourceSize | None = None) -> Progress:
         """Return a progress that shows the state of the checkpoint, or the state before the first run."""
         info, names = self._plan.info(self._executor, size), self._plan.step_names
         if store is None:
@@ -399,7 +404,7 @@ class PipelineQuarantine(QuarantineView):
     """The rows in quarantine of a pipeline's checkpoint, which the pipeline can replay."""
 
     def __init__(self, pipeline: BatchPipeline) -> None:
-        super().__init__(pipeline._opened)  # noqa: SLF001 (one object with the pipeline)
+        super().__init__(pipeline._looking)  # type: ignore[arg-type]  # noqa: SLF001 (one object with the pipeline)
         self._pipeline = pipeline
 
     def replay(self, *, mended: str | Path | None = None, accept_changes: bool = False) -> Replayed:

@@ -36,21 +36,23 @@ class Layout:
 
     folder: Path
     remote: ObjectPath | None = None
+    copied_to: Path | None = None
+    """The folder of a copy of the catalog, for a reader. Everything else is read where it is."""
 
     @property
     def catalog(self) -> Path:
         """The DuckDB file, the only authority."""
-        return self.folder / "checkpoint.duckdb"
+        return (self.copied_to or self.folder) / "checkpoint.duckdb"
 
     @property
     def wal(self) -> Path:
         """DuckDB's write-ahead log of the catalog."""
-        return self.folder / "checkpoint.duckdb.wal"
+        return (self.copied_to or self.folder) / "checkpoint.duckdb.wal"
 
     @property
     def guard(self) -> Path:
         """The copy of catalog and log that exists only while the catalog is being compacted."""
-        return self.folder / "checkpoint.guard"
+        return (self.copied_to or self.folder) / "checkpoint.guard"
 
     @property
     def frontier_file(self) -> Path:

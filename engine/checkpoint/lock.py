@@ -17,6 +17,7 @@ import json
 import os
 import socket
 import sys
+import time
 import weakref
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -27,6 +28,7 @@ from engine.errors import CheckpointLocked, CheckpointUnlockable, LockLost, desc
 from engine.storage.durable import PRIVATE_FILE
 from engine.text.masking import mask_secrets
 
+_TRIES, _PAUSE_SECONDS = 10, 0.02
 _UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
 
 
@@ -86,13 +88,23 @@ def _locked(path: Path) -> IO[bytes]:
         # A file object and not a bare descriptor: if a Ctrl-C comes here, Python closes it and the lock is free.
         file = open(path, "r+b", opener=_open_private)  # noqa: SIM115 (it stays open for as long as the lock is held)
         try:
-            _flock(path, file)
+            _patiently(path, file)
             if _is_at(path, file):
                 return file
         except BaseException:
             file.close()
             raise
         file.close()
+
+
+def _patiently(path: Path, file: IO[bytes]) -> None:
+    """Lock the file; try a few times, because whoever looks whether it is locked locks it for an instant."""
+    for _ in range(_TRIES - 1):
+        try:
+            return _flock(path, file)
+        except CheckpointLocked:
+            time.sleep(_PAUSE_SECONDS)
+    return _flock(path, file)
 
 
 def _flock(path: Path, file: IO[bytes]) -> None:

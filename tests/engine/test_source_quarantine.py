@@ -12,7 +12,7 @@ from engine import Batch, BatchPipeline, FilterBatchStep, Quarantine, RunState, 
 from engine.errors import QuarantineFull, RowsUnreadable, SourceContractBroken
 from engine.events import BatchFailed, RowsQuarantined
 from engine.steps.base import BatchStep
-from engine.testing import EventLog, InlineExecutor, NumberSource, PickyStep, RunningTotal, numbers
+from engine.testing import EventLog, InlineExecutor, PickyStep, RunningTotal, numbers
 
 pytestmark = pytest.mark.integration
 
@@ -234,7 +234,15 @@ def test_unreadable_rows_that_do_not_fit_their_batch_break_the_contract(pipeline
         pipeline(source=source).run()
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_batch_that_is_computed_again_has_the_same_rows_in_quarantine(pipeline):
+    run = pipeline(PickyStep("a", {25}), bad={3, 27})
+    run.run()
+    run.recompute(2)
+    assert ids(run) == without(50, 3, 25, 27)
+    assert where(run) == [(3, 0, "source"), (25, 2, "a"), (27, 2, "source")]
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.integers(1, 60).flatmap(
         lambda rows: st.tuples(
@@ -277,9 +285,3 @@ def test_numbers_of_rows_that_a_check_names_are_right_after_an_unreadable_row(pi
     with pytest.raises(StepFailed):
         run.run()
     assert run.failures()[0].row_numbers == (27,)
-
-
-def test_number_source_still_works(pipeline):
-    run = pipeline(source=NumberSource(20))
-    run.run()
-    assert ids(run) == list(range(20))

@@ -11,6 +11,8 @@ import json
 import os
 import re
 import socket
+import threading
+import weakref
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, astuple, fields
 from datetime import UTC, datetime
@@ -79,6 +81,23 @@ def load_queries(file_name: str = "queries.sql") -> dict[str, str]:
     return {name: query.strip().rstrip(";") for name, query in zip(blocks[::2], blocks[1::2], strict=True)}
 
 
+_open_catalogs: weakref.WeakSet[Catalog] = weakref.WeakSet()
+_closing = threading.Lock()
+
+
+def read_open_file(path: Path, chunk: int) -> Iterator[bytes]:
+    """Yield the content of a catalog file that this process has open, without opening it again; nothing for others."""
+    with _closing:
+        for opened in tuple(_open_catalogs):
+            descriptor = opened.file.fileno()
+            if os.path.samestat(path.lstat(), os.fstat(descriptor)):
+                offset = 0
+                while content := os.pread(descriptor, chunk, offset):
+                    yield content
+                    offset += len(content)
+                return
+
+
 class Catalog:
     """Typed access to one open catalog. Every method may raise `duckdb.Error`.
 
@@ -94,6 +113,7 @@ class Catalog:
         except BaseException:
             self._connection.close()
             raise
+        _open_catalogs.add(self)
         self._new_batches: Any = None  # an appender; it is kept, because making one costs as much as a small commit
 
     def close(self) -> None:
@@ -102,7 +122,9 @@ class Catalog:
         try:
             self._connection.close()
         finally:
-            self.file.close()
+            with _closing:
+                _open_catalogs.discard(self)
+                self.file.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -18,6 +18,7 @@ import duckdb
 from engine.checkpoint.catalog import compaction, opening
 from engine.checkpoint.catalog.catalog import Catalog
 from engine.checkpoint.translate_errors import REPAIR_HINT, translated
+from engine.checkpoint.waiting import patiently
 from engine.errors import CheckpointCorrupt
 from engine.storage import durable
 
@@ -169,7 +170,7 @@ class Ledger:
         with suppress(Exception):  # the connection is broken; errors of closing it don't matter
             self.catalog.close()
         self._log_secured = False  # the new connection may have created another log
-        self.catalog = Catalog(self.layout.catalog)
+        self.catalog = patiently(lambda: Catalog(self.layout.catalog))
         self.head = self.catalog.head()
 
     # --- the log ------------------------------------------------------------------------------------

@@ -57,6 +57,25 @@ def recover(ledger: Ledger) -> list[str]:
     return notices
 
 
+def recover_copy(ledger: Ledger, *, held: bool) -> dict[int, StoredPath]:
+    """Do in a copy of the catalog what `recover` does in the catalog, and nothing to the files.
+
+    Return the paths of the committed parts that still have their temporary names. `held` says whether a process is at
+    work: then its run isn't crashed.
+
+    Raises:
+        CheckpointCorrupt: as `recover`.
+    """
+    _restore_lost_batches(ledger)
+    to_do = _plan(ledger)
+    _take_back_replays(ledger, to_do)
+    _check_last_part(ledger, to_do)
+    _take_back(ledger, to_do)
+    if not held:
+        ledger.catalog.mark_crashed_runs()
+    return {one.batch_id: ledger.layout.temporary_part(one.batch_id, one.attempt_id) for one in to_do.publish}
+
+
 def recovery_plan(layout: Layout, catalog: Catalog, head: CatalogHead, key: str) -> plan.Plan:
     """Return what the next opening must do with the parts, without doing it."""
     return plan.decide(
@@ -104,7 +123,7 @@ def _gap(layout: Layout, what: str) -> CheckpointCorrupt:
     return CheckpointCorrupt(layout.catalog, f"the catalog {layout.catalog} has a gap: {what}", hint=REPAIR_HINT)
 
 
-def _recover_parts(ledger: Ledger) -> list[str]:
+def _plan(ledger: Ledger) -> plan.Plan:
     layout = ledger.layout
     to_do = recovery_plan(layout, ledger.catalog, ledger.head, ledger.key)
     if to_do.missing:
@@ -115,19 +134,18 @@ def _recover_parts(ledger: Ledger) -> list[str]:
             "missing one."
             + (" If they are in object storage, name its results_url." if not files.exists(layout.location) else ""),
         )
+    return to_do
+
+
+def _recover_parts(ledger: Ledger) -> list[str]:
+    layout, to_do = ledger.layout, _plan(ledger)
     notices = _take_back_replays(ledger, to_do)
     _check_last_part(ledger, to_do)
     notices += [_set_aside(layout.part(batch_id)) for batch_id in to_do.set_aside]
     files.delete(layout.temporary_part(batch_id, attempt_id) for batch_id, attempt_id in to_do.delete_temporary)
     files.delete(layout.part(batch_id) for batch_id in to_do.delete_parts)
     parts.publish(layout, to_do.publish)
-    if to_do.take_back:
-        lost = [parts.measured(layout.part(one.batch_id), one) for one in to_do.take_back]
-        ledger.append(lost, pipeline=_pipeline_of(layout.part(lost[-1].batch_id)))
-        notices.append(
-            f"the log of the catalog had lost {len(to_do.take_back)} committed batches; they were restored from "
-            "their parts"
-        )
+    notices += _take_back(ledger, to_do)
     quarantine.sweep(layout, ledger.catalog.quarantined())
     return notices
 
@@ -176,6 +194,16 @@ def _check_last_part(ledger: Ledger, to_do: plan.Plan) -> None:
             "attempt than the catalog records",
             hint=REPAIR_HINT,
         )
+
+
+def _take_back(ledger: Ledger, to_do: plan.Plan) -> list[str]:
+    """Put batches back whose parts are beyond the frontier, because the log of the catalog has lost them."""
+    if not to_do.take_back:
+        return []
+    layout = ledger.layout
+    lost = [parts.measured(layout.part(one.batch_id), one) for one in to_do.take_back]
+    ledger.append(lost, pipeline=_pipeline_of(layout.part(lost[-1].batch_id)))
+    return [f"the log of the catalog had lost {len(lost)} committed batches; they were restored from their parts"]
 
 
 def _set_aside(part: StoredPath) -> str:

@@ -1,8 +1,9 @@
 """Checks whether a checkpoint is whole: reads everything, changes nothing, and reports what it checked.
 
-The caller holds the lock. If the next run repairs something by itself (a part that waits for its final name, temporary
-files, an older frontier file), it is a note and not a fault. Two things are changed nevertheless, as by every opening:
-a copy of the catalog that a killed compaction left is restored, and a catalog of an older format is migrated.
+`look` reads a copy of the catalog, without a lock. If the next run repairs something by itself (a part that waits for
+its final name, temporary files, an older frontier file), it is a note and not a fault. Only a repair, which holds the
+lock, changes two things as every opening does: a copy of the catalog that a killed compaction left is restored, and a
+catalog of an older format is migrated.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import duckdb
 
 from engine.checkpoint.catalog import compaction, opening
 from engine.checkpoint.catalog.catalog import PAGE
-from engine.checkpoint.location import acquire, check, located
-from engine.checkpoint.lock import CheckpointLock
+from engine.checkpoint.copying import copied
+from engine.checkpoint.location import check, located
+from engine.checkpoint.lock import CheckpointLock, holder
 from engine.checkpoint.loss import Loss
 from engine.checkpoint.parts import parts, quarantine
 from engine.checkpoint.recovery import plan, recover
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
     from engine.checkpoint.parts.manifest import Manifest
 
 
+_TRIES = 3
+
+
 @contextmanager
 def held(folder: Path) -> Iterator[Layout]:
     """Hold the lock of the checkpoint in `folder` during the block; yield its layout.
@@ -48,6 +53,7 @@ def held(folder: Path) -> Iterator[Layout]:
     """
     with translated(folder):
         layout = located(folder)
+        opening.refuse_links(layout)
         lock = CheckpointLock(layout.lock)
         try:
             yield layout
@@ -55,8 +61,26 @@ def held(folder: Path) -> Iterator[Layout]:
             lock.release()
 
 
+def look(folder: Path) -> Report:
+    """Check everything and change nothing. A run that works meanwhile isn't disturbed.
+
+    Raises: see `verify`.
+    """
+    layout = located(folder.absolute())
+    opening.refuse_links(layout)
+    for tries_left in reversed(range(_TRIES)):
+        with translated(folder), copied(layout) as (copy, held):
+            report = verify(copy)
+        if not held:
+            return report
+        if report.sound or not tries_left:  # else the run may have replaced a part after the catalog was copied
+            break
+    note = f"in use by {holder(layout.lock)}; what it does meanwhile isn't checked"
+    return replace(report, catalog=replace(report.catalog, notes=(*report.catalog.notes, note)))
+
+
 def verify(layout: Layout) -> Report:
-    """Check everything. The caller must hold the lock.
+    """Check everything. The caller must hold the lock, or give the layout of a copy.
 
     Raises:
         CheckpointForeign, CheckpointNewer: this version can't judge the checkpoint.
@@ -65,9 +89,12 @@ def verify(layout: Layout) -> Report:
     notes = []
     if compaction.restore(layout):
         notes.append("a compaction was killed; the copy of the catalog from before was put back")
+    elif layout.copied_to is not None and (layout.folder / layout.guard.name).is_dir():
+        notes.append("a compaction was killed or is at work; the copy of the catalog from before was checked")
     try:
         with _opened(layout) as (catalog, key, migrated):
-            notes += migrated
+            of_copy = migrated and layout.copied_to is not None
+            notes += ["it has an older format; the next run migrates it"] if of_copy else migrated
             return _against_catalog(layout, catalog, key, tuple(notes))
     except (CheckpointCorrupt, CheckpointForeign) as error:
         return _without_catalog(layout, error, tuple(notes))
@@ -97,7 +124,7 @@ def _opened(layout: Layout) -> Iterator[tuple[Catalog, str, list[str]]]:
 def _against_catalog(layout: Layout, catalog: Catalog, key: str, notes: tuple[str, ...]) -> Report:
     head = catalog.head()
     if head.next_batch_id:
-        acquire(layout, key, empty=False)  # in another location, everything would seem to be missing
+        check(layout)  # in another location, everything would seem to be missing
     catalog.read_history()
     lost = {one.batch_id: one for one in recover.lost_batches(layout, catalog, head, key)}
     if lost:

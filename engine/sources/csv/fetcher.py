@@ -259,6 +259,7 @@ class CsvFetcher(SeekableFetcher):
                 self._read = BlocksRead(watched.mark, quote=self._grammar.quote)
                 for block, piece, ends in rows.pieces(watched, row):
                     before = self._read.add(block, row, piece.rows, ends, last=watched.ended)
+                    watched.take_mark(before)
                     at_header = before.end == rows.first_row_byte
                     self._record(_BlockStart(row, file, *((0, mark) if at_header else (before.end, before))))
                     row += piece.rows

@@ -36,8 +36,9 @@ class WatchedFile:
         self._first_size = self._state.size
         # Another state, or one that can't be trusted: the bytes before are compared again at the end.
         known = mark.end == 0 or mark.state == self._state.text
-        self.mark = replace(mark, state=self._state.trusted if known else None)
-        """What has been read, and the state of the file if it is that of these bytes."""
+        self._mark = replace(mark, state=self._state.trusted if known else None)
+        self._after_mark: list[bytes | memoryview] = []
+        self._position = mark.end
         self.grew = False
         """Whether the file was appended to while it was read: then more may come."""
         self.ended = False
@@ -53,9 +54,27 @@ class WatchedFile:
     ) -> None:
         self._opening.__exit__(kind, error, trace)
 
+    @property
+    def mark(self) -> Mark:
+        """What has been read, and the state of the file if it is that of these bytes."""
+        for data in self._after_mark:
+            self._mark = self._mark.extended(data)
+        self._after_mark = []
+        return self._mark
+
+    def take_mark(self, mark: Mark) -> None:
+        """Take an earlier mark from the reader: then its bytes need no second checksum."""
+        passed = mark.end - self._mark.end
+        while self._after_mark and passed >= len(self._after_mark[0]):
+            passed -= len(self._after_mark.pop(0))
+        if passed > 0 and self._after_mark:
+            self._after_mark[0] = memoryview(self._after_mark[0])[passed:]
+        if passed >= 0:
+            self._mark = replace(mark, state=self._mark.state)
+
     def seek(self, byte: int) -> None:
         """Read on to a byte, which must not be before the mark."""
-        while self.mark.end < byte and self.read(byte - self.mark.end):
+        while self._position < byte and self.read(byte - self._position):
             pass
 
     def read(self, size: int) -> bytes:
@@ -80,9 +99,10 @@ class WatchedFile:
 
     def _next(self, size: int) -> bytes:
         if self._limit is not None and not self._packed:
-            size = max(0, min(size, self._limit - self.mark.end))
+            size = max(0, min(size, self._limit - self._position))
         chunk: bytes = self._file.read(size)
-        self.mark = self.mark.extended(chunk)
+        self._after_mark.append(chunk)
+        self._position += len(chunk)
         return chunk
 
     def _open(self) -> None:
@@ -97,15 +117,16 @@ class WatchedFile:
             now = FileState.of(self.path)
         except OSError as error:
             raise changed(f"{self.path} was removed while it was read") from error
-        return self.mark.state == now.text
+        return self._mark.state == now.text
 
     def _compare(self) -> None:
         """Open the file by its name, compare what was read, and continue there."""
         self._opening.__exit__(None, None, None)
         self._open()
-        found = read_on(self._file, Mark(), self.mark.end)
-        if found.end < self.mark.end:
-            raise changed(f"{self.path} was cut while it was read: of {self.mark.end:,} bytes {found.end:,} are left")
-        if self.mark.crc not in {None, found.crc}:
+        mark = self.mark
+        found = read_on(self._file, Mark(), mark.end)
+        if found.end < mark.end:
+            raise changed(f"{self.path} was cut while it was read: of {mark.end:,} bytes {found.end:,} are left")
+        if mark.crc not in {None, found.crc}:
             raise changed(f"{self.path} was overwritten or replaced while it was read")
-        self.mark = replace(self.mark, state=self._state.trusted)
+        self._mark = replace(mark, state=self._state.trusted)

@@ -86,3 +86,6 @@ def test_it_is_corrected_in_the_source_itself(command, orders, workplace):
     )  # fmt: skip
     command("results", "export", "all.parquet", "orders.py")
     assert pl.read_parquet("all.parquet").equals(expected())
+    changed = command("run", "orders.py")
+    assert (changed.code, "--accept-changes" in changed.err) == (1, True)
+    assert command("run", "orders.py", "--accept-changes").code == 0

@@ -82,10 +82,10 @@ def test_a_checkpoint_that_fails_costs_nothing_that_is_committed_later(committed
 
     copyfileobj = shutil.copyfileobj
 
-    def full(source, target):
+    def full(source, *target):
         if Path(source.name).parent.name == "checkpoint.guard":
             raise OSError(28, "No space left on device")
-        return copyfileobj(source, target)
+        return copyfileobj(source, *target)
 
     expected = 40
     with CheckpointStore(committed) as store:
