@@ -89,7 +89,8 @@ def _first_rows(path: Path, written: CsvFormat, grammar: Grammar, header: Header
     rows: list[bytes] = []
     try:
         with damage_named(path), open_bytes(path) as file:
-            for start, block in read_blocks(file, header.end, grammar.row_end, blocks.BLOCK_BYTES // 8 or 1):
+            size = blocks.BLOCK_BYTES // 8 or 1
+            for start, block in read_blocks(file, header.end, grammar.row_end, size, grammar.last_row_end):
                 rows += sort_rows(block, written, grammar, len(header.names)).texts
                 if len(rows) >= count or start + len(block) > SAMPLE_BYTES:
                     break

@@ -64,8 +64,10 @@ class CsvFile:
             SourceError: a line doesn't end.
         """
         try:
-            for begin, block in read_blocks(file, file.mark.end, self._grammar.row_end, blocks.BLOCK_BYTES):
-                piece, ends = self.piece(begin, block, row)
+            grammar = self._grammar
+            found = read_blocks(file, file.mark.end, grammar.row_end, blocks.BLOCK_BYTES, grammar.last_row_end)
+            for begin, block in found:
+                piece, ends = self.piece(begin, block, row, clean=len(block) <= grammar.clean_bytes)
                 row += piece.rows
                 yield block, piece, ends
         except RowTooLong as error:
@@ -106,15 +108,17 @@ class CsvFile:
                     return data[: found[0]]
         raise SourceError(f"line {line:,} of {self._path} doesn't end", hint="Correct it, then replay.")
 
-    def piece(self, start: int, block: bytes, row: int) -> tuple[RowPiece, Sequence[int] | None]:
+    def piece(
+        self, start: int, block: bytes, row: int, *, clean: bool = False
+    ) -> tuple[RowPiece, Sequence[int] | None]:
         """Return the rows of a block that begins at byte `start` with row `row` of the source, and where they end.
 
-        The ends are None if each line outside of quotes is a row.
+        The ends are None if each line outside of quotes is a row. `clean` says that its quotes are in order.
         """
         written, grammar = self._written, self._grammar
         if grammar.opens_none(block):  # Polars would take marks inside fields for quotes
             written, grammar = self._without_quotes, self._grammar_without_quotes
-        frame = self._plain(block, written, grammar)
+        frame = self._plain(block, written, grammar) if clean or grammar.is_clean(block) else None
         if frame is not None:
             has_marks = not grammar.quote and self._grammar.quote and self._grammar.quote in block
             return RowPiece(row, frame.select(self._columns)), line_ends(block) if has_marks else None
@@ -142,8 +146,6 @@ class CsvFile:
         import polars as pl
 
         if grammar.comment and (block.startswith(grammar.comment) or b"\n" + grammar.comment in block):
-            return None
-        if not grammar.is_clean(block):
             return None
         try:
             frame = written.scan(block, self._schema).collect()

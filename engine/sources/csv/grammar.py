@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 NEVER_CLOSED = "a quote is never closed"
 TEXT_AFTER_QUOTE = "text follows a closing quote"
 
+_LARGEST_BLOCK = 8
+"""Rows whose quotes make the reader look far ahead are cut into blocks of this many usual ones: smaller ones would take
+less memory, and each would have to look ahead again."""
+
 
 class Grammar:
     """The rows of one format.
@@ -47,6 +51,10 @@ class Grammar:
         self.row = _compiled(rf"{field}(?:{s}{field})*+{eol}")
         self.row_start = _compiled(rf"(?:{field}{s})*+{opened}")
         self._field = _compiled(field)
+        self.clean_bytes = 0
+        """How many of the bytes that `row_end` saw last are known to be clean."""
+        regular = rf"(?:{strict}|{loose}|[^{s}\n{q}]*+)"
+        self._regular = regular + rf"(?:{s}{regular})" + "{{count}}\r?"
 
     def opens_none(self, rows: bytes) -> bool:
         """Return whether no quote opens a field, so that all quotes are characters like others."""
@@ -56,6 +64,10 @@ class Grammar:
     def is_clean(self, rows: bytes) -> bool:
         """Return whether each quote in some complete rows belongs to a quoted field."""
         return not self.quote or self.quote not in rows or self._clean.fullmatch(rows) is not None
+
+    def regular(self, fields: int) -> re.Pattern[bytes]:
+        """Return the pattern of a row with so many fields whose quotes are all those of quoted fields."""
+        return _compiled(self._regular.replace("{{count}}", f"{{{fields - 1}}}"))
 
     def unquoted(self, rows: bytes) -> bytes:
         """Return what isn't inside quotes; the rows must be clean."""
@@ -73,21 +85,35 @@ class Grammar:
                 break
         return found
 
-    def row_end(self, data: bytes) -> int:
-        """Return the end of the last complete row in `data`, which begins with a row; 0 if there is none."""
+    def row_end(self, data: bytes, *, whole: bool = False) -> int:
+        """Return the end of the last complete row in `data`, which begins with a row; 0 if there is none.
+
+        It may return the end of an earlier row, so that rows after a long look ahead don't become one large block.
+        `whole` says that the file ends where `data` ends.
+        """
+        self.clean_bytes = 0
         if self.opens_none(data):
-            return after_last_line(data)
-        known = 0 if self.comment else _end_of_match(self._clean, data)
+            return len(data) if whole else after_last_line(data)
+        known = self.clean_bytes = 0 if self.comment else _end_of_match(self._clean, data)
         end = self._last_line_outside(data, known)
         if known == len(data):
-            return end
-        scan = RowScan(self, data, whole=False)
-        while (start := scan.next_with_quote(end)) < len(data):
+            return len(data) if whole else end
+        scan, enough = RowScan(self, data, whole=whole), blocks.BLOCK_BYTES
+        while end < enough * _LARGEST_BLOCK:
+            start = scan.next_with_quote(end)
+            if start - end > enough and (cut := max(data.rfind(b"\n", end, end + enough) + 1, end)):
+                return cut
+            if start >= len(data):
+                return len(data) if whole else after_last_line(data)
             row = scan.row_at(start)
             if row is None:
                 return start
             end = row[0]
-        return after_last_line(data)
+        return end
+
+    def last_row_end(self, data: bytes) -> int:
+        """Return `row_end` of the last bytes of a file."""
+        return self.row_end(data, whole=True)
 
     def _last_line_outside(self, data: bytes, size: int) -> int:
         """Return the end of the last line after an even number of quotes: in clean rows it isn't inside a field."""

@@ -73,6 +73,7 @@ class _Sorter:
         self._written = written
         self._grammar = grammar
         self._fields = fields
+        self._regular = grammar.regular(fields) if grammar.quote else None
         self.rows = SortedRows()
 
     def plain_lines(self, start: int, end: int) -> None:
@@ -109,6 +110,11 @@ class _Sorter:
             rows.faults[len(rows.starts)] = Fault(problem, NO_QUOTES)
         else:
             row = self._block[start:end].removesuffix(b"\n")
+            if self._regular and self._regular.fullmatch(row):
+                self._add(row, [])
+                rows.starts.append(start)
+                rows.ends.append(end)
+                return
             row = row[:-1] if row.endswith(grammar.quote + b"\r") else row
             fields = grammar.fields(row)
             if len(fields) != self._fields:

@@ -37,20 +37,30 @@ class RowTooLong(Exception):
         super().__init__(f"the row at byte {byte:,} does not end within {LONGEST_ROW_BYTES >> 20} MiB")
 
 
-def read_blocks(file: TextBytes | WatchedFile, start: int, row_end: RowEnd, size: int) -> Iterator[tuple[int, bytes]]:
+def read_blocks(
+    file: TextBytes | WatchedFile, start: int, row_end: RowEnd, size: int, last_row_end: RowEnd = len
+) -> Iterator[tuple[int, bytes]]:
     """Yield (offset, bytes) of each block from byte `start` on, which must be the start of a row.
 
     A block has about `size` bytes and at least one row. It ends with a line end, except at the end of a file without
-    one. In a file that grew while it was read, a last line without its end is not a row yet.
+    one. In a file that grew while it was read, a last line without its end is not a row yet. `last_row_end` is the
+    `row_end` of bytes at the end of the file, where it is never 0.
 
     Raises:
         RowTooLong: a row doesn't end.
     """
     file.seek(start)
-    held = b""
-    while chunk := file.read(max(size, len(held))):  # what is held doubles: a long row is looked at a few times only
+    held, looked_at = b"", size
+    while True:
+        chunk = file.read(max(size, len(held)))  # what is held doubles: a long row is looked at a few times only
         held += chunk
-        done, looked_at = 0, size
+        done = 0
+        if not chunk:
+            if not held or (isinstance(file, WatchedFile) and file.grew):  # its last line may be half of one
+                return
+            done = last_row_end(held)
+            yield start, held[:done]
+            start, looked_at = start + done, size
         while len(held) - done >= size or not done:
             part = held[done : done + looked_at]
             end = row_end(part)
@@ -60,12 +70,11 @@ def read_blocks(file: TextBytes | WatchedFile, start: int, row_end: RowEnd, size
             elif done + looked_at < len(held):
                 looked_at *= 2
             else:
+                looked_at = 2 * len(part)  # once more bytes have been read
                 break
         held = held[done:]
         if not done and len(held) > LONGEST_ROW_BYTES:
             raise RowTooLong(start)
-    if held and not (isinstance(file, WatchedFile) and file.grew):  # else its last line may be half of one
-        yield start, held
 
 
 def after_last_line(data: bytes) -> int:
