@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from engine.errors import SourceError, UsageError
 from engine.sources.ndjson.check import problem_of
-from engine.sources.text.blocks import BLOCK_BYTES, RowTooLong, after_last_line, read_blocks
+from engine.sources.text import blocks
+from engine.sources.text.blocks import RowTooLong, after_last_line, read_blocks
 from engine.sources.text.opening import damage_named, open_bytes
 from engine.sources.text.values import dtype_of, fields_of, instance_of
 
@@ -82,7 +83,7 @@ def _first_lines(paths: Sequence[Path], rows: int) -> Iterator[tuple[Path, int, 
         with damage_named(path), open_bytes(path) as file:
             start = file.read(len(BOM))
             try:
-                blocks = read_blocks(file, len(BOM) if start == BOM else 0, after_last_line, BLOCK_BYTES)
+                blocks = read_blocks(file, len(BOM) if start == BOM else 0, after_last_line, blocks.BLOCK_BYTES)
                 for line in (line for _, block in blocks for line in block.removesuffix(b"\n").split(b"\n")):
                     number += 1
                     if line.strip(b" \t\r"):

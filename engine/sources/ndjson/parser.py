@@ -51,11 +51,14 @@ class LineParser:
 
     def parse(self, block: bytes) -> tuple[pl.DataFrame, Sequence[BadLine]]:
         """Return the rows that can be read, in order, and the lines that can't."""
-        import polars as pl
-
         frame = self._read(block)
         if frame is None and len(block) > _SMALL:
             return self._joined(_divided(block))
+        return self._checked_rows(block, frame)
+
+    def _checked_rows(self, block: bytes, frame: pl.DataFrame | None) -> tuple[pl.DataFrame, Sequence[BadLine]]:
+        import polars as pl
+
         bad: dict[int, Problem] = {}
         lines: list[tuple[int, bytes]] | None = None
         if frame is None or not self._proved(block, frame):
@@ -82,7 +85,7 @@ class LineParser:
         named: list[BadLine] = []
         row = start = 0
         for piece in pieces:
-            frame, bad = self.parse(piece)
+            frame, bad = self._checked_rows(piece, self._read(piece))
             frames.append(frame)
             named += [replace(line, row=row + line.row, start=start + line.start) for line in bad]
             row += frame.height + len(bad)

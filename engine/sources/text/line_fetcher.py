@@ -14,7 +14,8 @@ from engine.batch import Batch, SourceRow
 from engine.errors import SourceChanged, SourceError
 from engine.sources import files
 from engine.sources.base import SeekableFetcher, SourceSize
-from engine.sources.text.blocks import BLOCK_BYTES, RowTooLong, after_last_line, read_blocks
+from engine.sources.text import blocks
+from engine.sources.text.blocks import RowTooLong, after_last_line, read_blocks
 from engine.sources.text.opening import GZIP, damage_named, open_bytes
 from engine.sources.text.pieces import Piece, PieceStream
 from engine.sources.text.rows import LineCounter, row_text
@@ -191,7 +192,7 @@ class LineFetcher(SeekableFetcher):
         lines = LineCounter(path)
         with damage_named(path), open_bytes(path) as file:
             try:
-                for start, block in read_blocks(file, byte, after_last_line, BLOCK_BYTES):
+                for start, block in read_blocks(file, byte, after_last_line, blocks.BLOCK_BYTES):
                     frame, bad = self.parse(block)
                     named = tuple(
                         SourceRow(
