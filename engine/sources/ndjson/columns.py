@@ -83,8 +83,8 @@ def _first_lines(paths: Sequence[Path], rows: int) -> Iterator[tuple[Path, int, 
         with damage_named(path), open_bytes(path) as file:
             start = file.read(len(BOM))
             try:
-                blocks = read_blocks(file, len(BOM) if start == BOM else 0, after_last_line, blocks.BLOCK_BYTES)
-                for line in (line for _, block in blocks for line in block.removesuffix(b"\n").split(b"\n")):
+                read = read_blocks(file, len(BOM) if start == BOM else 0, after_last_line, blocks.BLOCK_BYTES)
+                for line in (line for _, block in read for line in block.removesuffix(b"\n").split(b"\n")):
                     number += 1
                     if line.strip(b" \t\r"):
                         yield path, number, line

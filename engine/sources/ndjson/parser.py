@@ -22,7 +22,7 @@ from engine.sources.text.line_fetcher import BadLine
 from engine.sources.text.values import fields_of, fitted, instance_of, misfits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     import polars as pl
 
@@ -31,9 +31,9 @@ _PIECES = 16
 
 _SMALL = 64 << 10
 
-_KEY = re.compile(rb'"[ \t\r]*:(?![ \t\r]*null)')
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _FLOAT_DIGITS = 15
+_FEW = 0.05
 
 
 class LineParser:
@@ -57,26 +57,23 @@ class LineParser:
         return self._checked_rows(block, frame)
 
     def _checked_rows(self, block: bytes, frame: pl.DataFrame | None) -> tuple[pl.DataFrame, Sequence[BadLine]]:
-        import polars as pl
-
         bad: dict[int, Problem] = {}
-        lines: list[tuple[int, bytes]] | None = None
-        if frame is None or not self._proved(block, frame):
+        if frame is None:
             lines = _lines(block)
-            bad = self._problems(lines, frame)
-            if frame is None:
-                good = [row for row in range(len(lines)) if row not in bad]
-                frame, refused = self._read_each([lines[row][1] for row in good])
-                bad |= {good[row]: problem for row, problem in refused.items()}
-            elif bad:
-                frame = frame.filter(~pl.Series(range(frame.height)).is_in(list(bad)))
+            bad = self._problems(enumerate(line for _, line in lines))
+            good = [row for row in range(len(lines)) if row not in bad]
+            frame, refused = self._read_each([lines[row][1] for row in good])
+            bad |= {good[row]: problem for row, problem in refused.items()}
+        else:
+            bad = self._problems(self._suspects(block, frame))
+            frame = _without(frame, bad)
         frame, unfit = self._converted(frame)
-        if unfit:
-            lines = _lines(block) if lines is None else lines
-            rows = [row for row in range(len(lines)) if row not in bad]
-            bad |= {rows[row]: problem for row, problem in unfit.items()}
-        named = (BadLine(row, *(lines or [])[row], bad[row].reason, bad[row].hint) for row in sorted(bad))
-        return frame, list(named)
+        if not bad and not unfit:
+            return frame, ()
+        lines = _lines(block)
+        rows = [row for row in range(len(lines)) if row not in bad]
+        bad |= {rows[row]: problem for row, problem in unfit.items()}
+        return frame, [BadLine(row, *lines[row], bad[row].reason, bad[row].hint) for row in sorted(bad)]
 
     def _joined(self, pieces: Iterable[bytes]) -> tuple[pl.DataFrame, Sequence[BadLine]]:
         import polars as pl
@@ -114,50 +111,32 @@ class LineParser:
         second, more = self._read_each(lines[middle:])
         return pl.concat([first, second]), refused | {middle + row: problem for row, problem in more.items()}
 
-    def _proved(self, block: bytes, frame: pl.DataFrame) -> bool:
-        """Return whether every value of every line is certainly in the frame, and exact."""
+    def _problems(self, lines: Iterable[tuple[int, bytes]]) -> dict[int, Problem]:
+        found = ((row, problem_of(line, self._checked, all_keys=self._all_keys)) for row, line in lines)
+        return {row: problem for row, problem in found if problem is not None}
+
+    def _suspects(self, block: bytes, frame: pl.DataFrame) -> Iterator[tuple[int, bytes]]:
+        """Yield each row that may have lost something on its way into the frame, and its line."""
         import polars as pl
 
+        lines: pl.Series | None = None
+        suspects = pl.Series([False]).new_from_index(0, frame.height)
         if b"\\" in block and _SURROGATE.search(block):
-            return False
-        if self._decimals:
-            longest = frame.select(pl.max_horizontal(pl.col(*self._decimals).str.len_bytes().max())).item()
-            if (longest or 0) > _FLOAT_DIGITS:
-                return False
-        if not self._all_keys:
-            return True
-        values = self._values(frame).sum()
-        colons = block.count(b":")
-        if colons == values:
-            return True
-        if any(spaced in block for spaced in (b" :", b"\t:", b"\r:")):
-            return False
-        keys = block.count(b'":')
-        return keys == values or keys - block.count(b'":null') - block.count(b'": null') == values
-
-    def _problems(self, lines: Sequence[tuple[int, bytes]], frame: pl.DataFrame | None) -> dict[int, Problem]:
-        suspects: Iterable[int] = range(len(lines))
-        if frame is not None:
-            suspects = self._suspects(lines, frame)
-        found = {}
-        for row in suspects:
-            problem = problem_of(lines[row][1], self._checked, all_keys=self._all_keys)
-            if problem is not None:
-                found[row] = problem
-        return found
-
-    def _suspects(self, lines: Sequence[tuple[int, bytes]], frame: pl.DataFrame) -> list[int]:
-        import polars as pl
-
-        values = self._values(frame)
-        long = pl.Series([False]).new_from_index(0, frame.height)
+            lines = _line_series(block, frame.height)
+            suspects |= lines.str.contains(_SURROGATE.pattern.decode())
         for name in self._decimals:
-            long |= frame[name].str.len_bytes().fill_null(0) > _FLOAT_DIGITS
-        return [
-            row
-            for row, ((_, line), value, digits) in enumerate(zip(lines, values, long, strict=True))
-            if digits or (self._all_keys and len(_KEY.findall(line)) != value) or _SURROGATE.search(line)
-        ]
+            suspects |= frame[name].str.len_bytes().fill_null(0) > _FLOAT_DIGITS
+        if self._all_keys:
+            values = self._values(frame)
+            extra = block.count(b":") - values.sum()
+            if extra:
+                lines = _line_series(block, frame.height) if lines is None else lines
+                suspects |= _colons(lines, few=extra < frame.height * _FEW) != values
+        rows = suspects.arg_true()
+        if len(rows):
+            lines = _line_series(block, frame.height) if lines is None else lines
+            for row, line in zip(rows, lines.gather(rows), strict=True):
+                yield row, line.encode()
 
     def _values(self, frame: pl.DataFrame) -> pl.Series:
         """Return for each row how many keys have a value that isn't null."""
@@ -178,7 +157,7 @@ class LineParser:
             for row in mask.arg_true():
                 value = json.dumps(frame[name][row], ensure_ascii=False, default=str)
                 unfit.setdefault(row, misfit(name, value, self._dtypes[name]))
-        return (whole.filter(~pl.Series(range(whole.height)).is_in(list(unfit))) if unfit else whole), unfit
+        return _without(whole, unfit), unfit
 
 
 def _as_read(dtype: pl.DataType) -> pl.DataType:
@@ -213,6 +192,30 @@ def _keys_inside(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
         item = instance_of(dtype.inner)
         return value.list.eval(_keys_inside(pl.element(), item)).list.sum().fill_null(0).cast(pl.UInt32)
     return none
+
+
+def _colons(lines: pl.Series, *, few: bool) -> pl.Series:
+    """Return for each line a number that is at least that of its keys with a value. `few`: few texts have colons."""
+    if few:
+        return lines.str.count_matches(":", literal=True)
+    # A colon after a quote may still be the start of a text, but no key with a value is left out.
+    return lines.str.count_matches(r'"[ \t\r]*:') - lines.str.count_matches(r'"[ \t\r]*:[ \t\r]*null')
+
+
+def _line_series(block: bytes, height: int) -> pl.Series:
+    """Return the lines that aren't blank; there are `height` of them."""
+    import polars as pl
+
+    lines = pl.Series([block.decode()]).str.split("\n").explode()
+    if len(lines) != height:
+        lines = lines.filter(lines.str.strip_chars(" \t\r") != "")
+    return lines
+
+
+def _without(frame: pl.DataFrame, rows: Collection[int]) -> pl.DataFrame:
+    import polars as pl
+
+    return frame.filter(~pl.Series(range(frame.height)).is_in(list(rows))) if rows else frame
 
 
 def _has_struct(dtype: pl.DataType) -> bool:

@@ -7,6 +7,7 @@ one block of rows stays in memory, and the places where the last few blocks bega
 from __future__ import annotations
 
 from abc import abstractmethod
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -15,6 +16,7 @@ from engine.errors import SourceChanged, SourceError
 from engine.sources import files
 from engine.sources.base import SeekableFetcher, SourceSize
 from engine.sources.text import blocks
+from engine.sources.text.ahead import parsed_ahead
 from engine.sources.text.blocks import RowTooLong, after_last_line, read_blocks
 from engine.sources.text.opening import GZIP, damage_named, open_bytes
 from engine.sources.text.pieces import Piece, PieceStream
@@ -22,6 +24,7 @@ from engine.sources.text.rows import LineCounter, row_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from concurrent.futures import Executor
     from pathlib import Path
 
     import polars as pl
@@ -31,6 +34,9 @@ if TYPE_CHECKING:
     from engine.text.json_values import Json
 
 SAMPLE_BYTES = 1 << 20
+
+PARSERS = 2
+"""How many blocks of lines are parsed at once: Polars uses one thread for a block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,25 +181,26 @@ class LineFetcher(SeekableFetcher):
         begin = self._start_before(wanted)
         row, byte = begin.row, begin.byte
         self._starts = [begin]
-        for file in range(begin.file, len(self._found.paths)):
-            path = self._found.paths[file]
-            for start, piece in self._file_pieces(path, byte or self.first_byte(path), row):
-                self._record(_BlockStart(row, file, start))
-                row += piece.height
-                if row > wanted:
-                    yield piece.split(wanted - piece.row)[1] if piece.row < wanted else piece
-            if begin.certain and row < wanted:
-                raise SourceChanged(f"{path} has become shorter: some of its committed rows are gone")
-            byte = 0
+        with ThreadPoolExecutor(PARSERS, thread_name_prefix="parser") as pool:
+            for file in range(begin.file, len(self._found.paths)):
+                path = self._found.paths[file]
+                for start, piece in self._file_pieces(path, byte or self.first_byte(path), row, pool):
+                    self._record(_BlockStart(row, file, start))
+                    row += piece.height
+                    if row > wanted:
+                        yield piece.split(wanted - piece.row)[1] if piece.row < wanted else piece
+                if begin.certain and row < wanted:
+                    raise SourceChanged(f"{path} has become shorter: some of its committed rows are gone")
+                byte = 0
         if row < wanted:
             raise SourceChanged(f"{wanted:,} rows of {self._source} are committed, but now it has {row:,}")
 
-    def _file_pieces(self, path: Path, byte: int, row: int) -> Iterator[tuple[int, Piece]]:
+    def _file_pieces(self, path: Path, byte: int, row: int, pool: Executor) -> Iterator[tuple[int, Piece]]:
         lines = LineCounter(path)
         with damage_named(path), open_bytes(path) as file:
             try:
-                for start, block in read_blocks(file, byte, after_last_line, blocks.BLOCK_BYTES):
-                    frame, bad = self.parse(block)
+                read = read_blocks(file, byte, after_last_line, blocks.BLOCK_BYTES)
+                for start, (frame, bad) in parsed_ahead(pool, self.parse, read):
                     named = tuple(
                         SourceRow(
                             row + line.row,
