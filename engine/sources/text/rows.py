@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from engine.errors import SourceError
+from engine.sources.text import blocks
 from engine.sources.text.opening import damage_named, open_bytes
 
 if TYPE_CHECKING:
@@ -27,6 +29,25 @@ class LineCounter:
         self._byte = 0
         self._line = 1
 
+    def byte_of(self, line: int) -> int | None:
+        """Return the byte where the line begins, or None if the file has fewer lines."""
+        at, byte = 1, 0
+        with damage_named(self._path), open_bytes(self._path) as file:
+            while at < line:
+                chunk = file.read(_READ_BYTES)
+                if not chunk:
+                    return None
+                ends = chunk.count(b"\n")
+                if at + ends < line:
+                    at, byte = at + ends, byte + len(chunk)
+                    continue
+                end = -1
+                while at < line:
+                    at, end = at + 1, chunk.index(b"\n", end + 1)
+                byte += end + 1
+            file.seek(byte)
+            return byte if file.read(1) else None
+
     def line_at(self, byte: int) -> int:
         """Return the number of the line that the byte is in."""
         if byte < self._byte:
@@ -37,6 +58,14 @@ class LineCounter:
                 self._line += chunk.count(b"\n")
                 self._byte += len(chunk)
         return self._line
+
+
+def line_too_long(path: Path, byte: int) -> SourceError:
+    """Return the error for a line that begins at the byte, or before, and is longer than any row may be."""
+    return SourceError(
+        f"line {LineCounter(path).line_at(byte):,} of {path} doesn't end within {blocks.LONGEST_ROW_BYTES:,} bytes",
+        hint="It isn't text with lines, or its lines have another end than a line feed.",
+    )
 
 
 def row_text(row: bytes) -> str:
