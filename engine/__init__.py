@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from engine.sources.base import SeekableFetcher as SeekableFetcher
     from engine.sources.base import SourceSize as SourceSize
     from engine.sources.csv.fetcher import CsvFetcher as CsvFetcher
+    from engine.sources.fixed_width.fetcher import FixedWidthFetcher as FixedWidthFetcher
     from engine.sources.frame import FrameFetcher as FrameFetcher
     from engine.sources.ndjson.fetcher import NdjsonFetcher as NdjsonFetcher
     from engine.sources.parquet.fetcher import ParquetFetcher as ParquetFetcher

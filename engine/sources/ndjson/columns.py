@@ -13,6 +13,7 @@ from engine.sources.ndjson.check import problem_of
 from engine.sources.text import blocks
 from engine.sources.text.blocks import RowTooLong, after_last_line, read_blocks
 from engine.sources.text.opening import damage_named, open_bytes
+from engine.sources.text.rows import line_too_long
 from engine.sources.text.values import dtype_of, fields_of, instance_of
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def agreed_dtypes(
     declared = {name: _readable(name, dtype_of(name, dtype)) for name, dtype in dtypes.items()}
     if columns is not None and all(name in declared for name in columns):
         return {name: declared[name] for name in columns}
-    kinds = _kinds(paths, infer_rows)
+    kinds = _kinds(paths, infer_rows) if infer_rows else {}
     found = {name: _dtype(kind) for name, kind in kinds.items()} | declared
     missing = [name for name in columns or () if name not in found]
     if missing:
@@ -71,6 +72,10 @@ def _kinds(paths: Sequence[Path], rows: int) -> dict[str, Any]:
             hint="Each line of an NDJSON file is one object in braces. A file that is one JSON value as a whole "
             "must be converted first: jq -c '.[]' old.json > new.ndjson",
         )
+    if good and not kinds:
+        raise SourceError(
+            f"the first {good:,} rows of {paths[0]} have no keys", hint="dtypes={…} declares keys that come later."
+        )
     return kinds
 
 
@@ -92,9 +97,7 @@ def _first_lines(paths: Sequence[Path], rows: int) -> Iterator[tuple[Path, int, 
                         if not left:
                             return
             except RowTooLong as error:
-                raise SourceError(
-                    f"{path}, line {number + 1:,}: {error}", hint="Check that the file is the right one."
-                ) from error
+                raise line_too_long(path, error.byte) from error
 
 
 def _kind(value: Any) -> Any:

@@ -51,6 +51,8 @@ class LineParser:
 
     def parse(self, block: bytes) -> tuple[pl.DataFrame, Sequence[BadLine]]:
         """Return the rows that can be read, in order, and the lines that can't."""
+        if not self._dtypes:
+            return _no_rows(), ()
         frame = self._read(block)
         if frame is None and len(block) > _SMALL:
             return self._joined(_divided(block))
@@ -200,6 +202,12 @@ def _colons(lines: pl.Series, *, few: bool) -> pl.Series:
         return lines.str.count_matches(":", literal=True)
     # A colon after a quote may still be the start of a text, but no key with a value is left out.
     return lines.str.count_matches(r'"[ \t\r]*:') - lines.str.count_matches(r'"[ \t\r]*:[ \t\r]*null')
+
+
+def _no_rows() -> pl.DataFrame:
+    import polars as pl
+
+    return pl.DataFrame()
 
 
 def _line_series(block: bytes, height: int) -> pl.Series:

@@ -19,8 +19,8 @@ from engine.sources.text import blocks
 from engine.sources.text.ahead import parsed_ahead
 from engine.sources.text.blocks import RowTooLong, after_last_line, read_blocks
 from engine.sources.text.opening import GZIP, damage_named, open_bytes
-from engine.sources.text.pieces import Piece, PieceStream
-from engine.sources.text.rows import LineCounter, row_text
+from engine.sources.text.row_stream import RowPiece, RowStream
+from engine.sources.text.rows import LineCounter, line_too_long, row_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from engine.text.json_values import Json
 
 SAMPLE_BYTES = 1 << 20
+
+END_OF_FILE = 1 << 40
+"""A place after the last byte of any file."""
 
 PARSERS = 2
 """How many blocks of lines are parsed at once: Polars uses one thread for a block."""
@@ -65,11 +68,13 @@ class LineFetcher(SeekableFetcher):
 
     suffix: ClassVar[str]
 
+    encoding: str = "utf8"
+    """That of the files, a codec of Python."""
+
     def __init__(self, source: FileSource) -> None:
         self._source = source
-        self._stream: PieceStream | None = None
+        self._stream: RowStream | None = None
 
-    @abstractmethod
     def decide_columns(self, paths: Sequence[Path]) -> None:
         """Decide the columns and dtypes of all batches. Called once, by `open`."""
 
@@ -99,19 +104,19 @@ class LineFetcher(SeekableFetcher):
         self._starts = [self._first_start(position)]
         self._stream = None
         if position.next_row:
-            self._stream = PieceStream(self._pieces())
+            self._stream = RowStream(self._pieces())
             self._stream.fill(1)
 
     def __call__(self, batch_id: int, batch_size: int) -> Batch | None:
         """Return the next `batch_size` rows of the source, fewer at its end, None after it."""
-        stream = self._stream or PieceStream(self._pieces())
+        stream = self._stream or RowStream(self._pieces())
         self._stream = None  # if `take` raises, the next fetch begins a new stream at the same row
         piece = stream.take(batch_size)
         self._stream = stream
         if piece is None:
             return None
-        self._next_row = piece.row + piece.height
-        return Batch(batch_id, piece.row, self._next_row - 1, piece.frame, unreadable=piece.unreadable)
+        self._next_row = piece.start + piece.rows
+        return Batch(batch_id, piece.start, self._next_row - 1, piece.data, unreadable=piece.unreadable)
 
     def cursor_after(self, batch: Batch) -> Mapping[str, Json]:
         """Return a byte where a row begins, and how many rows after it are committed. For the last batch only."""
@@ -126,7 +131,10 @@ class LineFetcher(SeekableFetcher):
         Raises:
             SourceError: the row can't be read, or its line isn't there any more.
         """
-        line = self._line_at(row) if text is None else text.encode()
+        try:
+            line = self._line_now(row) if text is None else text.encode(self.encoding)
+        except UnicodeEncodeError as error:
+            raise SourceError(f"the text can't be written in {self.encoding}: {error.reason}") from error
         frame, bad = self.parse(line)
         if bad or frame.height != 1:
             reason = bad[0].reason if bad else f"it is {frame.height} rows, not one"
@@ -175,7 +183,7 @@ class LineFetcher(SeekableFetcher):
         """Return the start of the block that holds the row before `next_row`."""
         return next((start for start in reversed(self._starts) if start.row < next_row), self._starts[0])
 
-    def _pieces(self) -> Iterator[Piece]:
+    def _pieces(self) -> Iterator[RowPiece]:
         """Yield the rows from `_next_row` on, and record where each block begins."""
         wanted = self._next_row
         begin = self._start_before(wanted)
@@ -186,16 +194,16 @@ class LineFetcher(SeekableFetcher):
                 path = self._found.paths[file]
                 for start, piece in self._file_pieces(path, byte or self.first_byte(path), row, pool):
                     self._record(_BlockStart(row, file, start))
-                    row += piece.height
+                    row += piece.rows
                     if row > wanted:
-                        yield piece.split(wanted - piece.row)[1] if piece.row < wanted else piece
+                        yield piece.split(wanted - piece.start)[1] if piece.start < wanted else piece
                 if begin.certain and row < wanted:
                     raise SourceChanged(f"{path} has become shorter: some of its committed rows are gone")
                 byte = 0
         if row < wanted:
             raise SourceChanged(f"{wanted:,} rows of {self._source} are committed, but now it has {row:,}")
 
-    def _file_pieces(self, path: Path, byte: int, row: int, pool: Executor) -> Iterator[tuple[int, Piece]]:
+    def _file_pieces(self, path: Path, byte: int, row: int, pool: Executor) -> Iterator[tuple[int, RowPiece]]:
         lines = LineCounter(path)
         with damage_named(path), open_bytes(path) as file:
             try:
@@ -213,15 +221,12 @@ class LineFetcher(SeekableFetcher):
                         )
                         for line in bad
                     )
-                    piece = Piece(row, frame, named)
-                    row += piece.height
-                    if piece.height:
+                    piece = RowPiece(row, frame, named)
+                    row += piece.rows
+                    if piece.rows:
                         yield start, piece
             except RowTooLong as error:
-                raise SourceError(
-                    f"{path}, line {lines.line_at(error.byte):,}: {error}",
-                    hint="Check that the file is the right one: a line is one row.",
-                ) from error
+                raise line_too_long(path, error.byte) from error
 
     def _record(self, start: _BlockStart) -> None:
         self._starts.append(start)
@@ -236,13 +241,16 @@ class LineFetcher(SeekableFetcher):
             file.seek(byte - 1)
             return file.read(1) == b"\n"
 
-    def _line_at(self, row: SourceRow) -> bytes:
+    def _line_now(self, row: SourceRow) -> bytes:
         path = next((path for path in self._found.paths if str(path) == row.file), None)
-        if path is None or not self._begins_line(path, row.byte):
+        if path is None:
             raise SourceError(
-                f"line {row.line:,} of {row.file} isn't there any more", hint="Replay the row from its corrected text."
+                f"{row.file or 'the file of the row'} isn't a file of the source now",
+                hint="Bring the file back, or replay with the corrected text of the row.",
             )
-        with damage_named(path), open_bytes(path) as file:
-            for _, block in read_blocks(file, row.byte, after_last_line, 1 << 16):
-                return block.split(b"\n", 1)[0]
-        raise SourceError(f"{path} ends before line {row.line:,}", hint="Replay the row from its corrected text.")
+        byte = LineCounter(path).byte_of(row.line)
+        if byte is not None:
+            with damage_named(path), open_bytes(path) as file:
+                for _, block in read_blocks(file, byte, after_last_line, 1 << 16):
+                    return block.split(b"\n", 1)[0]
+        raise SourceError(f"{path} has no line {row.line:,} now", hint="Replay with the corrected text of the row.")
