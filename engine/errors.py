@@ -8,6 +8,7 @@
     │   └── NothingToRewind        no such committed batch
     ├── SourceError                the source, not the steps
     │   ├── FetchFailed            the fetcher raised
+    │   ├── RowsUnreadable         rows that the source can't read
     │   ├── SourceContractBroken   what the fetcher returned isn't the batch that was asked for
     │   ├── RowsNotContiguous      a gap or an overlap between batches
     │   └── SourceChanged          the source has shrunk below the frontier
@@ -46,7 +47,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from engine.text.exit_codes import ExitCode
+from engine.text.format import SOURCE, counted, refusing
 from engine.text.masking import mask_secrets
+from engine.text.terminal_safe import safe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -55,6 +58,10 @@ if TYPE_CHECKING:
     import polars as pl
 
     from engine.batch import Batch
+
+_NAMED_ROWS = 3
+_KEPT_ROWS = 20
+_TEXT_CHARACTERS = 80
 
 
 class PipelineError(Exception):
@@ -119,7 +126,35 @@ class FetchFailed(SourceError):
         self.batch_id = batch_id
         self.attempts = attempts
         tries = "" if attempts == 1 else f" after {attempts} attempts"
-        super().__init__(f"fetching batch {batch_id} failed{tries}: {describe(error)}")
+        # A callable over an iterator raises it at the end, and after a resume it would give rows of the start.
+        once = "An iterator can be read only once, but a resume reads from another batch: pass a generator function, "
+        super().__init__(
+            f"fetching batch {batch_id} failed{tries}: {describe(error)}",
+            hint=f"{once}without calling it, or a callable that finds its rows by batch id and batch size."
+            if isinstance(error, StopIteration)
+            else "",
+        )
+
+
+class RowsUnreadable(SourceError):
+    """Rows of a batch that the source can't read. `rows` are the first of them, `row_count` is their number."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch_id = batch.batch_id
+        self.start_row = batch.start_row
+        self.end_row = batch.end_row
+        self.row_count = len(batch.unreadable)
+        self.rows = batch.unreadable[:_KEPT_ROWS]
+        first = self.rows[:_NAMED_ROWS]
+        named = [f"{safe(row.place)}: {safe(row.reason)}: {safe(row.text, _TEXT_CHARACTERS)}" for row in first]
+        if self.row_count > len(named):
+            named.append(f"and {self.row_count - len(named):,} more")
+        help_here = next((f"{row.hint.removesuffix('.')}. " for row in first if row.hint), "")
+        super().__init__(
+            f"{counted(self.row_count, 'row')} of batch {batch.batch_id} can't be read: {'; '.join(named)}",
+            hint=f"{help_here}Everything before this batch is committed. on_error='quarantine' (--on-error quarantine) "
+            "takes such rows out and keeps them.",
+        )
 
 
 class SourceContractBroken(SourceError):
@@ -188,6 +223,7 @@ class StepFailed(StepError):
         self.end_row = end_row
         self.source: Batch | None = None
         self.input: pl.DataFrame | None = None  # what the step was given
+        self.first = 0  # it was given what steps before it made of the rows from this one of `source` on
         tries = "" if attempts == 1 else f" after {attempts} attempts"
         committed = f"Batches up to {batch_id - 1} are committed. " if batch_id else ""
         super().__init__(
@@ -206,11 +242,11 @@ class QuarantineFull(StepError):
         self.excess = excess
         committed = f"Batches up to {batch_id - 1} are committed. " if batch_id else ""
         super().__init__(
-            f"too many rows can't be processed: with batch {batch_id} it would be {excess}; step '{step}': {error}",
+            f"too many rows can't be processed: with batch {batch_id} it would be {excess}; {refusing(step)}: {error}",
             step=step,
             batch_id=batch_id,
-            hint=f"{committed}Fix the step or the data, or raise the limit, and run again: it continues at batch "
-            f"{batch_id}.",
+            hint=f"{committed}Fix {'the data' if step == SOURCE else 'the step or the data'}, or raise the limit, and "
+            f"run again: it continues at batch {batch_id}.",
         )
 
 
@@ -437,13 +473,16 @@ class IllegalTransition(PipelineError):
 
 
 @contextmanager
-def raised_as(translate: Callable[[Exception], PipelineError]) -> Iterator[None]:
-    """Raise the engine's error for what a user's code raises in the block; an error of the engine stays as it is."""
+def raised_as(translate: Callable[[BaseException], PipelineError]) -> Iterator[None]:
+    """Raise the engine's error for what a user's code or a library raises in the block.
+
+    An error of the engine stays as it is. A PanicException of Polars is no Exception, but a failure like any other.
+    """
     try:
         yield
-    except PipelineError:
+    except (PipelineError, KeyboardInterrupt, GeneratorExit):
         raise
-    except Exception as error:
+    except BaseException as error:
         raise translate(error) from error
 
 

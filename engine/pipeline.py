@@ -9,16 +9,18 @@ from __future__ import annotations
 import threading
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.checkpoint.location import checked_url
 from engine.checkpoint.store import CheckpointStore
-from engine.errors import CheckpointLocked, describe
+from engine.errors import CheckpointLocked, FetchFailed, describe, raised_as
 from engine.events import RunEnded, StopWasRequested
 from engine.executors.threads import ThreadExecutor
 from engine.frontier import Frontier
 from engine.progress import Progress
+from engine.results.mended import read_mended
 from engine.results.page import PageReader
 from engine.results.quarantine import QuarantineView
 from engine.results.view import CheckpointView
@@ -31,11 +33,14 @@ from engine.runs.replay import Replayed, replay
 from engine.runs.resume_rules import next_position
 from engine.runs.session import Emitter
 from engine.sources.base import Position, SeekableFetcher, SourceSize
+from engine.sources.generator import as_fetcher
 from engine.state import RunState
 from engine.worker.signals import StopSignal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    import polars as pl
 
     from engine.checkpoint.loss import Loss
     from engine.checkpoint.parts.parts import PartCompression
@@ -55,8 +60,12 @@ class BatchPipeline(CheckpointView):
 
     Args:
         steps: in the order in which each batch goes through them; names must differ.
-        batch_fetcher: a fetcher of `engine`, or any callable `(batch_id, batch_size) -> Batch | None`.
+        batch_fetcher: a fetcher of `engine`; or any callable `(batch_id, batch_size) -> Batch | None`, which may also
+            return a frame; or a generator function without arguments that yields frames, see `GeneratorFetcher`.
         batch_size: source rows per batch.
+        batch_bytes: how many bytes of memory the rows of a batch may take; a batch of wide rows has fewer than
+            `batch_size`. By default a share of this machine's memory, 16 to 256 MiB. It may change at any time. A
+            function that finds its rows by batch id times batch size, and a `SqlFetcher`, keep to `batch_size` alone.
         checkpoint_dir: the folder of the checkpoint. The first run creates it; only its owner can read it.
         name: the name of the pipeline on screens; by default the name of the checkpoint folder.
         results_url: the URL of the result files, such as s3://bucket/flights, instead of the checkpoint folder. It
@@ -67,9 +76,9 @@ class BatchPipeline(CheckpointView):
         part_compression: how the result files are compressed: "zstd", "snappy", "lz4" or "uncompressed".
         listeners: called with each event of a run, from its threads; see `engine.events`.
         executor: where the steps run, instead of threads of this process.
-        on_error: what to do with rows that a step can't process. "stop" ends the run before their batch;
-            "quarantine", or a `Quarantine` with other limits, puts them into quarantine. The `on_error` of a step has
-            priority.
+        on_error: what to do with rows that the source can't read or a step can't process. "stop" ends the run before
+            their batch; "quarantine", or a `Quarantine` with other limits, puts them into quarantine. The `on_error` of
+            a step has priority for what this step can't process.
         sinks: targets that also get the results, exactly once: a `SqlSink`, a `DuckDBSink`.
 
     Raises:
@@ -79,12 +88,13 @@ class BatchPipeline(CheckpointView):
     def __init__(
         self,
         steps: Iterable[BatchStep],
-        batch_fetcher: BatchFetcher,
+        batch_fetcher: BatchFetcher | Callable[[], Iterator[pl.DataFrame | pl.LazyFrame]],
         batch_size: int = DEFAULT_BATCH_SIZE,
         checkpoint_dir: str | Path = "checkpoints",
         *,
         name: str = "",
         results_url: str | None = None,
+        batch_bytes: int | None = None,
         workers: int | None = None,
         retry: RetryPolicy | None = None,
         part_compression: PartCompression = "zstd",
@@ -96,8 +106,9 @@ class BatchPipeline(CheckpointView):
         self._begin_with(
             Plan(
                 steps=listed_steps(steps),
-                batch_fetcher=batch_fetcher,
+                batch_fetcher=as_fetcher(batch_fetcher),
                 batch_size=batch_size,
+                batch_bytes=batch_bytes,
                 checkpoint_dir=Path(checkpoint_dir),
                 name=name,
                 results_url=checked_url(results_url),
@@ -131,7 +142,7 @@ class BatchPipeline(CheckpointView):
 
     @batch_fetcher.setter
     def batch_fetcher(self, batch_fetcher: BatchFetcher) -> None:
-        self._plan = replace(self._plan, batch_fetcher=batch_fetcher)
+        self._plan = replace(self._plan, batch_fetcher=as_fetcher(batch_fetcher))
 
     @property
     def batch_size(self) -> int:
@@ -275,10 +286,12 @@ class BatchPipeline(CheckpointView):
         """Read the checkpoint and the size of the source, so that `view` shows what a run would do; return the view.
 
         Raises:
-            CheckpointError, SourceNotFound, SourceChanged: a run would fail for the same reason.
+            CheckpointError, SourceNotFound, SourceError: a run would fail for the same reason. If it is the source,
+                `view` shows what is committed all the same.
         """
         with self._alone():
             with self._opened() as store:
+                self._progress = self._new_progress(store)  # what is committed is seen although the source fails
                 size = self._source_size(next_position(store.last_manifest() if store else None))
                 self._progress = self._new_progress(store, size)
             return self.view()
@@ -316,14 +329,20 @@ class BatchPipeline(CheckpointView):
         """The rows that steps couldn't process: `rows`, `reasons`, `export`, `replay`."""
         return PipelineQuarantine(self)
 
-    def _replay(self, *, accept_changes: bool) -> Replayed:
+    def _replay(self, mended: Path | None, *, accept_changes: bool) -> Replayed:
         with self._alone(), self._opened() as store:
             if store is None or not store.rows_quarantined():
                 return Replayed()
             self._stop = StopSignal()
-            emit = Emitter(self._plan.listeners)
             try:
-                return replay(self._plan, store, stop=self._stop, emit=emit, accept_changes=accept_changes)
+                return replay(
+                    self._plan,
+                    store,
+                    mended=read_mended(mended, store) if mended else None,
+                    stop=self._stop,
+                    emit=Emitter(self._plan.listeners),
+                    accept_changes=accept_changes,
+                )
             finally:
                 self._pages = PageReader()
                 self._progress = self._new_progress(store, self._known_size())
@@ -364,7 +383,7 @@ class BatchPipeline(CheckpointView):
         """Open the source as for a run from `position`, read its size, and close it."""
         if not isinstance(self.batch_fetcher, SeekableFetcher):
             return None
-        with closing(self.batch_fetcher) as fetcher:
+        with raised_as(partial(FetchFailed, position.next_batch_id)), closing(self.batch_fetcher) as fetcher:
             fetcher.open(position)
             return fetcher.size()
 
@@ -376,15 +395,21 @@ class PipelineQuarantine(QuarantineView):
         super().__init__(pipeline._opened)  # noqa: SLF001 (one object with the pipeline)
         self._pipeline = pipeline
 
-    def replay(self, *, accept_changes: bool = False) -> Replayed:
+    def replay(self, *, mended: str | Path | None = None, accept_changes: bool = False) -> Replayed:
         """Apply the steps to the rows in quarantine again, after the steps were fixed.
+
+        A row that the source couldn't read is read again first: its own line as it is now, or the text that `mended`
+        has for it. `mended` is a file that `export` wrote, in which a person has corrected the column `text`. With it,
+        rows that it doesn't have stay in quarantine, and so do rows that a step refused.
 
         One transaction moves the rows that succeed from the quarantine to their places in the results; the others stay
         with their new error. `accept_changes` has the same meaning as in `BatchPipeline.run`: fixed steps with another
         version or other settings count as changed. `request_stop` ends the replay after the current batch.
 
         Raises:
+            UsageError: `mended` can't be used; nothing was changed.
             PipelineChanged, CheckpointLocked: the replay didn't start.
             StepError, CheckpointError, SinkError: the replay failed; rows that succeeded before are in the results.
         """
-        return self._pipeline._replay(accept_changes=accept_changes)  # noqa: SLF001 (as above)
+        path = None if mended is None else Path(mended)
+        return self._pipeline._replay(path, accept_changes=accept_changes)  # noqa: SLF001 (as above)

@@ -280,10 +280,12 @@ class CheckpointView:
         return self._pages.page(layout, frontier.next_batch_id, first_row, row_count)
 
     def query_results(self, sql: str) -> pl.DataFrame:
-        """Return the answer of an SQL query (DuckDB's dialect). In the query, the results are the table `results`.
+        """Return the answer of a SELECT (DuckDB's dialect). In the query, the results are the table `results`.
+
+        The query can only read the results: no other files, no network, no settings.
 
         Raises:
-            UsageError: no results yet, or a query that can't be run.
+            UsageError: no results yet, another statement than one SELECT, or a query that can't be run.
         """
         return read.query(self._committed_parts(), sql)
 

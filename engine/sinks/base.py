@@ -17,6 +17,15 @@ LEDGER = "batchpipe_deliveries"
 """The table that a sink keeps in the same database as its target table: the batches that the target has."""
 
 
+OWNER = -1
+"""The batch id of the row in the ledger that names the owner of a target. No batch has this id."""
+
+
+def folded(name: str) -> str:
+    """Return the name of a table as databases compare it that don't distinguish the case of ASCII letters."""
+    return "".join(letter.lower() if letter.isascii() else letter for letter in name)
+
+
 def filled_by_another(name: str) -> SinkNotUsable:
     """Return the error for a target whose ledger names another checkpoint; `name` is that of the sink."""
     return SinkNotUsable(
@@ -24,6 +33,35 @@ def filled_by_another(name: str) -> SinkNotUsable:
         f"{name} is filled by another checkpoint",
         hint="Give each checkpoint its own table. To fill this table from the beginning, drop it and delete its rows "
         f"from {LEDGER}.",
+    )
+
+
+def holds_other_rows(name: str, batch_id: int, rows: int, delivered: int | None, batch_column: str) -> SinkNotUsable:
+    """Return the error for a target with rows that have the id of a batch, but that the sink didn't write."""
+    wrote = "none of them" if delivered is None else f"{delivered:,} of them"
+    return SinkNotUsable(
+        name,
+        f"{name} has {rows:,} rows with {batch_column} = {batch_id}, but according to {LEDGER} this sink wrote {wrote}",
+        hint=f"Set {batch_column} of the other rows to NULL to keep them. To fill the table from the beginning, drop "
+        f"it. If the rows were delivered, and {LEDGER} was deleted, one of these is necessary too.",
+    )
+
+
+def changed_meanwhile(name: str) -> SinkNotUsable:
+    """Return the error for a target that was dropped or renamed after the sink has looked at it."""
+    return SinkNotUsable(
+        name,
+        f"{name} was dropped or renamed during the run",
+        hint="Run again: the sink creates the table again, and all batches are delivered to it.",
+    )
+
+
+def kept_other_rows(name: str, batch_id: int, sent: int, kept: int) -> SinkNotUsable:
+    """Return the error for a target that has kept another number of rows than were sent; nothing is stored."""
+    return SinkNotUsable(
+        name,
+        f"{name} kept {kept:,} of the {sent:,} rows of batch {batch_id}",
+        hint="A trigger, a rule or a view drops, adds or changes rows there. Deliver to a table without it.",
     )
 
 
@@ -60,10 +98,14 @@ class Sink(ABC):
 
     @abstractmethod
     def open(self, checkpoint_key: str) -> None:
-        """Prepare to store batches of the checkpoint with this key.
+        """Prepare to store batches of the checkpoint with this key, and compare the target with the ledger.
+
+        Batches whose rows aren't all in the target are taken out of the ledger, so that they are delivered again. The
+        owner of a target is recorded by `put`, in the same transaction as the rows.
 
         Raises:
-            SinkNotUsable: the target belongs to another checkpoint, or can't hold results.
+            SinkNotUsable: the target belongs to another checkpoint, can't hold results, or has rows with the id of a
+                batch that the sink didn't write.
         """
 
     @abstractmethod
@@ -81,7 +123,8 @@ class Sink(ABC):
         A batch that the target has from another attempt is replaced; one from the same attempt stays unchanged.
 
         Raises:
-            SinkNotUsable: the target can't store them, for example because its table has other columns.
+            SinkNotUsable: the target can't store them, for example because its table has other columns, or because
+                another checkpoint has filled it in the meantime.
         """
 
     @abstractmethod

@@ -13,13 +13,17 @@ import sqlalchemy as sa
 
 from engine.errors import SinkNotUsable, UsageError
 from engine.sinks import sql_table
-from engine.sinks.base import LEDGER, Sink, filled_by_another
+from engine.sinks.base import Sink, changed_meanwhile, holds_other_rows, kept_other_rows
+from engine.sinks.sql_ledger import SqlLedger
 from engine.sql.database import Database
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from engine.sinks.base import Delivery
+
+_IDS_AT_A_TIME = 500
+"""How many batch ids one DELETE names: databases limit the parameters of a statement."""
 
 
 class SqlSink(Sink):
@@ -65,93 +69,116 @@ class SqlSink(Sink):
         return f"{table} in {self._database.label}"
 
     def open(self, checkpoint_key: str) -> None:
-        """Create the ledger if it doesn't exist, and check that no other checkpoint fills this table."""
-        self._key = checkpoint_key
+        """Create the ledger if it doesn't exist, check the owner, and compare the table with the ledger."""
         self._table = None
-        self._ledger = sa.Table(
-            LEDGER,
-            sa.MetaData(),
-            sa.Column("target", sa.String(255), primary_key=True),
-            sa.Column("batch_id", sa.BigInteger, primary_key=True, autoincrement=False),
-            sa.Column("checkpoint_key", sa.String(32), nullable=False),
-            # The attempt's id. The name is older than that word: no migration reaches other people's databases.
-            sa.Column("token", sa.String(64), nullable=False),
-            schema=self._schema,
-        )
+        self._counted = False
+        self._ledger = SqlLedger(self.name, self._table_name, self._schema, checkpoint_key)
         self._database.make_file()
-        with self._database.connect() as connection:
-            self._ledger.create(connection, checkfirst=True)
-            connection.commit()
-            owner = sa.select(self._ledger.c.checkpoint_key).where(self._mine).limit(1)
-            found = connection.execute(owner).scalar_one_or_none()
-        if found not in {None, checkpoint_key}:
-            raise filled_by_another(self.name)
+        with self._database.connect() as connection, connection.begin():
+            self._ledger.open(connection)
+            self._look(connection)
 
-    @property
-    def _mine(self) -> sa.ColumnElement[bool]:
-        return self._ledger.c.target == self._table_name
+    def _look(self, connection: sa.Connection) -> None:
+        """Take batches out of the ledger that aren't whole in the table: they are delivered again."""
+        if not self._is_there(connection):
+            self._ledger.remove(connection)
+            return
+        table = self._reflected(connection)
+        if self._batch_column is None:
+            self._look_at_rows(connection, table)
+            return
+        if self._batch_column not in table.c:
+            return  # `put` refuses it
+        partial = []
+        for one in self._ledger.mismatches(connection, table, self._batch_column):
+            if one.rows > (one.delivered or 0):
+                raise holds_other_rows(self.name, one.batch_id, one.rows, one.delivered, self._batch_column)
+            partial.append(one.batch_id)
+        for start in range(0, len(partial), _IDS_AT_A_TIME):
+            self._delete(connection, table, self._ledger.batch_id.in_(partial[start : start + _IDS_AT_A_TIME]))
+
+    def _look_at_rows(self, connection: sa.Connection, table: sa.Table) -> None:
+        delivered = self._ledger.delivered(connection)
+        rows = int(connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()) if delivered else 0
+        if delivered and not rows:
+            self._ledger.remove(connection)
+        elif rows < delivered:
+            raise SinkNotUsable(
+                self.name,
+                f"{self.name} has {rows:,} rows, but {delivered:,} were delivered to it, and no column says which "
+                "rows are missing",
+                hint="Empty the table: the next run fills it again. With batch_column='batch_id' this isn't necessary.",
+            )
 
     def next_batch_id(self) -> int:
         """Return the id after the last batch in the ledger."""
         with self._database.connect() as connection:
-            greatest = connection.execute(sa.select(sa.func.max(self._ledger.c.batch_id)).where(self._mine)).scalar()
-        return 0 if greatest is None else int(greatest) + 1
+            return self._ledger.next_batch_id(connection)
 
     def attempt_ids(self, first_batch_id: int, last_batch_id: int) -> Mapping[int, str]:
         """Return the batches of this range that the ledger has."""
         with self._database.connect() as connection:
-            return self._attempt_ids(connection, first_batch_id, last_batch_id)
-
-    def _attempt_ids(self, connection: sa.Connection, first_batch_id: int, last_batch_id: int) -> dict[int, str]:
-
-        ledger = self._ledger.c
-        statement = sa.select(ledger.batch_id, ledger.token).where(
-            self._mine, ledger.batch_id.between(first_batch_id, last_batch_id)
-        )
-        return {row.batch_id: row.token for row in connection.execute(statement)}
+            return self._ledger.attempt_ids(connection, first_batch_id, last_batch_id)
 
     def put(self, deliveries: Sequence[Delivery]) -> None:
-        """Write the rows and the ledger, in one transaction."""
+        """Write the rows, the ledger and, the first time, the owner, in one transaction."""
         with self._database.connect() as connection, connection.begin():
+            self._ledger.claim(connection)
             table = self._target(connection, deliveries[0])
-            held = self._attempt_ids(connection, deliveries[0].batch_id, deliveries[-1].batch_id)
+            held = self._ledger.attempt_ids(connection, deliveries[0].batch_id, deliveries[-1].batch_id)
             for one in deliveries:
                 if held.get(one.batch_id) == one.attempt_id:
                     continue
                 if one.batch_id in held:
-                    self._delete(connection, table, self._ledger.c.batch_id == one.batch_id, one.batch_id)
-                sql_table.insert_rows(connection, table, self._frame(one))
-                row = {"target": self._table_name, "batch_id": one.batch_id, "token": one.attempt_id}
-                connection.execute(self._ledger.insert(), {**row, "checkpoint_key": self._key})
+                    self._refuse_without_batches(one.batch_id)
+                    self._delete(connection, table, self._ledger.batch_id == one.batch_id)
+                frame = self._frame(one)
+                kept = sql_table.insert_rows(connection, table, frame)
+                self._refuse_others(connection, table, one, frame.height, kept)
+                self._ledger.add(connection, one, frame.height)
         self._table = table  # not earlier: if the transaction is rolled back, a table that it created is gone
+        self._counted = True
+
+    def _refuse_others(
+        self, connection: sa.Connection, table: sa.Table, one: Delivery, sent: int, kept: int | None
+    ) -> None:
+        """Raise SinkNotUsable if the table hasn't kept the rows as they are.
+
+        `kept` is what the driver says. The first batch of a run is counted in the table too: a trigger may change the
+        batch of a row, and then no later look at the table would find it.
+        """
+        if self._batch_column is not None and not self._counted:
+            theirs = table.c[self._batch_column] == one.batch_id
+            kept = int(connection.execute(sa.select(sa.func.count()).where(theirs)).scalar_one())
+        if kept is not None and kept != sent:
+            raise kept_other_rows(self.name, one.batch_id, sent, kept)
 
     def drop_from(self, batch_id: int) -> None:
         """Delete the rows and their entries in the ledger, in one transaction."""
+        self._refuse_without_batches(batch_id)
         with self._database.connect() as connection, connection.begin():
-            there = sa.inspect(connection).has_table(self._table_name, schema=self._schema)
-            table = self._reflected(connection) if there else None
-            self._delete(connection, table, self._ledger.c.batch_id >= batch_id, batch_id)
+            self._ledger.claim(connection)
+            table = self._reflected(connection) if self._is_there(connection) else None
+            self._delete(connection, table, self._ledger.batch_id >= batch_id)
 
     def close(self) -> None:
         """Close the connections."""
         self._database.close()
 
-    def _delete(
-        self, connection: sa.Connection, table: sa.Table | None, which: sa.ColumnElement[bool], batch_id: int
-    ) -> None:
-
+    def _refuse_without_batches(self, batch_id: int) -> None:
         if self._batch_column is None:
             raise SinkNotUsable(
                 self.name,
                 f"batches from {batch_id} on were rewound or processed again, but {self.name} has no column that says "
                 "which rows are theirs",
-                hint=f"Empty the table and delete its rows from {LEDGER}: the next run fills it again. With "
-                "batch_column='batch_id' this isn't necessary.",
+                hint="Empty the table: the next run fills it again. With batch_column='batch_id' this isn't necessary.",
             )
-        if table is not None:
-            theirs = sa.select(self._ledger.c.batch_id).where(self._mine, which)
+
+    def _delete(self, connection: sa.Connection, table: sa.Table | None, which: sa.ColumnElement[bool]) -> None:
+        if table is not None and self._batch_column is not None:
+            theirs = self._ledger.batch_ids(which)
             connection.execute(table.delete().where(table.c[self._batch_column].in_(theirs)))
-        connection.execute(self._ledger.delete().where(self._mine, which))
+        self._ledger.remove(connection, which)
 
     def _frame(self, delivery: Delivery) -> pl.DataFrame:
 
@@ -168,11 +195,16 @@ class SqlSink(Sink):
             return self._table
 
         schema = pl.scan_parquet(delivery.part, glob=False).collect_schema()
-        if not sa.inspect(connection).has_table(self._table_name, schema=self._schema):
+        if not self._is_there(connection):
+            if self._ledger.next_batch_id(connection):  # there was a table when the sink was opened
+                raise changed_meanwhile(self.name)
             return self._made(connection, schema)
         table = self._reflected(connection)
         self._check_columns(table, schema)
         return table
+
+    def _is_there(self, connection: sa.Connection) -> bool:
+        return sa.inspect(connection).has_table(self._table_name, schema=self._schema)
 
     def _reflected(self, connection: sa.Connection) -> sa.Table:
 

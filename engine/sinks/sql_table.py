@@ -56,27 +56,31 @@ def column_type(dtype: pl.DataType, kind: str) -> sa.types.TypeEngine[Any] | Non
     return next((declared for known, declared in _TYPES if isinstance(dtype, known)), None)
 
 
-def insert_rows(connection: sa.Connection, table: sa.Table, frame: pl.DataFrame) -> None:
-    """Add the rows of the frame; its columns are matched with those of the table by name."""
+def insert_rows(connection: sa.Connection, table: sa.Table, frame: pl.DataFrame) -> int | None:
+    """Add the rows of the frame; its columns are matched with those of the table by name.
+
+    Return how many rows the database has kept, None if the driver doesn't say.
+    """
     if not frame.height:
-        return
+        return 0
     if connection.dialect.driver == "psycopg" and connection.dialect.name == "postgresql":
-        _copy(connection, table, frame)
-    else:
-        _execute_many(connection, table, frame)
+        return _copy(connection, table, frame)
+    return _execute_many(connection, table, frame)
 
 
-def _copy(connection: sa.Connection, table: sa.Table, frame: pl.DataFrame) -> None:
+def _copy(connection: sa.Connection, table: sa.Table, frame: pl.DataFrame) -> int:
     quote = connection.dialect.identifier_preparer
     columns = ", ".join(quote.quote(name) for name in frame.columns)
     driver: Any = connection.connection.driver_connection
     # In CSV, NULL is an empty field and an empty text is a quoted one. Without parameters psycopg keeps each %.
     statement = f"COPY {quote.format_table(table)} ({columns}) FROM STDIN (FORMAT csv)".replace("%%", "%")
-    with driver.cursor() as cursor, cursor.copy(statement) as copy:
-        for piece in frame.iter_slices(_COPY_ROWS):
-            buffer = io.BytesIO()
-            _as_text(piece).write_csv(buffer, include_header=False, quote_style="non_numeric")
-            copy.write(buffer.getvalue())
+    with driver.cursor() as cursor:
+        with cursor.copy(statement) as copy:
+            for piece in frame.iter_slices(_COPY_ROWS):
+                buffer = io.BytesIO()
+                _as_text(piece).write_csv(buffer, include_header=False, quote_style="non_numeric")
+                copy.write(buffer.getvalue())
+        return int(cursor.rowcount)
 
 
 def _as_text(frame: pl.DataFrame) -> pl.DataFrame:
@@ -95,7 +99,7 @@ def _as_text(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _execute_many(connection: sa.Connection, table: sa.Table, frame: pl.DataFrame) -> None:
+def _execute_many(connection: sa.Connection, table: sa.Table, frame: pl.DataFrame) -> int | None:
     if connection.dialect.name == "sqlite":
         # Values as SQLite stores them: its types are affinities, and the driver can't convert dates or decimals.
         target = sa.table(table.name, *(sa.column(name) for name in frame.columns), schema=table.schema)
@@ -103,8 +107,8 @@ def _execute_many(connection: sa.Connection, table: sa.Table, frame: pl.DataFram
         frame = frame.with_columns(_sqlite_value(name, dtype) for name, dtype in frame.schema.items())
     else:
         statement = table.insert()
-    for piece in frame.iter_slices(_INSERT_ROWS):
-        connection.execute(statement, piece.to_dicts())
+    kept = [connection.execute(statement, piece.to_dicts()).rowcount for piece in frame.iter_slices(_INSERT_ROWS)]
+    return sum(kept) if min(kept) >= 0 else None
 
 
 def _sqlite_value(name: str, dtype: pl.DataType) -> pl.Expr:

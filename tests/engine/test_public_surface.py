@@ -35,6 +35,7 @@ SURFACE = [
     "FrameFetcher",
     "Frontier",
     "FunctionBatchStep",
+    "GeneratorFetcher",
     "LazyBatchStep",
     "Listener",
     "Loss",
@@ -61,6 +62,7 @@ SURFACE = [
     "SeekableFetcher",
     "SelectBatchStep",
     "Sink",
+    "SourceRow",
     "SourceSize",
     "SqlBatchStep",
     "SqlFetcher",
@@ -103,7 +105,7 @@ def test_every_step_source_and_sink_that_has_a_file_is_public(folder, contract):
         for module in modules
         for name, value in vars(module).items()
         if inspect.isclass(value) and issubclass(value, contract) and not inspect.isabstract(value)
-            if not name.startswith("_")
+        if not name.startswith("_")
     }
     assert written
     assert written <= set(engine.__all__)

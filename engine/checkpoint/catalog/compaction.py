@@ -8,11 +8,11 @@ the copy was made, so restoring it loses nothing.
 
 from __future__ import annotations
 
-import secrets
 import shutil
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from engine.checkpoint import temporary as names
 from engine.checkpoint.catalog import catalog
 from engine.storage import durable
 
@@ -53,7 +53,7 @@ def migrate(layout: Layout, old_format: int) -> None:
 @contextmanager
 def _new_file(layout: Layout, fill: Callable[[catalog.Catalog], None]) -> Iterator[Path]:
     """Yield the temporary name of a new, durable catalog file, filled in one transaction, without a log."""
-    temporary = layout.folder / f".checkpoint-{secrets.token_hex(8)}.tmp"
+    temporary = names.new_catalog(layout.folder)
     try:
         with closing(catalog.Catalog(temporary, new=True)) as new:
             with new.transaction():
@@ -91,7 +91,7 @@ def compact(layout: Layout) -> None:
 @contextmanager
 def _guarded(layout: Layout) -> Iterator[None]:
     """Keep a copy of the catalog and its log while the block changes them; restore it if the block raises."""
-    temporary = layout.folder / f".guard-{secrets.token_hex(8)}.tmp"
+    temporary = names.new_guard(layout.folder)
     try:
         temporary.mkdir(durable.PRIVATE_FOLDER)
         for path in (layout.catalog, layout.wal):
@@ -100,7 +100,8 @@ def _guarded(layout: Layout) -> Iterator[None]:
         durable.fsync_path(temporary)
         temporary.replace(layout.guard)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)  # it was renamed, unless something failed
+        with suppress(OSError):
+            names.delete(temporary)  # it was renamed, unless something failed
     durable.fsync_path(layout.folder)
     try:
         yield
@@ -117,7 +118,7 @@ def restore(layout: Layout) -> bool:
     for path in (layout.catalog, layout.wal):
         copy = layout.guard / path.name
         if copy.exists():
-            temporary = path.with_name(f".{path.name}-{secrets.token_hex(8)}.tmp")
+            temporary = durable.temporary(path)
             _copy(copy, temporary)
             temporary.replace(path)
         else:
@@ -140,7 +141,7 @@ def _copy(source: Path, target: Path) -> None:
 
 def _remove_guard(layout: Layout) -> None:
     # Rename it first: a partly removed folder must not look like a complete copy.
-    gone = layout.folder / f".guard-{secrets.token_hex(8)}.tmp"
+    gone = names.new_guard(layout.folder)
     layout.guard.replace(gone)
     durable.fsync_path(layout.folder)
-    shutil.rmtree(gone)
+    names.delete(gone)

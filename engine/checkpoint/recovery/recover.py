@@ -7,9 +7,9 @@ middle. Each function returns sentences about what it repaired; the user should 
 from __future__ import annotations
 
 import secrets
-import shutil
 from typing import TYPE_CHECKING
 
+from engine.checkpoint import temporary
 from engine.checkpoint.catalog import compaction
 from engine.checkpoint.parts import parts, quarantine
 from engine.checkpoint.recovery import plan
@@ -19,7 +19,6 @@ from engine.storage import files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from engine.checkpoint.catalog.catalog import Catalog
     from engine.checkpoint.catalog.head import CatalogHead
@@ -35,7 +34,7 @@ def recover_files(layout: Layout) -> list[str]:
     Call it before you connect to the catalog.
     """
     restored = compaction.restore(layout)
-    _sweep(layout.folder)
+    temporary.sweep(layout.folder)
     return ["the last run died while the catalog was being compacted; its copy was put back"] if restored else []
 
 
@@ -66,16 +65,6 @@ def recovery_plan(layout: Layout, catalog: Catalog, head: CatalogHead, key: str)
         published=lambda batch_id: files.exists(layout.part(batch_id)),
         read_part=lambda batch_id: parts.read_own(layout, batch_id, key, footer_only=True),
     )
-
-
-def _sweep(folder: Path) -> None:
-    """Delete the temporary files of this package that a dead process left."""
-    for entry in folder.iterdir():
-        if entry.name.startswith((".checkpoint", ".guard", ".frontier.json")) and ".tmp" in entry.name:
-            if entry.is_dir():
-                shutil.rmtree(entry)
-            else:
-                entry.unlink()
 
 
 def _recover_parts(ledger: Ledger) -> list[str]:

@@ -7,19 +7,22 @@ batch, as `unreadable`; it never stops the rows after it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from engine.batch import Batch
-from engine.errors import SourceChanged, SourceError, UsageError
+from engine.errors import SourceError, UsageError
 from engine.sources import files
 from engine.sources.base import SeekableFetcher
 from engine.sources.csv import columns, size
 from engine.sources.csv.file import CsvFile
 from engine.sources.csv.format import CsvFormat
 from engine.sources.csv.grammar import Grammar
-from engine.sources.text.opening import open_bytes
+from engine.sources.identity import START, Mark, changed, continued_from, mark_of, same_bytes, verified
+from engine.sources.text.blocks_read import BlocksRead
+from engine.sources.text.opening import damage_named, open_bytes
 from engine.sources.text.row_stream import RowStream
+from engine.sources.text.watched_file import WatchedFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -32,19 +35,25 @@ if TYPE_CHECKING:
     from engine.sources.text.row_stream import RowPiece
     from engine.text.json_values import Json
 
+SUFFIXES = (".csv", ".csv.gz")
+
 
 @dataclass(frozen=True, slots=True)
 class _BlockStart:
-    """Source row `row` begins at `byte` of file number `file`; `certain` is False if rows are counted from here."""
+    """Source row `row` begins at `byte` of file number `file`, and `mark` is what was read before it.
+
+    `certain` is False if rows are counted from here.
+    """
 
     row: int
     file: int
     byte: int
+    mark: Mark = START
     certain: bool = True
 
 
 class CsvFetcher(SeekableFetcher):
-    """Fetches the rows of `source`: a CSV file, a folder of `*.csv`, a glob, or a list of these.
+    """Fetches the rows of `source`: a CSV file, a folder of `*.csv` and `*.csv.gz`, a glob, or a list of these.
 
     Files are read in the order of their paths, those of a list in the order of the list. All files need the columns
     of the first one, in any order. The dtypes are those that fit the first `infer_rows` rows (0: all columns are text)
@@ -117,7 +126,7 @@ class CsvFetcher(SeekableFetcher):
             UsageError: an override or a name that matches no column.
         """
         super().open(position)
-        self._found = files.find_files(self._source, ".csv")
+        self._found = files.find_files(self._source, SUFFIXES)
         self._schema = columns.agreed_schema(
             self._found.paths,
             self._format,
@@ -127,6 +136,8 @@ class CsvFetcher(SeekableFetcher):
             names=self._names,
         )
         self._next_row = position.next_row
+        self._read = BlocksRead(START)
+        self._notices: dict[str, None] = {}
         self._starts = [self._first_start(position)]
         self._stream = None
         if position.next_row:
@@ -162,8 +173,28 @@ class CsvFetcher(SeekableFetcher):
         """Return a byte where a row begins, and how many rows after it are committed. For the last batch only."""
         next_row = batch.end_row + 1
         start = self._start_before(next_row)
-        named = self._found.cursor_to(start.file)
-        return {"next_row": next_row, **named, "byte": start.byte, "rows": next_row - start.row}
+        mark = self._read.mark_before(next_row) or start.mark
+        return {
+            "next_row": next_row,
+            **self._found.cursor_to(start.file),
+            "byte": start.byte,
+            "rows": next_row - start.row,
+            "crc": start.mark.crc,
+            "read": mark.as_json(),
+        }
+
+    def continued_from(self, cursor: Mapping[str, Json]) -> int | None:
+        """Return the row of a last line without its end, if the file has more after it now."""
+        found = files.find_files(self._source, SUFFIXES)
+        return continued_from(found.paths[found.file_at(cursor)], open_bytes, Mark.from_json(cursor.get("read")))
+
+    def same_place(self, one: Mapping[str, Json], other: Mapping[str, Json]) -> bool:
+        """Return whether the same bytes were read; blocks may begin in other places."""
+        return same_bytes(one, other)
+
+    def notices(self) -> Sequence[str]:
+        """Return which files are left out, and what people should know about last lines without an end."""
+        return [*self._found.left_out, *self._notices]
 
     def identity(self) -> Mapping[str, Json]:
         """Return the source as the user gave it, and what decides where its rows begin and end.
@@ -187,15 +218,23 @@ class CsvFetcher(SeekableFetcher):
         cursor = position.cursor or {}
         match cursor:
             case {"byte": int(byte), "rows": int(rows)}:
-                file = self._found.file_at(cursor)
+                accept = position.accept_changes
+                file = self._found.file_at(cursor, accept=accept)
                 path = self._found.paths[file]
+                read = Mark.from_json(cursor.get("read"))
+                with damage_named(path):
+                    mark = verified(read, self._found.paths[: file + 1], open_bytes, accept=accept)
                 with open_bytes(path) as content:
                     content.seek(max(byte - 1, 0))
                     if byte and content.read(1) != b"\n":
-                        raise SourceChanged(
+                        raise changed(
                             f"the last committed row ended at byte {byte:,} of {path}, but now no row ends there"
                         )
-                return _BlockStart(position.next_row - rows, file, byte)
+                # Only if the user accepts another file, the bytes before the row aren't those of the cursor.
+                same = (mark.end, mark.crc) == (read.end, read.crc)
+                crc = cursor.get("crc") if same else mark_of(path, open_bytes, byte).crc
+                start = replace(mark, end=byte, crc=crc if isinstance(crc, int) else None)
+                return _BlockStart(position.next_row - rows, file, byte, start)
             case _:
                 return _BlockStart(0, 0, 0, certain=False)
 
@@ -207,20 +246,31 @@ class CsvFetcher(SeekableFetcher):
         """Yield the rows from `_next_row` on, and record where each block begins."""
         wanted = self._next_row
         begin = self._start_before(wanted)
-        row, byte = begin.row, begin.byte
+        row, byte, mark = begin.row, begin.byte, begin.mark
         self._starts = [begin]
         for file in range(begin.file, len(self._found.paths) if self._schema else 0):
             path = self._found.paths[file]
-            for start, piece in CsvFile(path, self._format, self._grammar, self._schema).pieces(byte, row):
-                self._record(_BlockStart(row, file, start))
-                row += piece.rows
-                if row > wanted:
-                    yield piece.split(max(wanted - piece.start, 0))[1]
+            rows = CsvFile(path, self._format, self._grammar, self._schema)
+            with damage_named(path), WatchedFile(path, open_bytes, mark) as watched:
+                first = max(byte, rows.first_row_byte)
+                watched.seek(first)
+                self._read = BlocksRead(watched.mark, quote=self._grammar.quote)
+                for block, piece, ends in rows.pieces(watched, row):
+                    before = self._read.add(block, row, piece.rows, ends, last=watched.ended)
+                    at_header = before.end == rows.first_row_byte
+                    self._record(_BlockStart(row, file, *((0, mark) if at_header else (before.end, before))))
+                    row += piece.rows
+                    if row > wanted:
+                        yield piece.split(max(wanted - piece.start, 0))[1]
             if begin.certain and row < wanted:
-                raise SourceChanged(f"{path} has become shorter: some of its committed rows are gone")
-            byte = 0
+                raise changed(f"{path} has become shorter: some of its committed rows are gone")
+            if notice := self._read.notice_at_end(watched):
+                self._notices[notice] = None
+            if watched.mark.end > self._read.end:
+                return  # a later file must not be read before this one is complete
+            byte, mark = 0, watched.mark.next_file(path.name)
         if row < wanted:
-            raise SourceChanged(f"{wanted:,} rows of {self._source} are committed, but now it has {row:,}")
+            raise changed(f"{wanted:,} rows of {self._source} are committed, but now it has {row:,}")
 
     def _record(self, start: _BlockStart) -> None:
         self._starts.append(start)

@@ -23,13 +23,14 @@ from engine.sources.text.row_stream import RowPiece
 from engine.sources.text.rows import LineCounter, line_too_long, row_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     import polars as pl
 
     from engine.sources.csv.format import CsvFormat
     from engine.sources.csv.grammar import Grammar
+    from engine.sources.text.watched_file import WatchedFile
 
 
 class CsvFile:
@@ -47,22 +48,24 @@ class CsvFile:
         self._schema = {name: schema[name] for name in names}
         self._lines = LineCounter(path)
 
-    def pieces(self, byte: int, row: int) -> Iterator[tuple[int, RowPiece]]:
-        """Yield the rows from `byte` on, in pieces, each with the byte where its first row begins.
+    @property
+    def first_row_byte(self) -> int:
+        """Where the header ends."""
+        return self._header.end
 
-        A row must begin at `byte`; it is row `row` of the source. The first row of a file begins at 0 or after the
-        header, and is said to begin at 0.
+    def pieces(self, file: WatchedFile, row: int) -> Iterator[tuple[bytes, RowPiece, Sequence[int] | None]]:
+        """Yield the rows from where `file` is to its end, in pieces, each with its bytes and the ends of its rows in it.
+
+        Row `row` of the source must begin there. The ends are None if each line outside of quotes is a row.
 
         Raises:
-            SourceError: the file is damaged, or a line doesn't end.
+            SourceError: a line doesn't end.
         """
-        start = max(byte, self._header.end)
         try:
-            with damage_named(self._path), open_bytes(self._path) as file:
-                for begin, block in read_blocks(file, start, self._grammar.row_end, blocks.BLOCK_BYTES):
-                    piece = self.piece(begin, block, row)
-                    row += piece.rows
-                    yield 0 if begin == self._header.end else begin, piece
+            for begin, block in read_blocks(file, file.mark.end, self._grammar.row_end, blocks.BLOCK_BYTES):
+                piece, ends = self.piece(begin, block, row)
+                row += piece.rows
+                yield block, piece, ends
         except RowTooLong as error:
             raise line_too_long(self._path, error.byte) from error
 
@@ -74,7 +77,7 @@ class CsvFile:
         """
         where = f"the corrected text of row {row.row:,}" if text is not None else f"{self._path}, line {row.line:,}"
         content = self._line_now(row.line) if text is None else text.removesuffix("\n").encode() + b"\n"
-        piece = self.piece(0, content, row.row)
+        piece, _ = self.piece(0, content, row.row)
         if piece.unreadable:
             bad = piece.unreadable[0]
             raise SourceError(f"{where}: {bad.reason}", hint=bad.hint)
@@ -101,11 +104,14 @@ class CsvFile:
                     return data[: found[0]]
         raise SourceError(f"line {line:,} of {self._path} doesn't end", hint="Correct it, then replay.")
 
-    def piece(self, start: int, block: bytes, row: int) -> RowPiece:
-        """Return the rows of a block that begins at byte `start` with row `row` of the source."""
+    def piece(self, start: int, block: bytes, row: int) -> tuple[RowPiece, Sequence[int] | None]:
+        """Return the rows of a block that begins at byte `start` with row `row` of the source, and where they end.
+
+        The ends are None if each line outside of quotes is a row.
+        """
         frame = self._plain(block)
         if frame is not None:
-            return RowPiece(row, frame.select(self._columns))
+            return RowPiece(row, frame.select(self._columns)), None
         rows = sort_rows(block, self._written, self._grammar, len(self._schema))
         try:
             frame, faults = parse_rows(rows.texts, self._written, self._schema)
@@ -128,7 +134,7 @@ class CsvFile:
             )
             for number in sorted(faults)
         )
-        return RowPiece(row, frame.select(self._columns), unreadable)
+        return RowPiece(row, frame.select(self._columns), unreadable), rows.ends
 
     def _plain(self, block: bytes) -> pl.DataFrame | None:
         """Return the block parsed in one go, or None if a row of it may be none that Polars should parse."""

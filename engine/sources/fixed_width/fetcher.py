@@ -7,26 +7,21 @@ from typing import TYPE_CHECKING, Any, Literal
 from engine.errors import UsageError
 from engine.sources import files
 from engine.sources.fixed_width.layout import Layout, dtypes_of, places_of
-from engine.sources.fixed_width.parser import parse_lines
-from engine.sources.text.line_fetcher import END_OF_FILE, LineFetcher
-from engine.sources.text.opening import damage_named, open_bytes
-from engine.sources.text.rows import LineCounter
+from engine.sources.fixed_width.parser import LineCutter
+from engine.sources.text.fetcher import TextFetcher
+from engine.sources.text.line_file import LineFile, estimated_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    import polars as pl
-
+    from engine.sources.base import SourceSize
     from engine.sources.files import FileSource
     from engine.sources.fixed_width.layout import Columns
-    from engine.sources.text.line_fetcher import BadLine
     from engine.text.json_values import Json
 
-_BOM = b"\xef\xbb\xbf"
 
-
-class FixedWidthFetcher(LineFetcher):
+class FixedWidthFetcher(TextFetcher):
     """Fetches the rows of `source`: a text file with columns of fixed width, a folder of `*.txt`, a glob, or a list.
 
     `columns` says where they are: `{"id": (0, 5), "name": (5, 20)}` by start, from 0, and width; or
@@ -44,7 +39,7 @@ class FixedWidthFetcher(LineFetcher):
     missing columns null; `long_lines="cut"` leaves out what comes after the columns. A file may be compressed by gzip.
     """
 
-    suffix = ".txt"
+    suffixes = (".txt", ".txt.gz")
 
     def __init__(
         self,
@@ -69,18 +64,19 @@ class FixedWidthFetcher(LineFetcher):
         self._layout = Layout(
             places, dtypes_of(places, dtypes or {}), units, strip, nulls, encoding, short_lines, long_lines
         )
-        self.encoding = "utf8" if encoding == "utf8-lossy" else encoding
+        self._lines = LineCutter(self._layout)
 
-    def parse(self, block: bytes) -> tuple[pl.DataFrame, Sequence[BadLine]]:
-        """Cut the lines into columns."""
-        return parse_lines(block, self._layout)
+    def decide_columns(self, paths: Sequence[Path]) -> bool:  # noqa: ARG002
+        """Do nothing: they are known."""
+        return True
 
-    def first_byte(self, path: Path) -> int:
-        """Return the byte after the lines to skip, and after a byte order mark."""
-        if self._skip_lines:
-            return LineCounter(path).byte_of(self._skip_lines + 1) or END_OF_FILE
-        with damage_named(path), open_bytes(path) as file:
-            return len(_BOM) if file.read(len(_BOM)) == _BOM else 0
+    def file(self, path: Path) -> LineFile:
+        """Return the file without the lines to skip, and without a byte order mark."""
+        return LineFile(path, self._lines, self._skip_lines)
+
+    def size(self) -> SourceSize | None:
+        """Return an estimate from the bytes of the files, or None for compressed ones."""
+        return estimated_rows(self._found.paths, self._skip_lines)
 
     def identity(self) -> Mapping[str, Json]:
         """Return the source as the user gave it, and where its rows and columns are.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.sources.text.line_fetcher import BadLine
+from engine.sources.text.line_file import BadLine
 from engine.sources.text.values import fitted, misfits
 from engine.text.terminal_safe import safe
 
@@ -21,8 +21,21 @@ if TYPE_CHECKING:
 _SHOWN = 60
 
 
-def parse_lines(block: bytes, layout: Layout) -> tuple[pl.DataFrame, Sequence[BadLine]]:
-    """Return the rows of some lines that can be read, in order, and the lines that can't."""
+class LineCutter:
+    """Cuts lines into the columns of `layout`."""
+
+    blank = b"\r"
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self.encoding = "utf8" if layout.encoding == "utf8-lossy" else layout.encoding
+
+    def parse(self, block: bytes) -> tuple[pl.DataFrame, Sequence[BadLine]]:
+        """Return the rows of some lines that can be read, in order, and the lines that can't."""
+        return _parsed(block, self._layout)
+
+
+def _parsed(block: bytes, layout: Layout) -> tuple[pl.DataFrame, Sequence[BadLine]]:
     import polars as pl
 
     lines = _texts(block, layout.encoding)
@@ -107,9 +120,11 @@ def _texts(block: bytes, encoding: str) -> pl.Series:
     lossy = encoding == "utf8-lossy"
     codec, errors = ("utf8", "replace") if lossy else (encoding, "strict")
     try:
-        lines = pl.Series([block.decode(codec, errors)]).str.split("\n").explode().str.strip_suffix("\r")
+        lines = pl.Series([block.decode(codec, errors)]).str.split("\n").explode().str.strip_chars_end("\r")
     except UnicodeDecodeError:
-        lines = pl.Series([_line(line, codec) for line in block.split(b"\n")], dtype=pl.String).str.strip_suffix("\r")
+        lines = pl.Series([_line(line, codec) for line in block.split(b"\n")], dtype=pl.String).str.strip_chars_end(
+            "\r"
+        )
     return lines.filter((lines != "").fill_null(value=True))
 
 
@@ -124,7 +139,7 @@ def _places(block: bytes) -> list[tuple[int, bytes]]:
     """Return the lines that aren't empty, each with the byte where it begins."""
     places, start = [], 0
     for line in block.split(b"\n"):
-        if line.removesuffix(b"\r"):
+        if line.strip(b"\r"):
             places.append((start, line))
         start += len(line) + 1
     return places

@@ -12,6 +12,7 @@ from engine.errors import SourceError, UsageError
 from engine.sources.ndjson.check import problem_of
 from engine.sources.text import blocks
 from engine.sources.text.blocks import RowTooLong, after_last_line, read_blocks
+from engine.sources.text.line_file import BOM
 from engine.sources.text.opening import damage_named, open_bytes
 from engine.sources.text.rows import line_too_long
 from engine.sources.text.values import dtype_of, fields_of, instance_of
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-BOM = b"\xef\xbb\xbf"
 _INT64 = 2**63
 _NOT_SEEN = "not seen"
 """What is known of a key whose values were all null."""

@@ -6,23 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 from engine.errors import UsageError
 from engine.sources import files
-from engine.sources.ndjson.columns import BOM, agreed_dtypes
+from engine.sources.ndjson.columns import agreed_dtypes
 from engine.sources.ndjson.parser import LineParser
-from engine.sources.text.line_fetcher import LineFetcher
-from engine.sources.text.opening import damage_named, open_bytes
+from engine.sources.text.fetcher import TextFetcher
+from engine.sources.text.line_file import LineFile, estimated_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    import polars as pl
-
+    from engine.sources.base import SourceSize
     from engine.sources.files import FileSource
-    from engine.sources.text.line_fetcher import BadLine
     from engine.text.json_values import Json
 
 
-class NdjsonFetcher(LineFetcher):
+class NdjsonFetcher(TextFetcher):
     """Fetches the rows of `source`: a file of JSON lines, a folder of `*.ndjson` and `*.jsonl`, a glob, or a list.
 
     Each line is one object, and its keys are columns. Files are read in the order of their paths, those of a list in
@@ -38,7 +36,7 @@ class NdjsonFetcher(LineFetcher):
     with a value has no column. `columns` names the keys to read, in that order; then all others are ignored.
     """
 
-    suffix = ".ndjson"
+    suffixes = (".ndjson", ".jsonl", ".ndjson.gz", ".jsonl.gz")
 
     def __init__(
         self,
@@ -57,19 +55,19 @@ class NdjsonFetcher(LineFetcher):
         if self._columns is not None and (not self._columns or len(set(self._columns)) < len(self._columns)):
             raise UsageError(f"columns must name at least one key, each once, not {self._columns}")
 
-    def decide_columns(self, paths: Sequence[Path]) -> None:
+    def decide_columns(self, paths: Sequence[Path]) -> bool:
         """Decide them from the first rows."""
         dtypes = agreed_dtypes(paths, infer_rows=self._infer_rows, dtypes=self._dtypes, columns=self._columns)
-        self._parser = LineParser(dtypes, all_keys=self._columns is None)
+        self._lines = LineParser(dtypes, all_keys=self._columns is None)
+        return bool(dtypes)
 
-    def parse(self, block: bytes) -> tuple[pl.DataFrame, Sequence[BadLine]]:
-        """Parse the lines as JSON."""
-        return self._parser.parse(block)
+    def file(self, path: Path) -> LineFile:
+        """Return the file; a byte order mark at its start is left out."""
+        return LineFile(path, self._lines)
 
-    def first_byte(self, path: Path) -> int:
-        """Return the byte after the byte order mark, if there is one."""
-        with damage_named(path), open_bytes(path) as file:
-            return len(BOM) if file.read(len(BOM)) == BOM else 0
+    def size(self) -> SourceSize | None:
+        """Return an estimate from the bytes of the files, or None for compressed ones."""
+        return estimated_rows(self._found.paths)
 
     def identity(self) -> Mapping[str, Json]:
         """Return the source as the user gave it, and the columns that were chosen.

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from engine.errors import describe
 from engine.sources.ndjson.check import Problem, misfit, problem_of
-from engine.sources.text.line_fetcher import BadLine
+from engine.sources.text.line_file import BadLine
 from engine.sources.text.values import fields_of, fitted, instance_of, misfits
 
 if TYPE_CHECKING:
@@ -38,6 +38,9 @@ _FEW = 0.05
 
 class LineParser:
     """Reads lines with these columns. `all_keys`: a line with a key that is no column can't be read."""
+
+    blank = b" \t\r"
+    encoding = "utf8"
 
     def __init__(self, dtypes: Mapping[str, pl.DataType], *, all_keys: bool) -> None:
         import polars as pl

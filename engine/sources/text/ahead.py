@@ -15,28 +15,27 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 BLOCKS_AHEAD = 2
-"""How many blocks are being parsed, or wait for the caller, beside the one that the caller has."""
+"""How many blocks are being parsed, or wait for the caller, beside the one that the caller has. Polars uses one thread
+for a block of JSON lines."""
 
 
-def parsed_ahead(
-    pool: Executor, parse: Callable[[bytes], T], blocks: Iterator[tuple[int, bytes]]
-) -> Iterator[tuple[int, T]]:
-    """Yield for each (offset, bytes) the offset and what `parse` returns for the bytes."""
-    waiting: deque[tuple[int, Future[T]]] = deque()
+def parsed_ahead(pool: Executor, parse: Callable[[bytes], T], blocks: Iterator[bytes]) -> Iterator[tuple[bytes, T]]:
+    """Yield each block, and what `parse` returns for it."""
+    waiting: deque[tuple[bytes, Future[T]]] = deque()
     failed: Exception | None = None
     while True:
         while failed is None and len(waiting) < BLOCKS_AHEAD:
             try:
-                start, block = next(blocks)
+                block = next(blocks)
             except StopIteration:
                 break
             except Exception as error:  # noqa: BLE001 (raised below, in its turn)
                 failed = error
                 break
-            waiting.append((start, pool.submit(parse, block)))
+            waiting.append((block, pool.submit(parse, block)))
         if not waiting:
             break
-        start, parsed = waiting.popleft()
-        yield start, parsed.result()
+        block, parsed = waiting.popleft()
+        yield block, parsed.result()
     if failed is not None:
         raise failed

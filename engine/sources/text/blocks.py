@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
+from engine.sources.text.watched_file import WatchedFile
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -34,11 +36,11 @@ class RowTooLong(Exception):
         super().__init__(f"the row at byte {byte:,} does not end within {LONGEST_ROW_BYTES >> 20} MiB")
 
 
-def read_blocks(file: TextBytes, start: int, row_end: RowEnd, size: int) -> Iterator[tuple[int, bytes]]:
+def read_blocks(file: TextBytes | WatchedFile, start: int, row_end: RowEnd, size: int) -> Iterator[tuple[int, bytes]]:
     """Yield (offset, bytes) of each block from byte `start` on, which must be the start of a row.
 
     A block has about `size` bytes and at least one row. It ends with a line end, except at the end of a file without
-    one.
+    one. In a file that grew while it was read, a last line without its end is not a row yet.
 
     Raises:
         RowTooLong: a row doesn't end.
@@ -53,7 +55,7 @@ def read_blocks(file: TextBytes, start: int, row_end: RowEnd, size: int) -> Iter
             start, held = start + end, held[end:]
         elif len(held) > LONGEST_ROW_BYTES:
             raise RowTooLong(start)
-    if held:
+    if held and not (isinstance(file, WatchedFile) and file.grew):  # else its last line may be half of one
         yield start, held
 
 

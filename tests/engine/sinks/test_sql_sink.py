@@ -111,7 +111,9 @@ def test_a_schema_can_be_named(tmp_path, postgres, numbers):
         connection.execute('CREATE SCHEMA "My Schema"')
         pipeline(tmp_path, numbers, SqlSink(url, "target", schema="My Schema")).run()
         assert connection.execute('SELECT count(*) FROM "My Schema".target').fetchall() == [(95,)]
-        assert connection.execute('SELECT count(*) FROM "My Schema".batchpipe_deliveries').fetchall() == [(10,)]
+        assert connection.execute(
+            'SELECT count(*) FROM "My Schema".batchpipe_deliveries WHERE batch_id >= 0'
+        ).fetchall() == [(10,)]
 
 
 def test_arguments_that_cannot_be_right_are_refused():

@@ -32,6 +32,11 @@ def opened(source, position=None, **options):
     return fetcher
 
 
+def place(cursor):
+    """Return the part of a cursor that says where to continue, without what was read."""
+    return {key: cursor[key] for key in cursor if key not in {"crc", "read"}}
+
+
 def rows(source, **options):
     batch = opened(source, **options)(0, 1000)
     return None if batch is None else batch.data.rows()
@@ -213,14 +218,14 @@ def folder(write, tmp_path):
 
 def test_the_cursor_says_in_which_file_and_at_which_byte_to_go_on(folder):
     fetcher = opened(folder)
-    cursors = [fetcher.cursor_after(fetcher(batch_id, 1)) for batch_id in range(5)]
+    cursors = [place(fetcher.cursor_after(fetcher(batch_id, 1))) for batch_id in range(5)]
     assert cursors[2] == {"next_row": 3, "file": 0, "name": "b.csv", "byte": 0, "rows": 3}
     assert cursors[3] == {"next_row": 4, "file": 1, "name": "c.csv", "byte": 0, "rows": 1}
 
 
 def test_the_cursor_of_one_named_file_has_no_name(folder):
     fetcher = opened(folder / "b.csv")
-    assert fetcher.cursor_after(fetcher(0, 2)) == {"next_row": 2, "byte": 0, "rows": 2}
+    assert place(fetcher.cursor_after(fetcher(0, 2))) == {"next_row": 2, "byte": 0, "rows": 2}
 
 
 def test_the_byte_of_the_cursor_moves_on_with_the_blocks(write, monkeypatch):
@@ -243,7 +248,9 @@ def test_only_the_last_few_blocks_are_remembered(write, monkeypatch):
 
 def test_a_file_that_comes_before_the_cursor_is_noticed(folder, write):
     write("a.csv", "n\n9\n")
-    with pytest.raises(SourceChanged, match=r"file 2 of the source, c\.csv; that file is now b\.csv"):
+    with pytest.raises(
+        SourceChanged, match=r"c\.csv, .* was file 2 of the source and is now file 3: files were added before it"
+    ):
         opened(folder, Position(1, 4, {"next_row": 4, "file": 1, "name": "c.csv", "byte": 0, "rows": 1}))
 
 

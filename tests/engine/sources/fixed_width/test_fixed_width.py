@@ -138,7 +138,7 @@ def test_a_row_is_read_again_from_its_text_or_from_its_line(write):
     path.write_bytes(b"0001Annabel-2026-01-31 \n0002Bob   --2026-01-31\n")
     assert fetcher.read_row(bad).row(0)[:2] == (2, "Bob")
     path.write_bytes(b"")
-    with pytest.raises(SourceError, match="has no line 2 now"):
+    with pytest.raises(SourceError, match="has no row at line 2 now"):
         fetcher.read_row(bad)
 
 

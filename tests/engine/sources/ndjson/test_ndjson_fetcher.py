@@ -167,7 +167,7 @@ def test_a_row_is_read_again_from_its_text_or_from_its_line(write):
     path.write_text('{"a":100}\n{"a":2}\n')
     assert fetcher.read_row(bad).rows() == [(2,)]
     path.write_text("")
-    with pytest.raises(SourceError, match="has no line 2 now"):
+    with pytest.raises(SourceError, match="has no row at line 2 now"):
         fetcher.read_row(bad)
 
 
