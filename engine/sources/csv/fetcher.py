@@ -148,7 +148,8 @@ class CsvFetcher(SeekableFetcher):
         """Return the next `batch_size` rows of the source, fewer at its end, None after it."""
         stream = self._stream or RowStream(self._pieces())
         self._stream = None  # if `take` raises, the next fetch begins a new stream at the same row
-        piece = stream.take(batch_size)
+        stream.fill(batch_size)
+        piece = stream.take(self._read.rows_before_tail(self._next_row, batch_size))
         self._stream = stream
         if piece is None:
             return None

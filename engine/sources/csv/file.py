@@ -54,7 +54,7 @@ class CsvFile:
         return self._header.end
 
     def pieces(self, file: WatchedFile, row: int) -> Iterator[tuple[bytes, RowPiece, Sequence[int] | None]]:
-        """Yield the rows from where `file` is to its end, in pieces, each with its bytes and the ends of its rows in it.
+        """Yield the rows from where `file` is to its end, in pieces, each with its bytes and the ends of its rows.
 
         Row `row` of the source must begin there. The ends are None if each line outside of quotes is a row.
 

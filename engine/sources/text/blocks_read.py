@@ -56,6 +56,15 @@ class BlocksRead:
         self._row, self._done = row, end
         return replace(self.mark, tail=self._first_row) if self._last and row > self._first_row else self.mark
 
+    def rows_before_tail(self, row: int, rows: int) -> int:
+        """Return how many rows a batch from `row` on may have, at most `rows`.
+
+        Rows that ended only because the file ended go into one batch: then one batch is to be read again if the file
+        grows. They are several if a quote is not closed there.
+        """
+        cut = self._last and row < self._first_row < row + rows < self._stop_row
+        return self._first_row - row if cut else rows
+
     @property
     def end(self) -> int:
         """The byte where the latest block ends."""
