@@ -1,4 +1,4 @@
-"""A slow reader of CSV, written from the rules of `CsvFetcher` alone: the other side of the comparison in the fuzz test.
+"""A slow reader of CSV, written from the rules of `CsvFetcher` alone, to compare it with.
 
 It reads character by character, row after row, and knows nothing of blocks.
 """
@@ -101,16 +101,22 @@ def _field_end(data: bytes, start: int) -> int | None:
         while at < len(data) and data[at : at + 1] not in (S, N):
             at += 1
         return at
+    return _end_of_doubled_quotes(data, start) or _end_of_single_line(data, start)
+
+
+def _end_of_doubled_quotes(data: bytes, start: int) -> int | None:
     at = start + 1
     while at < len(data):
         if data[at : at + 1] != Q:
             at += 1
         elif data[at + 1 : at + 2] == Q:
             at += 2
-        elif _ends(data, at + 1):
-            return at + 1
         else:
-            break
+            return at + 1 if _ends(data, at + 1) else None
+    return None
+
+
+def _end_of_single_line(data: bytes, start: int) -> int | None:
     inside, at = False, start
     while at < len(data) and data[at : at + 1] != N:
         if data[at : at + 1] == Q:

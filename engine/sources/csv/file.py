@@ -122,19 +122,14 @@ class CsvFile:
                 hint="Check the dtypes, or read every column as text with infer_rows=0.",
             ) from error
         faults = {rows.good[number]: fault for number, fault in faults.items()} | rows.faults
-        unreadable = tuple(
-            SourceRow(
-                row + number,
-                row_text(block[rows.starts[number] : rows.ends[number]]),
-                faults[number].reason,
-                file=str(self._path),
-                line=self._lines.line_at(start + rows.starts[number]),
-                byte=start + rows.starts[number],
-                hint=faults[number].hint,
-            )
-            for number in sorted(faults)
-        )
-        return RowPiece(row, frame.select(self._columns), unreadable), rows.ends
+        unreadable: list[SourceRow] = []
+        file, line, counted = str(self._path), self._lines.line_at(start) if faults else 0, 0
+        for number in sorted(faults):
+            begin, end, fault = rows.starts[number], rows.ends[number], faults[number]
+            line, counted = line + block.count(b"\n", counted, begin), begin
+            text = row_text(block[begin:end])
+            unreadable.append(SourceRow(row + number, text, fault.reason, file, line, start + begin, fault.hint))
+        return RowPiece(row, frame.select(self._columns), tuple(unreadable)), rows.ends
 
     def _plain(self, block: bytes) -> pl.DataFrame | None:
         """Return the block parsed in one go, or None if a row of it may be none that Polars should parse."""

@@ -8,7 +8,9 @@ Invariant: each row of the block is in the result once, except blank lines and c
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from engine.sources.csv.grammar import RowScan
@@ -16,6 +18,9 @@ from engine.sources.csv.grammar import RowScan
 if TYPE_CHECKING:
     from engine.sources.csv.format import CsvFormat
     from engine.sources.csv.grammar import Grammar
+
+_LINES = re.compile(rb"[^\n]++")
+_LINES_AND_BLANKS = re.compile(rb"[^\n]*+\n|[^\n]++")
 
 NO_QUOTES = "quote_char=None reads quotes as ordinary characters."
 
@@ -71,23 +76,28 @@ class _Sorter:
 
     def plain_lines(self, start: int, end: int) -> None:
         """Add lines without any quote."""
-        rows, fields, separator, comment = self.rows, self._fields, self._grammar.separator, self._grammar.comment
-        lines = self._block[start:end].split(b"\n")
-        if not lines[-1]:
-            lines.pop()
-        for line in lines:
-            begin, start = start, start + len(line) + 1
-            if comment and line.startswith(comment):
+        rows, separators, separator = self.rows, self._fields - 1, self._grammar.separator
+        chunk = self._block[start:end]
+        lines = chunk.removesuffix(b"\n").split(b"\n")
+        comment = self._grammar.comment
+        if not comment and all(line.count(separator) == separators for line in lines):  # the usual case
+            ends = [start + size for size in accumulate(len(line) + 1 for line in lines)]
+            rows.good += range(len(rows.starts), len(rows.starts) + len(lines))
+            rows.texts += lines
+            rows.starts += [start, *ends[:-1]]
+            rows.ends += ends
+            return
+        for match in (_LINES if separators else _LINES_AND_BLANKS).finditer(chunk):
+            line, begin = match.group().removesuffix(b"\n"), start + match.start()
+            if (line == b"\r" and separators) or (comment and line.startswith(comment)):
                 continue
-            if line.count(separator) + 1 == fields:
+            if line.count(separator) == separators:
                 rows.good.append(len(rows.starts))
                 rows.texts.append(line)
-            elif line in (b"", b"\r"):
-                continue
             else:
                 self._other_count(line.split(separator))
             rows.starts.append(begin)
-            rows.ends.append(min(start, end))
+            rows.ends.append(begin + len(line) + 1)
 
     def row_with_quotes(self, start: int, end: int, problem: str) -> None:
         """Add one row, or one comment; `problem` says what is wrong with its quotes."""

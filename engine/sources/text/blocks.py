@@ -49,11 +49,19 @@ def read_blocks(file: TextBytes | WatchedFile, start: int, row_end: RowEnd, size
     held = b""
     while chunk := file.read(max(size, len(held))):  # what is held doubles: a long row is looked at a few times only
         held += chunk
-        end = row_end(held)
-        if end:
-            yield start, held[:end]
-            start, held = start + end, held[end:]
-        elif len(held) > LONGEST_ROW_BYTES:
+        done, looked_at = 0, size
+        while len(held) - done >= size or not done:
+            part = held[done : done + looked_at]
+            end = row_end(part)
+            if end:
+                yield start, part[:end]
+                start, done, looked_at = start + end, done + end, size
+            elif done + looked_at < len(held):
+                looked_at *= 2
+            else:
+                break
+        held = held[done:]
+        if not done and len(held) > LONGEST_ROW_BYTES:
             raise RowTooLong(start)
     if held and not (isinstance(file, WatchedFile) and file.grew):  # else its last line may be half of one
         yield start, held

@@ -111,7 +111,8 @@ class TextFetcher(SeekableFetcher):
         """Return the next `batch_size` rows of the source, fewer at its end, None after it."""
         stream = self._stream or RowStream(self._pieces())
         self._stream = None  # if `take` raises, the next fetch begins a new stream at the same row
-        piece = stream.take(batch_size)
+        stream.fill(batch_size)
+        piece = stream.take(self._read.rows_before_tail(self._next_row, batch_size))
         self._stream = stream
         if piece is None:
             return None
@@ -207,7 +208,7 @@ class TextFetcher(SeekableFetcher):
                 watched.seek(first)
                 self._read = BlocksRead(watched.mark, quote=self.quote)
                 for block, piece, ends in rows.pieces(watched, row):
-                    before = self._read.add(block, row, piece.rows, ends, last=not block.endswith(b"\n"))
+                    before = self._read.add(block, row, piece.rows, ends, last=self._ends_with(watched, block))
                     at_header = before.end == rows.first_row_byte
                     self._record(_BlockStart(row, file, *((0, mark) if at_header else (before.end, before))))
                     row += piece.rows
@@ -222,6 +223,11 @@ class TextFetcher(SeekableFetcher):
             byte, mark = 0, watched.mark.next_file(path.name)
         if row < wanted:
             raise changed(f"{wanted:,} rows of {self._source} are committed, but now it has {row:,}")
+
+    def _ends_with(self, file: WatchedFile, block: bytes) -> bool:
+        """Return whether the block after those of `_read` ends only because the file ends."""
+        complete = not self.quote and block.endswith(b"\n")
+        return file.ended and not complete and self._read.end + len(block) == file.mark.end
 
     def _record(self, start: _BlockStart) -> None:
         self._starts.append(start)
