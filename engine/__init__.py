@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from engine.sources.fixed_width.fetcher import FixedWidthFetcher as FixedWidthFetcher
     from engine.sources.frame import FrameFetcher as FrameFetcher
     from engine.sources.generator import GeneratorFetcher as GeneratorFetcher
+    from engine.sources.ipc import IpcFetcher as IpcFetcher
     from engine.sources.ndjson.fetcher import NdjsonFetcher as NdjsonFetcher
     from engine.sources.parquet.fetcher import ParquetFetcher as ParquetFetcher
     from engine.sources.sql import SqlFetcher as SqlFetcher

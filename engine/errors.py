@@ -24,6 +24,8 @@
     ├── CheckFailed                rows that break a check; StepFailed is chained from it
     ├── CheckpointError            the files that remember the place
     │   ├── CheckpointLocked       another run holds them
+    │   ├── CheckpointUnlockable   locks have no effect on their file system
+    │   ├── LockLost               the lock file was deleted or replaced while it was held
     │   ├── CheckpointForeign      they are not ours
     │   ├── CheckpointNewer        a newer version of this software made them
     │   ├── CheckpointCorrupt      they are damaged
@@ -356,6 +358,30 @@ class CheckpointLocked(CheckpointError):
     def __init__(self, path: Path | str, holder: str) -> None:
         self.holder = holder
         super().__init__(path, f"the checkpoint {path} is in use by {holder}")
+
+
+class CheckpointUnlockable(CheckpointError):
+    """Locks on files aren't supported or have no effect on its file system, so nothing would keep two runs apart."""
+
+    hint = (
+        "Network shares often don't lock files. Put the checkpoint on a disk of this machine, or mount the share with "
+        "locks (NFS 4, SMB without nobrl). The results alone may be elsewhere: see results_url."
+    )
+
+    def __init__(self, path: Path | str, reason: str) -> None:
+        super().__init__(path, f"the checkpoint {path} can't be locked against a second run: {reason}")
+
+
+class LockLost(CheckpointError):
+    """The lock file was deleted or replaced while this process held its lock, so another run may have started."""
+
+    hint = (
+        "What is committed is safe. End the other runs on this checkpoint and run again: it continues. Never delete "
+        "checkpoint.lock: the system releases the lock when its process ends."
+    )
+
+    def __init__(self, path: Path | str) -> None:
+        super().__init__(path, f"the lock file {path} was deleted or replaced while this process was using it")
 
 
 class CheckpointForeign(CheckpointError):

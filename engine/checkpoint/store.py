@@ -228,6 +228,7 @@ class CheckpointStore:
     def compact(self) -> None:
         """Fold the log of the catalog into its file, after making a copy of both."""
         with translated(self.layout.catalog):
+            self._lock.check()
             self._ledger.compact()
 
     def discard_uncommitted(self) -> None:
@@ -244,7 +245,8 @@ class CheckpointStore:
             quarantine.sweep(self.layout, catalog.quarantined())
 
     def _fence(self) -> None:
-        """Before the first change, ensure that no copy of this folder can write to the same location."""
+        """Before a change, ensure that no other process, and no copy of this folder, can write to the same location."""
+        self._lock.check()
         if not self._writes:
             location.fence(self.layout, self.key)
             self._writes = True

@@ -32,7 +32,7 @@ _STATEMENTS = {
     "make_ledger": """CREATE TABLE IF NOT EXISTS batchpipe_deliveries (
         target VARCHAR NOT NULL, batch_id BIGINT NOT NULL, checkpoint_key VARCHAR NOT NULL, token VARCHAR NOT NULL)""",
     "count_too": "ALTER TABLE batchpipe_deliveries ADD COLUMN IF NOT EXISTS row_count BIGINT",
-    # Two transactions that update the same row conflict. A primary key would do too, but DuckDB's recovery has bugs there.
+    # Two transactions that update one row conflict. A primary key would do too, but DuckDB's recovery has bugs there.
     "make_fence": "CREATE TABLE IF NOT EXISTS batchpipe_fence AS SELECT 0::BIGINT AS transactions",
     "fence": "UPDATE batchpipe_fence SET transactions = transactions + 1",
     "owners": "SELECT DISTINCT checkpoint_key FROM batchpipe_deliveries WHERE lower(target) = lower(?)",

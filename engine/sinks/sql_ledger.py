@@ -61,7 +61,7 @@ class SqlLedger:
         known = {one["name"] for one in sa.inspect(connection).get_columns(LEDGER, schema=self._table.schema)}
         if "row_count" not in known:
             quoted = connection.dialect.identifier_preparer.format_table(self._table)
-            connection.execute(sa.DDL(f"ALTER TABLE {quoted.replace('%', '%%')} ADD COLUMN row_count BIGINT"))
+            connection.exec_driver_sql(f"ALTER TABLE {quoted} ADD COLUMN row_count BIGINT")
         if self._folds(connection):
             self._target = folded(self._target)
             self._mine = sa.func.lower(self._table.c.target) == self._target
@@ -77,7 +77,9 @@ class SqlLedger:
         return connection.dialect.name == "sqlite"
 
     def _refuse_others(self, connection: sa.Connection) -> None:
-        other = sa.select(sa.literal_column("1")).where(self._mine, self._table.c.checkpoint_key != self._key)
+        other: sa.Select[Any] = sa.select(sa.literal_column("1")).where(
+            self._mine, self._table.c.checkpoint_key != self._key
+        )
         if connection.execute(other.limit(1)).first() is not None:
             raise filled_by_another(self._name)
 

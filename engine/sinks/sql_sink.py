@@ -6,6 +6,7 @@ change in one transaction, so even after a lost connection the ledger shows whet
 
 from __future__ import annotations
 
+import uuid
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -229,8 +230,11 @@ class SqlSink(Sink):
                 )
             columns.append(sa.Column(name, declared))
         if self._batch_column is not None:
-            columns.append(sa.Column(self._batch_column, sa.BigInteger, index=True))
+            columns.append(sa.Column(self._batch_column, sa.BigInteger))
         table = sa.Table(self._table_name, sa.MetaData(), *columns, schema=self._schema)
+        if self._batch_column is not None:
+            # Names of indexes are unique in a schema, and a table that was renamed keeps its index.
+            sa.Index(f"batchpipe_{uuid.uuid4().hex[:16]}", table.c[self._batch_column])
         table.create(connection)
         return table
 

@@ -31,10 +31,10 @@ _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_b
 
 def default_batch_bytes(workers: int) -> int:
     """Return the bound in bytes for one of `workers` batches that are worked on at once: 16 to 256 MiB."""
-    return max(_LEAST_BYTES, min(_MOST_BYTES, _memory() // _SHARE // workers))
+    return max(_LEAST_BYTES, min(_MOST_BYTES, memory_bytes() // _SHARE // workers))
 
 
-def _memory() -> int:
+def memory_bytes() -> int:
     """Return the bytes of memory that this process may use."""
     known = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     for limit in _LIMITS:

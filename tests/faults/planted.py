@@ -26,7 +26,7 @@ FAULTS: Mapping[str, Callable[[list[bytes]], bytes]] = {
     "a word as a day": lambda row: b",".join([*row[:3], b"yesterday", row[4]]),
     "a byte that isn't UTF-8": lambda row: b",".join([row[0], b"Zo\xeb", *row[2:]]),
     "a quote that is never closed": lambda row: b",".join([row[0], b'"' + row[1], *row[2:]]),
-    "another separator": lambda row: b";".join(row),
+    "another separator": b";".join,
     "two decimal points": lambda row: b",".join([*row[:2], b"1.2.3", *row[3:]]),
     "a percent sign": lambda row: b",".join([*row[:2], row[2] + b"%", *row[3:]]),
 }

@@ -62,10 +62,10 @@ class PlantedRun:
         assert ids.equals(expected.filter(~expected.is_in(missing)))
 
     def check(self):
-        """The results are the good rows in their order, and the quarantine names each of the others by file and line."""
+        """The results are the good rows in order, and the quarantine names each of the others by file and line."""
         self.check_ids([fault.row for fault in self.faults])
         quarantined = planted_target.pipeline(self.checkpoint).quarantine.rows(None)
-        assert [(row.source_row, Path(row.file), row.line) for row in quarantined] == [
+        assert [(row.source_row, Path(row.origin.file), row.origin.line) for row in quarantined] == [
             (fault.row, fault.file, fault.line) for fault in self.faults
         ]
 

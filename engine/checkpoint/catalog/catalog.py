@@ -80,17 +80,29 @@ def load_queries(file_name: str = "queries.sql") -> dict[str, str]:
 
 
 class Catalog:
-    """Typed access to one open catalog. Every method may raise `duckdb.Error`."""
+    """Typed access to one open catalog. Every method may raise `duckdb.Error`.
+
+    `file` is the file itself, to copy it. Never open it a second time while the catalog is open: closing any descriptor
+    of the file drops the lock of DuckDB, which keeps other programs out.
+    """
 
     def __init__(self, path: Path, *, new: bool = False) -> None:
         self._queries = load_queries()
         self._connection = connect(path, new=new)
+        try:
+            self.file = path.open("rb")
+        except BaseException:
+            self._connection.close()
+            raise
         self._new_batches: Any = None  # an appender; it is kept, because making one costs as much as a small commit
 
     def close(self) -> None:
         """Close the connection without a DuckDB checkpoint, so the log stays beside the file."""
         self._new_batches = None
-        self._connection.close()
+        try:
+            self._connection.close()
+        finally:
+            self.file.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -188,6 +200,15 @@ class Catalog:
         """Return the number of committed batches, the greatest id, and the number of their result rows."""
         ((count, last, rows),) = self._run("count_batches")
         return count, last, int(rows)
+
+    def missing_batches(self, next_batch_id: int) -> list[int]:
+        """Return the ids before `next_batch_id` that have no row, in order."""
+        return [batch_id for (batch_id,) in self._run("missing_batches", next_batch_id=next_batch_id)]
+
+    def is_contiguous(self, *, next_batch_id: int, next_row: int) -> bool:
+        """Return whether the batches follow each other without a gap, from row 0 up to `next_row`."""
+        ((count, breaks, last_row),) = self._run("count_breaks")
+        return bool((count, breaks, last_row) == (next_batch_id, 0, next_row - 1))
 
     def batches(self, first_batch_id: int, last_batch_id: int) -> list[Manifest]:
         """Return the manifests of committed batches, both ids inclusive, in order."""

@@ -139,6 +139,21 @@ class Ledger:
             if now is None or now.attempt_id != manifest.attempt_id:
                 raise
 
+    def fill(self, manifests: Sequence[Manifest]) -> None:
+        """Add batches that were lost before the frontier, in one transaction.
+
+        Raises:
+            CheckpointCorrupt: a gap would remain; nothing is changed.
+        """
+        with self.catalog.transaction():
+            self.catalog.append_batches(manifests, datetime.now(UTC))
+            if not self.catalog.is_contiguous(next_batch_id=self.head.next_batch_id, next_row=self.head.next_row):
+                raise CheckpointCorrupt(
+                    self.layout.catalog,
+                    f"the catalog {self.layout.catalog} has lost batches, and their parts don't fill the gap",
+                    hint=REPAIR_HINT,
+                )
+
     def rewind(self, *, next_batch_id: int, next_row: int) -> None:
         """Drop the batches from `next_batch_id` on and begin a new epoch, in one transaction."""
         with self.catalog.transaction():
@@ -168,13 +183,15 @@ class Ledger:
 
     def compact(self) -> None:
         """Fold the log into the file of the catalog, after making a copy of both."""
-        self.catalog.close()
         try:
-            compaction.compact(self.layout)
-        finally:
+            compaction.compact(self.layout, self.catalog)
+        except BaseException:
+            with suppress(Exception):
+                self.catalog.close()
             if not self.layout.guard.exists():
-                self.catalog = Catalog(self.layout.catalog)
-                self._log_secured = False
+                self._reconnect()
+            raise
+        self._log_secured = False
 
 
 def row_after(catalog: Catalog, layout: Layout, batch_id: int) -> int:

@@ -9,7 +9,7 @@ import duckdb
 from engine.checkpoint.catalog import compaction
 from engine.checkpoint.catalog.catalog import FORMAT, Catalog
 from engine.checkpoint.translate_errors import REPAIR_HINT
-from engine.errors import CheckpointCorrupt, CheckpointForeign, CheckpointNewer, CheckpointNotWritable
+from engine.errors import CheckpointCorrupt, CheckpointForeign, CheckpointLocked, CheckpointNewer, CheckpointNotWritable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,6 +65,7 @@ def open_catalog(layout: Layout) -> tuple[Catalog, str, list[str]]:
     inspect(layout.catalog)
     catalog = Catalog(layout.catalog)
     try:
+        _refuse_a_copy(layout)
         found, key = check_identity(layout.catalog, catalog)
     except BaseException:
         catalog.close()
@@ -74,6 +75,13 @@ def open_catalog(layout: Layout) -> tuple[Catalog, str, list[str]]:
     catalog.close()
     compaction.migrate(layout, found)
     return Catalog(layout.catalog), key, [f"the checkpoint was migrated from format {found} to format {FORMAT}"]
+
+
+def _refuse_a_copy(layout: Layout) -> None:
+    # The caller has restored the copy that was there. Another one shows that a second process is compacting; it would
+    # be restored later, and what is committed until then would be lost.
+    if layout.guard.exists():
+        raise CheckpointLocked(layout.folder, "another process, which is compacting its catalog")
 
 
 def check_identity(path: Path, catalog: Catalog) -> tuple[int, str]:

@@ -27,24 +27,27 @@ if TYPE_CHECKING:
     from engine.checkpoint.parts.manifest import Manifest
     from engine.storage.files import StoredPath
 
+_NAMED = 20
+"""How many lost batches a notice names."""
+
 
 def recover_files(layout: Layout) -> list[str]:
-    """Restore the copy of the catalog that a killed compaction left, and delete temporary files beside it.
-
-    Call it before you connect to the catalog.
-    """
+    """Restore the copy of the catalog that a killed compaction left. Call it before you connect to the catalog."""
     restored = compaction.restore(layout)
-    temporary.sweep(layout.folder)
     return ["the last run died while the catalog was being compacted; its copy was put back"] if restored else []
 
 
 def recover(ledger: Ledger) -> list[str]:
     """Make the parts agree with the catalog, and mark the runs that ended without recording how.
 
+    It also deletes temporary files: only now, because the open catalog shows that no other process needs them.
+
     Raises:
         CheckpointCorrupt: committed parts are missing, or the catalog has lost its latest entries.
     """
-    notices = _recover_parts(ledger)
+    temporary.sweep(ledger.layout.folder)
+    notices = _restore_lost_batches(ledger)
+    notices += _recover_parts(ledger)
     crashed = ledger.catalog.mark_crashed_runs()
     if crashed:
         notices.append(
@@ -65,6 +68,40 @@ def recovery_plan(layout: Layout, catalog: Catalog, head: CatalogHead, key: str)
         published=lambda batch_id: files.exists(layout.part(batch_id)),
         read_part=lambda batch_id: parts.read_own(layout, batch_id, key, footer_only=True),
     )
+
+
+def lost_batches(layout: Layout, catalog: Catalog, head: CatalogHead, key: str) -> list[Manifest]:
+    """Return the manifests of batches before the frontier that the catalog has lost, from their parts.
+
+    Raises:
+        CheckpointCorrupt: a part is missing or of another checkpoint, or nothing is lost and yet the batches don't
+            follow each other up to the frontier.
+    """
+    if catalog.is_contiguous(next_batch_id=head.next_batch_id, next_row=head.next_row):
+        return []
+    lost = []
+    for batch_id in catalog.missing_batches(head.next_batch_id):
+        own = parts.read_own(layout, batch_id, key)
+        if own is None or own.batch_id != batch_id:
+            raise _gap(layout, f"it has lost batch {batch_id}, whose part is missing or not of this checkpoint")
+        lost.append(own)
+    if not lost:
+        raise _gap(layout, f"its batches don't follow each other up to its frontier, batch {head.next_batch_id - 1}")
+    return lost
+
+
+def _restore_lost_batches(ledger: Ledger) -> list[str]:
+    """Put batches back that the catalog has lost, such as by another process that replaced its file."""
+    lost = lost_batches(ledger.layout, ledger.catalog, ledger.head, ledger.key)
+    if not lost:
+        return []
+    ledger.fill(lost)
+    numbers = ", ".join(str(one.batch_id) for one in lost[:_NAMED]) + (", …" if len(lost) > _NAMED else "")
+    return [f"the catalog had lost {len(lost):,} committed batches ({numbers}); they were restored from their parts"]
+
+
+def _gap(layout: Layout, what: str) -> CheckpointCorrupt:
+    return CheckpointCorrupt(layout.catalog, f"the catalog {layout.catalog} has a gap: {what}", hint=REPAIR_HINT)
 
 
 def _recover_parts(ledger: Ledger) -> list[str]:

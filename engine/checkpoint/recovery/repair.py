@@ -112,9 +112,9 @@ def _make_catalog(layout: Layout, workshop: Layout, batches: int) -> None:
                 batch_size=batch_size,
                 message=f"the catalog was rebuilt from {batches:,} parts; the runs before are not known",
             )
+        compaction.compact(workshop, catalog)
     finally:
         catalog.close()
-    compaction.compact(workshop)
 
 
 def _rebuilt(layout: Layout, batch_id: int, previous: RebuiltBatch | None) -> RebuiltBatch:

@@ -99,6 +99,12 @@ def _against_catalog(layout: Layout, catalog: Catalog, key: str, notes: tuple[st
     if head.next_batch_id:
         acquire(layout, key, empty=False)  # in another location, everything would seem to be missing
     catalog.read_history()
+    lost = {one.batch_id: one for one in recover.lost_batches(layout, catalog, head, key)}
+    if lost:
+        notes = (
+            *notes,
+            f"{len(lost):,} batches that the catalog has lost; the next run restores them from their parts",
+        )
     to_do = recover.recovery_plan(layout, catalog, head, key)
     replayed = {own.batch_id: own for own, _ in recover.lost_replays(layout, catalog, to_do, key)}
     record, rows_out_of = PartsAgainstCatalog(layout, key), QuarantineAgainstCatalog(layout)
@@ -106,7 +112,9 @@ def _against_catalog(layout: Layout, catalog: Catalog, key: str, notes: tuple[st
     loss = Loss()
     expected_row = 0
     for first in range(0, head.next_batch_id, PAGE):
-        page = catalog.batches(first, min(first + PAGE, head.next_batch_id) - 1)
+        after = min(first + PAGE, head.next_batch_id)
+        page = catalog.batches(first, after - 1)
+        page = sorted([*page, *(lost[one] for one in range(first, after) if one in lost)], key=lambda one: one.batch_id)
         for batch_id, manifest in enumerate(page, first):
             if (manifest.batch_id, manifest.start_row) != (batch_id, expected_row):
                 raise CheckpointCorrupt(layout.catalog, f"the catalog has no record of batch {batch_id}")
@@ -116,14 +124,16 @@ def _against_catalog(layout: Layout, catalog: Catalog, key: str, notes: tuple[st
                 first_bad = batch_id
             if first_bad is not None:
                 loss = loss.plus([manifest])
-    count, last, rows_out = catalog.count_batches()
-    if (count, last, expected_row) != (head.next_batch_id, head.next_batch_id - 1, head.next_row):
+    if expected_row != head.next_row:
         raise CheckpointCorrupt(
             layout.catalog,
-            f"the catalog has {count:,} batches up to row {expected_row - 1:,}, but its frontier says "
-            f"{head.next_batch_id:,} up to row {head.next_row - 1:,}",
+            f"the catalog has {head.next_batch_id:,} batches up to row {expected_row - 1:,}, but its frontier says "
+            f"up to row {head.next_row - 1:,}",
         )
-    found = f"opens; {count:,} batches without a gap, {head.next_row:,} source rows, {rows_out:,} result rows"
+    rows_out = catalog.count_batches()[2] + sum(one.rows_out for one in lost.values())
+    found = (
+        f"opens; {head.next_batch_id:,} batches without a gap, {head.next_row:,} source rows, {rows_out:,} result rows"
+    )
     return Report(
         catalog=Check("catalog", found, notes=notes),
         parts=_parts_check(layout, record, to_do, len(replayed)),

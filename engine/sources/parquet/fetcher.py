@@ -1,4 +1,4 @@
-"""Batches of Parquet files: any batch, from any thread, each row group decoded once.
+"""Batches of files with row groups, such as Parquet: any batch, from any thread, each row group decoded once.
 
 Invariant: where a batch begins and ends depends only on the footers, the position and the batch size. Between batches
 at most a few row groups stay in memory, and none that takes more than `PIECE_BYTES`.
@@ -6,6 +6,7 @@ at most a few row groups stay in memory, and none that takes more than `PIECE_BY
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import replace
 from functools import lru_cache
 from itertools import groupby
@@ -17,7 +18,8 @@ from engine.sources import files
 from engine.sources.base import SeekableFetcher, SourceSize
 from engine.sources.identity import changed
 from engine.sources.memory import BatchBounds
-from engine.sources.parquet.files import ParquetFiles
+from engine.sources.parquet.files import ColumnFiles
+from engine.sources.parquet.footers import ParquetFormat
 from engine.sources.parquet.hive import partitions
 from engine.sources.parquet.row_group_cache import RowGroupCache
 from engine.sources.parquet.versions import FileVersions
@@ -29,22 +31,20 @@ if TYPE_CHECKING:
 
     from engine.sources.base import Position
     from engine.sources.files import FileSource
+    from engine.sources.parquet.file_format import FileFormat
     from engine.sources.parquet.files import RowGroup
     from engine.text.json_values import Json
 
 
-class ParquetFetcher(SeekableFetcher):
-    """Fetches the rows of `source`: a Parquet file, a folder of `*.parquet`, a glob, or a list of these.
-
-    Files are read in the order of their paths, those of a list in the order of the list. All files need the columns
-    and dtypes of the first one. `columns` names the columns to read, which saves decoding the others; None reads all.
-
-    Folders inside `source` that are named `key=value`, such as `year=2024/month=1`, are searched too, and each key is a
-    column after those of the files, with the dtype that Polars infers from all its values. `hive=False` doesn't search
-    them and adds no columns; `hive=True` also takes the folders above `source`.
-    """
+class ColumnFilesFetcher(SeekableFetcher):
+    """What the fetchers of files with row groups share; `ParquetFetcher` documents the arguments."""
 
     concurrent = True
+
+    @property
+    @abstractmethod
+    def file_format(self) -> FileFormat:
+        """The format of the files."""
 
     def __init__(self, source: FileSource, *, columns: Sequence[str] | None = None, hive: bool | None = None) -> None:
         self._source = source
@@ -58,16 +58,17 @@ class ParquetFetcher(SeekableFetcher):
 
         Raises:
             SourceNotFound: there is no file.
-            SourceError: a file isn't Parquet, or doesn't match the first.
+            SourceError: a file can't be read, or doesn't match the first.
             SourceChanged: the files have fewer rows than are committed, or the committed rows end in another place.
             UsageError: the files lack one of `columns`.
         """
         super().open(position)
-        self._found = files.find_files(self._source, ".parquet", hive=self._hive is not False)
+        self._found = files.find_files(self._source, self.file_format.suffixes, hive=self._hive is not False)
         paths = self._found.paths
         with raised_as(lambda error: SourceError(f"cannot read {self._source}: {describe(error)}")):
-            self._versions = FileVersions(self._found, trailer=8)
-        self._files = ParquetFiles(
+            self._versions = FileVersions(self._found, trailer=self.file_format.trailer)
+        self._files = ColumnFiles(
+            self.file_format,
             paths,
             self._columns,
             partitions=partitions(paths, self._found.roots, self._hive),
@@ -117,7 +118,12 @@ class ParquetFetcher(SeekableFetcher):
     def identity(self) -> Mapping[str, Json]:
         """Return the source as the user gave it, so that a moved folder is still the same, and the columns."""
         hive: dict[str, Json] = {} if self._hive is None else {"hive": self._hive}
-        return {"kind": "parquet", "source": files.source_as_json(self._source), "columns": self._columns, **hive}
+        return {
+            "kind": self.file_format.kind,
+            "source": files.source_as_json(self._source),
+            "columns": self._columns,
+            **hive,
+        }
 
     def size(self) -> SourceSize:
         """Return the exact number of rows, from the footers."""
@@ -154,3 +160,20 @@ class ParquetFetcher(SeekableFetcher):
             return 0, 0
         group = self._files.groups_of(next_row - 1, next_row)[0]
         return group.file, group.offset + next_row - group.start
+
+
+class ParquetFetcher(ColumnFilesFetcher):
+    """Fetches the rows of `source`: a Parquet file, a folder of `*.parquet`, a glob, or a list of these.
+
+    Files are read in the order of their paths, those of a list in the order of the list. All files need the columns
+    and dtypes of the first one. `columns` names the columns to read, which saves decoding the others; None reads all.
+
+    Folders inside `source` that are named `key=value`, such as `year=2024/month=1`, are searched too, and each key is a
+    column after those of the files, with the dtype that Polars infers from all its values. `hive=False` doesn't search
+    them and adds no columns; `hive=True` also takes the folders above `source`.
+    """
+
+    @property
+    def file_format(self) -> FileFormat:
+        """Parquet."""
+        return ParquetFormat()

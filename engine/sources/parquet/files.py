@@ -1,4 +1,4 @@
-"""The row groups of a list of Parquet files, and the decoding of any range of their rows.
+"""The row groups of a list of files, and the decoding of any range of their rows.
 
 Invariant: rows are numbered over all files, one after the other, and only the row groups that a range touches are
 read. This module must not know about batches.
@@ -9,6 +9,7 @@ decompressing them, so the pieces together take little more time than the whole.
 
 from __future__ import annotations
 
+import sys
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,13 +18,14 @@ from typing import TYPE_CHECKING
 from engine.errors import PipelineError, SourceError, UsageError, raised_as
 from engine.sources import identity
 from engine.sources.memory import Piece
-from engine.sources.parquet import footers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     import polars as pl
+
+    from engine.sources.parquet.file_format import FileFormat
 
 SCANS_KEPT = 4
 """How many parsed footers are kept: parsing one costs 0.7 ms, a tenth of the time to decode a row group."""
@@ -43,20 +45,21 @@ class RowGroup(Piece):
     offset: int
 
 
-class ParquetFiles:
-    """Open Parquet files with the same columns. May be used from several threads.
+class ColumnFiles:
+    """Open files of one format with the same columns. May be used from several threads.
 
     `columns` names the columns to read, in that order; None reads all columns of the first file. `partitions` has the
     columns that the folders of the files stand for, one row for each file; see `engine.sources.parquet.hive`.
     `batch_bytes` is how much memory a batch may take.
 
     Raises:
-        SourceError: a file isn't Parquet, or its columns or dtypes differ from those of the first file.
+        SourceError: a file can't be read, or its columns or dtypes differ from those of the first file.
         UsageError: the first file lacks one of `columns`.
     """
 
     def __init__(
         self,
+        file_format: FileFormat,
         paths: Sequence[Path],
         columns: Sequence[str] | None,
         *,
@@ -64,11 +67,14 @@ class ParquetFiles:
         batch_bytes: int | None,
     ) -> None:
         self.paths = tuple(paths)
+        self._format = file_format
         self._partitions = partitions
         self._columns = self._agreed_columns(columns)
         self._scan = lru_cache(maxsize=SCANS_KEPT)(lambda file: self._scanned(file).select(self._columns))
         most = PIECE_BYTES if batch_bytes is None else min(PIECE_BYTES, batch_bytes // _PIECES_IN_A_BATCH)
-        self.groups = tuple(_pieces(footers.row_groups(self.paths, columns), most))
+        if not file_format.divisible:
+            most = sys.maxsize
+        self.groups = tuple(_pieces(file_format.row_groups(self.paths, columns), most))
         self.rows = self.groups[-1].stop if self.groups else 0
         self._starts = [group.start for group in self.groups]
 
@@ -85,9 +91,13 @@ class ParquetFiles:
         """
         rows = group.stop - group.start
         path = self.paths[group.file]
-        lazy = self._scan(group.file).slice(group.offset, rows)
-        with raised_as(lambda error: footers.unreadable(path, error, _broken_columns(lazy, self._columns))):
-            frame = lazy.collect()
+        whole = self._scan(group.file)
+
+        def decoded(columns: Sequence[str]) -> pl.DataFrame:
+            return whole.select(columns).slice(group.offset, rows).collect()
+
+        with raised_as(lambda error: self._format.unreadable(path, error, _broken_columns(decoded, self._columns))):
+            frame = whole.slice(group.offset, rows).collect()
         if frame.height != rows:
             raise identity.changed(f"{path} became shorter while it was read")
         return frame
@@ -95,13 +105,13 @@ class ParquetFiles:
     def _scanned(self, file: int) -> pl.LazyFrame:
         import polars as pl
 
-        return footers.scan(self.paths[file]).with_columns(
+        return self._format.scan(self.paths[file]).with_columns(
             pl.lit(self._partitions[name][file], dtype=dtype).alias(name)
             for name, dtype in self._partitions.schema.items()
         )
 
     def _schema(self, file: int) -> dict[str, pl.DataType]:
-        return {**footers.schema_of(self.paths[file]), **self._partitions.schema}
+        return {**self._format.schema_of(self.paths[file]), **self._partitions.schema}
 
     def _agreed_columns(self, columns: Sequence[str] | None) -> list[str]:
         paths, first = self.paths, self._schema(0)
@@ -143,13 +153,13 @@ def _pieces(files: Iterator[list[tuple[int, int]]], most_bytes: int) -> Iterator
         start += offset
 
 
-def _broken_columns(lazy: pl.LazyFrame, columns: Sequence[str]) -> list[str]:
+def _broken_columns(decode: Callable[[Sequence[str]], object], columns: Sequence[str]) -> list[str]:
     """Return the first of `columns` that can't be decoded, found by bisection; none if each can be decoded now."""
     while True:
         half = columns[: (len(columns) + 1) // 2]
         try:
             with raised_as(lambda error: SourceError(str(error))):
-                lazy.select(half).collect()
+                decode(half)
         except PipelineError:
             if len(half) == len(columns):
                 return list(half)

@@ -1,8 +1,4 @@
-"""What the footers of Parquet files say: columns, where row groups begin, and how much memory they take.
-
-Polars doesn't say where row groups begin, so DuckDB reads that. What either of them raises, a panic included, becomes a
-`SourceError` that names the file.
-"""
+"""What the footers of Parquet files say: where row groups begin, and how much memory they take."""
 
 from __future__ import annotations
 
@@ -12,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from engine.errors import PipelineError, SourceError, describe, raised_as
+from engine.sources.parquet.file_format import FileFormat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,12 +16,6 @@ if TYPE_CHECKING:
 
     import duckdb
     import polars as pl
-
-_HINT = "Check that the file is complete and is Parquet; write it again, or take it out of the source."
-
-_ZONE_HINT = (
-    "Only the names of the IANA database are known, such as UTC or Asia/Kolkata: write the file again with one of them."
-)
 
 _SIZES = """
     SELECT
@@ -51,50 +42,37 @@ _SIZES = """
 _WITH_ZONE = "SELECT name FROM parquet_schema($path) WHERE logical_type LIKE 'TimestampType(isAdjustedToUTC=1%'"
 
 
-def scan(path: Path) -> pl.LazyFrame:
-    """Return the rows of the file. Its name is taken literally."""
-    import polars as pl
+class ParquetFormat(FileFormat):
+    """Parquet. Polars doesn't say where row groups begin, so DuckDB reads that from the footers."""
 
-    return pl.scan_parquet(path, glob=False, hive_partitioning=False)
+    name = "Parquet"
+    kind = "parquet"
+    suffixes = (".parquet",)
+    trailer = 8
+    divisible = True
 
+    def scan(self, path: Path) -> pl.LazyFrame:
+        """Return the rows of the file. Its name is taken literally."""
+        import polars as pl
 
-def schema_of(path: Path) -> pl.Schema:
-    """Return the columns of the file. Raises `SourceError` if it can't be read."""
-    with raised_as(partial(unreadable, path)):
-        return scan(path).collect_schema()
+        return pl.scan_parquet(path, glob=False, hive_partitioning=False)
 
+    def row_groups(self, paths: Sequence[Path], columns: Sequence[str] | None) -> Iterator[list[tuple[int, int]]]:
+        """Yield for each file a list of its row groups: the number of rows, and the bytes of `columns` in memory."""
+        with _duckdb() as connection:
+            for path in paths:
+                with raised_as(partial(self.unreadable, path)):
+                    found = connection.execute(
+                        _SIZES, {"path": _literally(path), "columns": None if columns is None else list(columns)}
+                    ).fetchall()
+                yield found
 
-def row_groups(paths: Sequence[Path], columns: Sequence[str] | None) -> Iterator[list[tuple[int, int]]]:
-    """Yield for each file a list of its row groups: the number of rows, and the bytes that `columns` take in memory.
-
-    Raises:
-        SourceError: a file can't be read.
-    """
-    with _duckdb() as connection:
-        for path in paths:
-            with raised_as(partial(unreadable, path)):
-                found = connection.execute(
-                    _SIZES, {"path": _literally(path), "columns": None if columns is None else list(columns)}
-                ).fetchall()
-            yield found
-
-
-def unreadable(path: Path, error: BaseException, columns: Sequence[str] = ()) -> SourceError:
-    """Return the error for a file at which a library raised `error`; `columns` are those that can't be read."""
-    hint = _HINT
-    if "time zone" in str(error):
-        hint = _ZONE_HINT
-        columns = columns or _with_zone(path)
-    named = f" ({'column' if len(columns) == 1 else 'columns'} {', '.join(map(repr, columns))})" if columns else ""
-    return SourceError(f"cannot read {path} as Parquet{named}: {describe(error)}", hint=hint)
-
-
-def _with_zone(path: Path) -> list[str]:
-    """Return the columns that may have a time zone: Polars says which zone it doesn't know, but not of which column."""
-    found: list[tuple[str]] = []
-    with suppress(PipelineError), raised_as(partial(unreadable, path)), _duckdb() as connection:
-        found = connection.execute(_WITH_ZONE, {"path": _literally(path)}).fetchall()
-    return [name for (name,) in found]
+    def columns_with_zone(self, path: Path) -> list[str]:
+        """Return the columns that may have a time zone."""
+        found: list[tuple[str]] = []
+        with suppress(PipelineError), raised_as(lambda error: SourceError(describe(error))), _duckdb() as connection:
+            found = connection.execute(_WITH_ZONE, {"path": _literally(path)}).fetchall()
+        return [name for (name,) in found]
 
 
 def _duckdb() -> duckdb.DuckDBPyConnection:

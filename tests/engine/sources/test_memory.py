@@ -56,7 +56,7 @@ def test_the_rows_that_fit_are_counted_by_their_own_bytes(width):
     ("gigabytes", "workers", "megabytes"), [(1, 1, 64), (1, 16, 16), (64, 4, 256), (8, 4, 128), (0.1, 1, 16)]
 )
 def test_the_default_is_a_share_of_the_memory_within_limits(monkeypatch, gigabytes, workers, megabytes):
-    monkeypatch.setattr(memory, "_memory", lambda: int(gigabytes * (1 << 30)))
+    monkeypatch.setattr(memory, "memory_bytes", lambda: int(gigabytes * (1 << 30)))
     assert default_batch_bytes(workers) == megabytes << 20
 
 

@@ -10,7 +10,7 @@ from polars.testing import assert_frame_equal
 from engine import ParquetFetcher
 from engine.errors import SourceChanged, SourceError, SourceNotFound, UsageError
 from engine.sources.base import Position
-from engine.sources.parquet.files import ParquetFiles
+from engine.sources.parquet.files import ColumnFiles
 
 
 def numbers(start, stop):
@@ -31,13 +31,13 @@ def cursor_at(fetcher, next_row):
 def decoded(monkeypatch):
     """First and last row of each decoding, in the order in which they began."""
     seen = []
-    decode = ParquetFiles.decode
+    decode = ColumnFiles.decode
 
     def spy(self, group):
         seen.append((group.start, group.stop - 1))
         return decode(self, group)
 
-    monkeypatch.setattr(ParquetFiles, "decode", spy)
+    monkeypatch.setattr(ColumnFiles, "decode", spy)
     return seen
 
 
