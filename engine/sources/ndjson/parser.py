@@ -4,9 +4,9 @@ Invariant: each line that isn't blank is a row of the frame or is named, never b
 alone, not on its neighbours.
 
 Polars reads a block in one call. It refuses the whole block for one wrong value, and it ignores a key without a column.
-Reading each line with `json` would find both, ten times slower. So the keys are counted instead: a line has at least as
-many colons as keys, so if a block has as many colons as values that aren't null, no key was ignored. Only lines that
-this doesn't prove right are read by `json`.
+Reading each line with `json` would find both, ten times slower. So colons are counted instead: each key has one, and so
+has each colon in a text. If a block has no more colons than the frame has values that aren't null, and colons in its
+texts, no key was ignored. Only lines that this doesn't prove right are read by `json`.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ _PIECES = 16
 _SMALL = 64 << 10
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_COLON = re.compile(rb"\\u003[aA]")
 _FLOAT_DIGITS = 15
 _FEW = 0.05
 
@@ -133,10 +134,10 @@ class LineParser:
             suspects |= frame[name].str.len_bytes().fill_null(0) > _FLOAT_DIGITS
         if self._all_keys:
             values = self._values(frame)
-            extra = block.count(b":") - values.sum()
-            if extra:
+            extra = block.count(b":") - values.sum() - self._colons_in_texts(frame)
+            if extra or (b"\\" in block and _COLON.search(block)):
                 lines = _line_series(block, frame.height) if lines is None else lines
-                suspects |= _colons(lines, few=extra < frame.height * _FEW) != values
+                suspects |= _colons(lines, few=0 <= extra < frame.height * _FEW) != values
         rows = suspects.arg_true()
         if len(rows):
             lines = _line_series(block, frame.height) if lines is None else lines
@@ -149,6 +150,18 @@ class LineParser:
 
         counts = [_keys(pl.col(name), dtype) for name, dtype in self._plain.items()]
         return frame.select(pl.sum_horizontal(counts).alias("keys"))["keys"]
+
+    def _colons_in_texts(self, frame: pl.DataFrame) -> int:
+        """Return how many colons the texts of the frame have, without those that are JSON, whose colons are of keys."""
+        import polars as pl
+
+        texts = [name for name, dtype in self._plain.items() if isinstance(dtype, pl.String)]
+        if not texts:
+            return 0
+        text = pl.col(*texts)
+        plain = ~(text.str.starts_with("{") | text.str.starts_with("["))
+        counts = frame.select(pl.when(plain).then(text.str.count_matches(":", literal=True)).sum())
+        return sum(counts.row(0))
 
     def _converted(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, dict[int, Problem]]:
         """Return the rows whose values fit the declared dtypes, and what is wrong with the others."""

@@ -133,3 +133,18 @@ def test_a_large_block_names_its_few_bad_lines(parser):
     assert [line.row for line in bad] == [0, 7, 19_999]
     assert frame["id"].to_list() == [n for n in range(20_000) if n not in {0, 7, 19_999}]
     assert all(b"\n".join(lines)[line.start :].startswith(line.text + b"\n"[: line.row < 19_999]) for line in bad)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b":", b"a:b", b'{":', b"[:]", b"\\u003a", b'\\":null', b":null", b'\\u003A\\":'],
+    ids=lambda text: text.decode(),
+)
+def test_colons_in_texts_never_hide_a_key_without_a_column(parser, text):
+    good = b'{"id":1,"text":"' + text.replace(b'{":', b'{\\":') + b'"}'
+    hidden = good[:-1] + b',"z":7}'
+    for block in (good + b"\n", good + b'\n{"id":null}\n'):
+        assert parser.parse(block)[1] in ((), [])
+    for block in (hidden + b"\n", good + b"\n" + hidden + b"\n", b'{"id":null}\n' + hidden + b"\n"):
+        (bad,) = parser.parse(block)[1]
+        assert (bad.text, bad.reason) == (hidden, "its key 'z' has no column")
