@@ -8,16 +8,17 @@ Invariant: a piece has all rows of its block, those that can't be read included,
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine.batch import SourceRow
 from engine.errors import SourceChanged, SourceError
-from engine.sources.csv.grammar import RowScan
+from engine.sources.csv.grammar import Grammar, RowScan
 from engine.sources.csv.header import read_header
 from engine.sources.csv.sorting import sort_rows
 from engine.sources.csv.values import Unparsable, lost_values, parse_rows
 from engine.sources.text import blocks
-from engine.sources.text.blocks import RowTooLong, read_blocks
+from engine.sources.text.blocks import RowTooLong, line_ends, read_blocks
 from engine.sources.text.opening import damage_named, open_bytes
 from engine.sources.text.row_stream import RowPiece
 from engine.sources.text.rows import LineCounter, line_too_long, row_text
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     import polars as pl
 
     from engine.sources.csv.format import CsvFormat
-    from engine.sources.csv.grammar import Grammar
     from engine.sources.text.watched_file import WatchedFile
 
 
@@ -40,6 +40,8 @@ class CsvFile:
         self._path = path
         self._written = written
         self._grammar = grammar
+        self._without_quotes = replace(written, quote_char=None)
+        self._grammar_without_quotes = Grammar(self._without_quotes)
         self._columns = list(schema)
         self._header = read_header(path, written, grammar)
         names = self._header.names if written.has_header and self._header.names else self._columns
@@ -109,12 +111,16 @@ class CsvFile:
 
         The ends are None if each line outside of quotes is a row.
         """
-        frame = self._plain(block)
+        written, grammar = self._written, self._grammar
+        if grammar.opens_none(block):  # Polars would take marks inside fields for quotes
+            written, grammar = self._without_quotes, self._grammar_without_quotes
+        frame = self._plain(block, written, grammar)
         if frame is not None:
-            return RowPiece(row, frame.select(self._columns)), None
-        rows = sort_rows(block, self._written, self._grammar, len(self._schema))
+            has_marks = not grammar.quote and self._grammar.quote and self._grammar.quote in block
+            return RowPiece(row, frame.select(self._columns)), line_ends(block) if has_marks else None
+        rows = sort_rows(block, written, grammar, len(self._schema))
         try:
-            frame, faults = parse_rows(rows.texts, self._written, self._schema)
+            frame, faults = parse_rows(rows.texts, written, self._schema)
         except Unparsable as error:
             first, last = self._lines.line_at(start), self._lines.line_at(start + len(block) - 1)
             raise SourceError(
@@ -131,27 +137,29 @@ class CsvFile:
             unreadable.append(SourceRow(row + number, text, fault.reason, file, line, start + begin, fault.hint))
         return RowPiece(row, frame.select(self._columns), tuple(unreadable)), rows.ends
 
-    def _plain(self, block: bytes) -> pl.DataFrame | None:
+    def _plain(self, block: bytes, written: CsvFormat, grammar: Grammar) -> pl.DataFrame | None:
         """Return the block parsed in one go, or None if a row of it may be none that Polars should parse."""
         import polars as pl
 
-        grammar = self._grammar
         if grammar.comment and (block.startswith(grammar.comment) or b"\n" + grammar.comment in block):
             return None
         if not grammar.is_clean(block):
             return None
         try:
-            frame = self._written.scan(block, self._schema).collect()
+            frame = written.scan(block, self._schema).collect()
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
             return None
         # The last value of a short or blank line is null.
         last = next(reversed(self._schema))
-        if len(self._schema) > 1 and frame[last].null_count() and not self._has_all_fields(block, frame.height):
+        if (
+            len(self._schema) > 1
+            and frame[last].null_count()
+            and not self._has_all_fields(grammar.unquoted(block), frame.height)
+        ):
             return None
-        return None if lost_values(frame, block, self._written, self._schema) else frame
+        return None if lost_values(frame, block, written, self._schema) else frame
 
-    def _has_all_fields(self, block: bytes, rows: int) -> bool:
-        text = self._grammar.unquoted(block)
+    def _has_all_fields(self, text: bytes, rows: int) -> bool:
         blank = text.startswith((b"\n", b"\r\n")) or b"\n\n" in text or b"\n\r\n" in text
         separators = (len(self._schema) - 1) * rows
         return not blank and (self._written.short_lines == "null" or text.count(self._grammar.separator) == separators)

@@ -48,6 +48,11 @@ class Grammar:
         self.row_start = _compiled(rf"(?:{field}{s})*+{opened}")
         self._field = _compiled(field)
 
+    def opens_none(self, rows: bytes) -> bool:
+        """Return whether no quote opens a field, so that all quotes are characters like others."""
+        quote = self.quote
+        return not quote or not (rows.startswith(quote) or self.separator + quote in rows or b"\n" + quote in rows)
+
     def is_clean(self, rows: bytes) -> bool:
         """Return whether each quote in some complete rows belongs to a quoted field."""
         return not self.quote or self.quote not in rows or self._clean.fullmatch(rows) is not None
@@ -70,7 +75,7 @@ class Grammar:
 
     def row_end(self, data: bytes) -> int:
         """Return the end of the last complete row in `data`, which begins with a row; 0 if there is none."""
-        if not self.quote or self.quote not in data:
+        if self.opens_none(data):
             return after_last_line(data)
         known = 0 if self.comment else _end_of_match(self._clean, data)
         end = self._last_line_outside(data, known)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -124,13 +125,7 @@ class _Sorter:
         elif found > wanted and self._written.long_lines == "cut":
             self._add(b"", fields[:wanted], changed=True)
         else:
-            few = found < wanted
-            self.rows.faults[len(self.rows.starts)] = Fault(
-                f"it has {found:,} field{'s' * (found != 1)} instead of {wanted:,}",
-                "short_lines='null' fills the missing fields with nulls."
-                if few
-                else "long_lines='cut' leaves out the fields beyond the header.",
-            )
+            self.rows.faults[len(self.rows.starts)] = _wrong_count(found, wanted)
 
     def _add(self, row: bytes, fields: list[bytes], *, changed: bool = False) -> None:
         # Polars counts all quotes to find the ends of rows, so one inside a field has to be written the usual way. It
@@ -142,6 +137,16 @@ class _Sorter:
                 changed = True
         self.rows.good.append(len(self.rows.starts))
         self.rows.texts.append(self._grammar.separator.join(fields) if changed else row)
+
+
+@lru_cache(1000)
+def _wrong_count(found: int, wanted: int) -> Fault:
+    return Fault(
+        f"it has {found:,} field{'s' * (found != 1)} instead of {wanted:,}",
+        "short_lines='null' fills the missing fields with nulls."
+        if found < wanted
+        else "long_lines='cut' leaves out the fields beyond the header.",
+    )
 
 
 def _take_out_other_encodings(rows: SortedRows) -> None:

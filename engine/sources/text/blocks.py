@@ -10,6 +10,7 @@ resume into a seek, and reduce peak memory from 450 MB to 170 MB.
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import TYPE_CHECKING, TypeAlias
 
 from engine.sources.text.watched_file import WatchedFile
@@ -74,3 +75,14 @@ def after_last_line(data: bytes) -> int:
     8
     """
     return data.rfind(b"\n") + 1
+
+
+def line_ends(data: bytes) -> list[int]:
+    r"""Return where each line ends; the last one may have no line end.
+
+    >>> line_ends(b"one\ntwo\nthr")
+    [4, 8, 11]
+    """
+    ends = list(accumulate(len(line) + 1 for line in data.split(b"\n")))
+    ends[-1] -= 1
+    return ends if data and not data.endswith(b"\n") else ends[:-1]

@@ -1,8 +1,7 @@
 """Batches of text files, read once from start to end; what CSV, NDJSON and fixed-width files have in common.
 
-Invariant: all batches have the same schema, and a batch is short only at the end of the last file. Between batches only
-one block of rows stays in memory, and the places where the last few blocks began. A row that can't be read is in its
-batch, as `unreadable`; it never stops the rows after it.
+Invariant: all batches have the same schema. Between batches only a few blocks of rows stay in memory, and the places
+where the last ones began. A row that can't be read is in its batch, as `unreadable`; it never stops the rows after it.
 """
 
 from __future__ import annotations
@@ -108,11 +107,12 @@ class TextFetcher(SeekableFetcher):
             self._stream.fill(1)
 
     def __call__(self, batch_id: int, batch_size: int) -> Batch | None:
-        """Return the next `batch_size` rows of the source, fewer at its end, None after it."""
+        """Return the next `batch_size` rows of the source, fewer by `batch_bytes` or at its end, None after it."""
         stream = self._stream or RowStream(self._pieces())
         self._stream = None  # if `take` raises, the next fetch begins a new stream at the same row
-        stream.fill(batch_size)
-        piece = stream.take(self._read.rows_before_tail(self._next_row, batch_size))
+        max_bytes = self.position.batch_bytes
+        stream.fill(batch_size, max_bytes)
+        piece = stream.take(self._read.rows_before_tail(self._next_row, batch_size), max_bytes)
         self._stream = stream
         if piece is None:
             return None

@@ -10,6 +10,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from engine.sources.memory import frame_bytes
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -34,6 +36,18 @@ class RowPiece:
         """How many rows of the source this is."""
         return self.data.height + len(self.unreadable)
 
+    @property
+    def bytes(self) -> int:
+        """About how much memory the rows take."""
+        return frame_bytes(self.data) + sum(len(row.text) for row in self.unreadable)
+
+    def head(self, max_bytes: int) -> RowPiece:
+        """Return the first rows, as many as fit into `max_bytes` of memory, at least one."""
+        piece = self
+        while piece.rows > 1 and (size := piece.bytes) > max_bytes:
+            piece = piece.split(max(1, min(piece.rows - 1, piece.rows * max_bytes // size)))[0]
+        return piece
+
     def split(self, rows: int) -> tuple[RowPiece, RowPiece]:
         """Return the first `rows` rows, and the others."""
         cut = self.start + rows
@@ -54,31 +68,48 @@ class RowStream:
     def __init__(self, pieces: Iterator[RowPiece]) -> None:
         self._pieces = pieces
         self._held: deque[RowPiece] = deque()
-        self._held_rows = 0
+        self._held_rows = self._held_bytes = 0
 
-    def fill(self, rows: int) -> None:
-        """Read until at least `rows` rows are held, or the iterator ends."""
-        while self._held_rows < rows and (piece := next(self._pieces, None)) is not None:
-            self._held.append(piece)
-            self._held_rows += piece.rows
+    def fill(self, rows: int, max_bytes: int | None = None) -> None:
+        """Read until at least `rows` rows or more than `max_bytes` of memory are held, or the iterator ends."""
+        while (
+            self._held_rows < rows
+            and (max_bytes is None or self._held_bytes <= max_bytes)
+            and (piece := next(self._pieces, None)) is not None
+        ):
+            self._hold(piece, first=False)
 
-    def take(self, rows: int) -> RowPiece | None:
-        """Return the next `rows` rows, fewer only at the end, and None if none are left."""
+    def take(self, rows: int, max_bytes: int | None = None) -> RowPiece | None:
+        """Return the next `rows` rows, None if none are left.
+
+        They are fewer at the end, and if they would take more than `max_bytes` of memory; but at least one.
+        """
         import polars as pl
 
-        self.fill(rows)
+        self.fill(rows, max_bytes)
         taken: list[RowPiece] = []
-        missing = min(rows, self._held_rows)
-        self._held_rows -= missing
-        while missing:
+        while rows and self._held:
             piece = self._held.popleft()
-            if piece.rows > missing:
-                piece, rest = piece.split(missing)
-                self._held.appendleft(rest)
+            size = piece.bytes
+            self._held_rows -= piece.rows
+            self._held_bytes -= size
+            fitting = min(rows, piece.rows)
+            if max_bytes is not None and size > max_bytes:
+                fitting = 0 if taken else piece.split(fitting)[0].head(max_bytes).rows
+                rows = fitting
+            if fitting < piece.rows:
+                piece, rest = piece.split(fitting)
+                self._hold(rest, first=True)
             if piece.rows:
                 taken.append(piece)
-            missing -= piece.rows
+            rows -= piece.rows
+            max_bytes = None if max_bytes is None else max_bytes - size
         if not taken:
             return None
         frames = [piece.data for piece in taken if piece.data.height] or [taken[0].data]
         return RowPiece(taken[0].start, pl.concat(frames), tuple(row for piece in taken for row in piece.unreadable))
+
+    def _hold(self, piece: RowPiece, *, first: bool) -> None:
+        (self._held.appendleft if first else self._held.append)(piece)
+        self._held_rows += piece.rows
+        self._held_bytes += piece.bytes

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import polars as pl
+import pytest
 
 from engine.batch import SourceRow
 from engine.sources.text.row_stream import RowPiece, RowStream
@@ -51,3 +52,25 @@ def test_rows_that_cannot_be_read_count_and_stay_in_their_place():
     assert [piece.data["n"].to_list() for piece in found] == [[1], [], [4, 5], []]
     assert [[row.row for row in piece.unreadable] for piece in found] == [[0], [2, 3], [], [6, 7]]
     assert all(piece.data.schema == {"n": pl.Int64} for piece in found)
+
+
+@pytest.mark.parametrize("bad", [set(), {0, 3, 4, 9}, set(range(12))])
+@pytest.mark.parametrize("max_bytes", [1, 17, 40, 100, 10_000])
+def test_a_bound_in_bytes_makes_smaller_pieces_of_the_same_rows(bad, max_bytes):
+    stream = RowStream(pieces(5, 1, 6, bad=bad))
+    found = []
+    while piece := stream.take(4, max_bytes):
+        assert 1 <= piece.rows <= 4
+        assert piece.rows == 1 or piece.bytes <= max_bytes
+        found.append(piece)
+    assert [piece.start for piece in found] == [sum(p.rows for p in found[:n]) for n in range(len(found))]
+    assert [n for piece in found for n in piece.data["n"]] == [n for n in range(12) if n not in bad]
+    assert [row.row for piece in found for row in piece.unreadable] == sorted(bad)
+    if max_bytes == 10_000:
+        assert [piece.rows for piece in found] == [4, 4, 4]
+
+
+def test_no_more_is_read_than_the_bound_in_bytes_needs():
+    source = pieces(2, 2, 2, 2)
+    RowStream(source).take(100, 20)
+    assert next(source).data["n"].to_list() == [4, 5]
