@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     import polars as pl
 
 _PIECES = 16
-"""A block that Polars refuses is divided into so many pieces, so that few lines are read by `json`."""
+"""A block that Polars refuses is divided into so many pieces, again and again, so that few lines are read by `json`."""
 
-_SMALL = 64 << 10
+_SMALL = 4 << 10
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _COLON = re.compile(rb"\\u003[aA]")
@@ -58,8 +58,8 @@ class LineParser:
         if not self._dtypes:
             return _no_rows(), ()
         frame = self._read(block)
-        if frame is None and len(block) > _SMALL:
-            return self._joined(_divided(block))
+        if frame is None and len(block) > _SMALL and len(pieces := _divided(block)) > 1:
+            return self._joined(pieces)
         return self._checked_rows(block, frame)
 
     def _checked_rows(self, block: bytes, frame: pl.DataFrame | None) -> tuple[pl.DataFrame, Sequence[BadLine]]:
@@ -88,7 +88,7 @@ class LineParser:
         named: list[BadLine] = []
         row = start = 0
         for piece in pieces:
-            frame, bad = self._checked_rows(piece, self._read(piece))
+            frame, bad = self.parse(piece)
             frames.append(frame)
             named += [replace(line, row=row + line.row, start=start + line.start) for line in bad]
             row += frame.height + len(bad)
@@ -259,10 +259,11 @@ def _lines(block: bytes) -> list[tuple[int, bytes]]:
     return lines
 
 
-def _divided(block: bytes) -> Iterable[bytes]:
+def _divided(block: bytes) -> list[bytes]:
     size = max(len(block) // _PIECES, _SMALL)
-    start = 0
+    pieces, start = [], 0
     while start < len(block):
         end = block.find(b"\n", start + size) + 1 or len(block)
-        yield block[start:end]
+        pieces.append(block[start:end])
         start = end
+    return pieces

@@ -20,7 +20,7 @@ from engine.sources.text.row_stream import RowPiece
 from engine.sources.text.rows import LineCounter, line_too_long, row_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     import polars as pl
@@ -40,6 +40,15 @@ class BadLine:
     text: bytes
     reason: str
     hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _BlockPlace:
+    """Where a block begins: its first row in the source, its byte and its line in the file."""
+
+    row: int
+    byte: int
+    line: int
 
 
 class LineFormat(Protocol):
@@ -71,16 +80,23 @@ class LineFile:
         Raises:
             SourceError: a line doesn't end.
         """
-        counter = LineCounter(self._path)
-        begin = file.mark.end
+        first = begin = file.mark.end
+        lines_before: int | None = None  # those before `first`, counted when a line is to be named
+        lines = 0  # from there to the block
         try:
             with ThreadPoolExecutor(BLOCKS_AHEAD, thread_name_prefix="parser") as pool:
                 read = (block for _, block in read_blocks(file, begin, after_last_line, blocks.BLOCK_BYTES))
                 for block, (frame, bad) in parsed_ahead(pool, self._format.parse, read):
-                    piece = RowPiece(row, frame, tuple(self._named(line, begin, row, counter) for line in bad))
-                    yield block, piece, _ends(block, piece.rows, self._format.blank)
+                    if bad and lines_before is None:
+                        lines_before = LineCounter(self._path).line_at(first)
+                    named = self._named(bad, block, _BlockPlace(row, begin, (lines_before or 0) + lines))
+                    piece = RowPiece(row, frame, tuple(named))
+                    line_ends = block.count(b"\n")
+                    plain = line_ends + (not block.endswith(b"\n")) == piece.rows
+                    yield block, piece, None if plain else _ends(block, self._format.blank)
                     row += piece.rows
                     begin += len(block)
+                    lines += line_ends
         except RowTooLong as error:
             raise line_too_long(self._path, error.byte) from error
 
@@ -102,17 +118,20 @@ class LineFile:
             raise SourceError(f"{where} is {frame.height:,} rows, not one", hint="Correct it to one row, then replay.")
         return frame
 
-    def _named(self, line: BadLine, begin: int, row: int, counter: LineCounter) -> SourceRow:
-        byte = begin + line.start
-        return SourceRow(
-            row + line.row,
-            row_text(line.text),
-            line.reason,
-            file=str(self._path),
-            line=counter.line_at(byte),
-            byte=byte,
-            hint=line.hint,
-        )
+    def _named(self, bad: Iterable[BadLine], block: bytes, place: _BlockPlace) -> Iterator[SourceRow]:
+        line, counted = place.line, 0
+        for each in bad:
+            line += block.count(b"\n", counted, each.start)
+            counted = each.start
+            yield SourceRow(
+                place.row + each.row,
+                row_text(each.text),
+                each.reason,
+                file=str(self._path),
+                line=line,
+                byte=place.byte + each.start,
+                hint=each.hint,
+            )
 
     def _line_now(self, line: int) -> bytes:
         byte = LineCounter(self._path).byte_of(line)
@@ -154,10 +173,8 @@ def _first_row_byte(path: Path, skip_lines: int) -> int:
         return len(BOM) if file.read(len(BOM)) == BOM else 0
 
 
-def _ends(block: bytes, rows: int, blank: bytes) -> Sequence[int] | None:
-    """Return where the rows end, or None if each line is a row."""
-    if block.count(b"\n") + (not block.endswith(b"\n")) == rows:
-        return None
+def _ends(block: bytes, blank: bytes) -> Sequence[int]:
+    """Return where the lines that aren't blank end."""
     ends, end = [], 0
     for line in block.split(b"\n"):
         end += len(line) + 1
