@@ -150,6 +150,11 @@ class BatchPipeline(CheckpointView):
         return self._plan.batch_size
 
     @property
+    def batch_bytes(self) -> int | None:
+        """How many bytes of memory the rows of a batch may take, None for the default."""
+        return self._plan.batch_bytes
+
+    @property
     def name(self) -> str:
         """The name of the pipeline on screens."""
         return self._plan.title
@@ -178,6 +183,7 @@ class BatchPipeline(CheckpointView):
         self,
         *,
         batch_size: int | None = None,
+        batch_bytes: int | None = None,
         checkpoint_dir: str | Path | None = None,
         workers: int | None = None,
         executor: Executor | None = None,
@@ -192,6 +198,7 @@ class BatchPipeline(CheckpointView):
         """
         given: dict[str, Any] = {
             "batch_size": batch_size,
+            "batch_bytes": batch_bytes,
             "checkpoint_dir": None if checkpoint_dir is None else Path(checkpoint_dir),
             "workers": workers,
             "executor": executor,

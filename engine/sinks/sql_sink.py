@@ -75,7 +75,7 @@ class SqlSink(Sink):
         self._counted = False
         self._ledger = SqlLedger(self.name, self._table_name, self._schema, checkpoint_key)
         self._database.make_file()
-        with self._database.connect() as connection, connection.begin():
+        with self._database.transaction() as connection:
             self._ledger.open(connection)
             self._look(connection)
 
@@ -123,7 +123,7 @@ class SqlSink(Sink):
 
     def put(self, deliveries: Sequence[Delivery]) -> None:
         """Write the rows, the ledger and, the first time, the owner, in one transaction."""
-        with self._database.connect() as connection, connection.begin():
+        with self._database.transaction() as connection:
             self._ledger.claim(connection)
             table = self._target(connection, deliveries[0])
             held = self._ledger.attempt_ids(connection, deliveries[0].batch_id, deliveries[-1].batch_id)
@@ -157,7 +157,7 @@ class SqlSink(Sink):
     def drop_from(self, batch_id: int) -> None:
         """Delete the rows and their entries in the ledger, in one transaction."""
         self._refuse_without_batches(batch_id)
-        with self._database.connect() as connection, connection.begin():
+        with self._database.transaction() as connection:
             self._ledger.claim(connection)
             table = self._reflected(connection) if self._is_there(connection) else None
             self._delete(connection, table, self._ledger.batch_id >= batch_id)

@@ -125,6 +125,7 @@ class SeekableFetcher(ABC):
         """Return the batch; None after the end of the source.
 
         It has `batch_size` source rows, and fewer if they would take more than `position.batch_bytes`, or at the end.
+        Rows that can't be read count too; they are in `Batch.unreadable` instead of `data`.
         """
 
     @abstractmethod

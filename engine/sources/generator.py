@@ -24,8 +24,9 @@ class GeneratorFetcher(SeekableFetcher):
     """Fetches the rows of the frames that `function()` yields: DataFrames, or LazyFrames that are run one by one.
 
     A resume calls the function again and skips the committed rows, so it must yield the same rows in the same order
-    every time. All frames need the same columns. A generator function can be given to `BatchPipeline` as it is; this
-    class is for a function that returns one, such as `GeneratorFetcher(lambda: pages("2024"))`.
+    every time. It is called by the first fetch, not when a pipeline is looked at. All frames need the same columns. A
+    generator function can be given to `BatchPipeline` as it is; this class is for a function that returns a generator,
+    such as `GeneratorFetcher(lambda: pages("2024"))`.
 
     Raises:
         UsageError: `function` can't be called without arguments.

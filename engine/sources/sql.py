@@ -128,10 +128,11 @@ class SqlFetcher(SeekableFetcher):
         from engine.sql.relation import key_columns, relation_of_query, relation_of_table, with_columns
 
         dtypes = {name: dtype() if isinstance(dtype, type) else dtype for name, dtype in self._dtypes.items()}
+        named = {"wanted": self._column_names, "key": self._key_names}
         if self._query is None:
-            whole = relation_of_table(connection, str(self._table), self._schema, dtypes)
+            whole = relation_of_table(connection, str(self._table), self._schema, dtypes, **named)
         else:
-            whole = relation_of_query(connection, self._query, dtypes)
+            whole = relation_of_query(connection, self._query, dtypes, **named)
         key = key_columns(whole, self._key_names)
         handed_on = with_columns(whole, self._column_names)
         return KeysetQuery(handed_on, key, self._where, self._database.kind, proven=whole.constrained)
@@ -197,7 +198,8 @@ class SqlFetcher(SeekableFetcher):
 
         columns = self._keyset.relation.columns
         try:
-            declared = conform(wire, {name: one.wire_dtype or wire.schema[name] for name, one in columns.items()})
+            found = wire.schema
+            declared = conform(wire, {name: one.wire_dtype or found[name] for name, one in columns.items()})
             return conform(declared, {name: one.dtype for name, one in columns.items()})
         except ValueError as error:
             raise QueryFailed(str(error)) from error

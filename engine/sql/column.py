@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import sqlalchemy as sa
 
-from engine.errors import UsageError
 from engine.sql.dtypes import plain_dtype, way_out
 
 if TYPE_CHECKING:
@@ -67,18 +66,13 @@ def column_of(
     *,
     nullable: bool,
 ) -> Column:
-    """Return a column with the dtype in `dtypes`, else that of its type. Raises UsageError for an unknown type."""
+    """Return a column with the dtype in `dtypes`, else that of its type."""
     kind = connection.dialect.name
     name = str(element.key)
     plain = plain_dtype(declared, kind)
     wanted = dtypes.get(name)
     if isinstance(declared, sa.types.NullType):
-        if wanted is None:
-            raise UsageError(
-                f"the database doesn't say which type column '{name}' has",
-                hint=f"Give its dtype with dtypes={{{name!r}: pl.Int64}}, or write CAST(… AS …) in a query.",
-            )
-        return Column(name, element, declared, nullable, wanted, None, as_text=False)
+        return Column(name, element, declared, nullable, dtypes[name], None, as_text=False)
     # A date as text must be in the form of the database: that of Polars would depend on the reader.
     text_wanted = isinstance(wanted, pl.String) and not isinstance(plain, pl.String)
     if plain is None or text_wanted:

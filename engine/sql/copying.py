@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 # Polars reads these dtypes in a CSV file as PostgreSQL writes them; values of other dtypes are read as text first.
 _DIRECT = (pl.Int16, pl.Int32, pl.Int64, pl.Float32, pl.Float64, pl.Decimal, pl.String, pl.Date)
 
-# The text of a value must not depend on the settings of the server, the database or the user.
-_SETTINGS = "SET LOCAL datestyle = 'ISO'; SET LOCAL bytea_output = 'hex'; SET LOCAL extra_float_digits = 1"
-
 
 class CopyReader:
     """Reads through the connections of the SQLAlchemy engine, whose driver must be psycopg."""
@@ -48,7 +45,6 @@ class CopyReader:
         with self._database.connect() as connection:
             self._driver = connection.connection.driver_connection
             try:
-                self._driver.execute(_SETTINGS)
                 copied = copy_out(self._driver, f"COPY ({sql}) TO STDOUT (FORMAT csv)")
             except psycopg.Error as error:
                 raise self._translated(error, connection) from error

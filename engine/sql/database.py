@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from engine.errors import SourceNotFound, UsageError
+from engine.sql.session import settings_of_ours
 from engine.text.masking import keep_secret
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class Database:
 
     @contextmanager
     def connect(self) -> Iterator[sa.Connection]:
-        """Yield a connection from the pool; an open transaction is rolled back at the end.
+        """Yield a connection from the pool, for one transaction, which is rolled back at the end unless committed.
 
         Raises:
             ConnectionLost: the database can't be reached, or the connection broke in the block.
@@ -85,8 +86,15 @@ class Database:
             SourceNotFound: the SQLite file doesn't exist.
         """
         self._require_file()
-        with self.translated(), self.engine.connect() as connection:
+        with self.translated(), self.engine.connect() as connection, settings_of_ours(connection):
             yield connection
+
+    @contextmanager
+    def transaction(self) -> Iterator[sa.Connection]:
+        """Yield a connection as `connect` does, and commit at the end unless the block raises."""
+        with self.connect() as connection:
+            yield connection
+            connection.commit()
 
     @contextmanager
     def translated(self) -> Iterator[None]:

@@ -65,14 +65,22 @@ class PaddedText(sa.CHAR):
         return sa.cast(sa.type_coerce(bindvalue, sa.Text()), NamedType("bpchar"))
 
 
-def postgresql_types(connection: sa.Connection, source: sa.FromClause) -> list[tuple[str, sa.types.TypeEngine[Any]]]:
-    """Return the name and type of each column, without reading a row."""
-    nothing: sa.Select[Any] = sa.select(sa.literal_column("*")).select_from(source).where(sa.false())
+def postgresql_types(
+    connection: sa.Connection, source: sa.FromClause, names: Sequence[str] | None
+) -> list[tuple[str, sa.types.TypeEngine[Any]]]:
+    """Return the name and type of these columns, None for all, without reading a row.
+
+    The right to read other columns isn't needed.
+    """
+    selected: list[sa.ColumnElement[Any]] = (
+        [sa.literal_column("*")] if names is None else [sa.column(name) for name in names]
+    )
+    nothing: sa.Select[Any] = sa.select(*selected).select_from(source).where(sa.false())
     result = connection.execute(nothing)
     described: Sequence[Any] = result.cursor.description if result.cursor else []
     unknown = {one[1] for one in described} - set(_OF_OID)
-    names = _names(connection, unknown)
-    return [(one[0], _type(one, names)) for one in described]
+    type_names = _names(connection, unknown)
+    return [(one[0], _type(one, type_names)) for one in described]
 
 
 def _names(connection: sa.Connection, oids: set[int]) -> dict[int, str]:

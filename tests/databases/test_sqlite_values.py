@@ -116,7 +116,7 @@ def test_a_value_that_does_not_fit_is_told_by_column(sqlite, path, declared, val
 def test_a_query_must_tell_the_types_of_its_expressions(sqlite, path):
     sqlite.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)", "INSERT INTO t VALUES (1, '2')")
     query = "SELECT id, v + 1 AS more FROM t"
-    with pytest.raises(UsageError, match="doesn't say which type column 'more' has") as caught:
+    with pytest.raises(UsageError, match="doesn't say which type these columns have: more") as caught:
         fetch_all(SqlFetcher(sqlite.sources()[path], query=query, key="id"))
     assert caught.value.hint == "Give its dtype with dtypes={'more': pl.Int64}, or write CAST(… AS …) in a query."
     told = SqlFetcher(sqlite.sources()[path], query=query, key="id", dtypes={"more": pl.Int64})

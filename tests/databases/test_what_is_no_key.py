@@ -36,12 +36,12 @@ def test_a_table_without_a_primary_key_needs_a_key(people):
 
 
 def test_a_view_and_a_query_need_a_key(people):
-    refused(SqlFetcher(people.url, "people_view"), "people_view is a view or query, which has no primary key")
+    refused(SqlFetcher(people.url, "people_view"), "people_view is a view or query")
     refused(SqlFetcher(people.url, query="SELECT 1 AS a"), "the query is a view or query")
 
 
 def test_a_key_that_is_not_unique_is_refused(people):
-    hint = refused(SqlFetcher(people.url, "people", key="town"), r"the key \(town\) of people is not declared unique")
+    hint = refused(SqlFetcher(people.url, "people", key="town"), r"the key \(town\) of people is not proven unique")
     assert hint == "Unique and never NULL are: id; email."
 
 
