@@ -45,9 +45,11 @@ if TYPE_CHECKING:
     from engine.sources.base import SeekableFetcher as SeekableFetcher
     from engine.sources.base import SourceSize as SourceSize
     from engine.sources.csv.fetcher import CsvFetcher as CsvFetcher
+    from engine.sources.fixed_width.fetcher import FixedWidthFetcher as FixedWidthFetcher
     from engine.sources.frame import FrameFetcher as FrameFetcher
     from engine.sources.generator import GeneratorFetcher as GeneratorFetcher
     from engine.sources.ipc import IpcFetcher as IpcFetcher
+    from engine.sources.ndjson.fetcher import NdjsonFetcher as NdjsonFetcher
     from engine.sources.parquet.fetcher import ParquetFetcher as ParquetFetcher
     from engine.sources.sql import SqlFetcher as SqlFetcher
     from engine.state import RunState as RunState

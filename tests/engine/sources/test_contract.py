@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from engine import CsvFetcher, FrameFetcher, GeneratorFetcher, IpcFetcher, ParquetFetcher, SqlFetcher
+from engine import CsvFetcher, FrameFetcher, GeneratorFetcher, IpcFetcher, NdjsonFetcher, ParquetFetcher, SqlFetcher
 from engine.errors import SourceChanged
 from engine.sources.base import Position
 from engine.sources.text import blocks
@@ -95,6 +95,19 @@ def csv_without_header_compressed(folder):
     )
 
 
+def ndjson_folder_in_many_blocks(folder):
+    ROWS[:9].write_ndjson(folder / "a.ndjson")
+    (folder / "b.ndjson").touch()
+    ROWS[9:10].write_ndjson(folder / "c.ndjson")
+    ROWS[10:].write_ndjson(folder / "e.ndjson")
+    return NdjsonFetcher(folder, dtypes={"day": pl.Date})
+
+
+def ndjson_compressed(folder):
+    (folder / "rows.jsonl.gz").write_bytes(gzip.compress(ROWS.write_ndjson().encode()))
+    return NdjsonFetcher(folder / "rows.jsonl.gz", dtypes={"day": pl.Date})
+
+
 def data_frame(folder):
     return FrameFetcher(ROWS)
 
@@ -128,13 +141,15 @@ SOURCES = [
     csv_in_many_blocks,
     csv_folder_in_many_blocks,
     csv_without_header_compressed,
+    ndjson_folder_in_many_blocks,
+    ndjson_compressed,
     sqlite_table,
 ]
 
 
 @pytest.fixture(params=SOURCES, ids=lambda source: source.__name__)
 def fetcher(request, tmp_path, monkeypatch):
-    if request.param in (csv_in_many_blocks, csv_folder_in_many_blocks):
+    if request.param.__name__.endswith("in_many_blocks"):
         monkeypatch.setattr(blocks, "BLOCK_BYTES", 50)
     fetcher = request.param(tmp_path)
     yield fetcher

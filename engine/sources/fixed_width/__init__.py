@@ -1,0 +1,1 @@
+"""Reading text files whose columns have fixed places, in one pass, and continuing from a byte offset."""
