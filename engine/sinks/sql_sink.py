@@ -17,6 +17,7 @@ from engine.sinks import sql_table
 from engine.sinks.base import Sink, changed_meanwhile, holds_other_rows, kept_other_rows
 from engine.sinks.sql_ledger import SqlLedger
 from engine.sql.database import Database
+from engine.sql.relation import found_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,8 +39,9 @@ class SqlSink(Sink):
     Args:
         url_or_engine: a URL such as `postgresql://user:password@host/name`, or a SQLAlchemy engine. Rows are written
             by COPY to PostgreSQL with the driver psycopg, and by multi-row INSERT to other databases.
-        table: the name of the table, not quoted.
-        schema: the schema of the table.
+        table: the name of the table, not quoted. `a.b` is the table b in the schema a, as for `SqlFetcher`, unless a
+            table is called `a.b`.
+        schema: the schema of the table, which must exist.
         batch_column: the name of the column for the batch id, or None.
 
     Raises:
@@ -73,11 +75,23 @@ class SqlSink(Sink):
         """Create the ledger if it doesn't exist, check the owner, and compare the table with the ledger."""
         self._table = None
         self._counted = False
-        self._ledger = SqlLedger(self.name, self._table_name, self._schema, checkpoint_key)
         self._database.make_file()
         with self._database.transaction() as connection:
+            self._schema, self._table_name = self._found(connection)
+            self._ledger = SqlLedger(self.name, self._table_name, self._schema, checkpoint_key)
             self._ledger.open(connection)
             self._look(connection)
+
+    def _found(self, connection: sa.Connection) -> tuple[str | None, str]:
+        inspector = sa.inspect(connection)
+        schema, table = found_table(inspector, self._table_name, self._schema)
+        if schema is not None and schema not in inspector.get_schema_names():
+            raise SinkNotUsable(
+                self.name,
+                f"there is no schema '{schema}' in {self._database.label}",
+                hint=f'Create it: CREATE SCHEMA "{schema}". In table=, the part before the first dot names a schema.',
+            )
+        return schema, table
 
     def _look(self, connection: sa.Connection) -> None:
         """Take batches out of the ledger that aren't whole in the table: they are delivered again."""

@@ -153,8 +153,8 @@ def _columns(
     if untyped:
         raise UsageError(
             f"the database doesn't say which type these columns have: {', '.join(untyped)}",
-            hint=f"Give their dtypes with dtypes={{{untyped[0]!r}: pl.Int64}}, leave them out with columns=[…], or, in a "
-            "query for SQLite, write CAST(… AS …).",
+            hint=f"Give their dtypes with dtypes={{{untyped[0]!r}: pl.Int64}}, leave them out with columns=[…], or, in "
+            "a query for SQLite, write CAST(… AS …).",
         )
     elements = source.c
     return {
