@@ -17,6 +17,7 @@ from engine.sinks import sql_table
 from engine.sinks.base import Sink, changed_meanwhile, holds_other_rows, kept_other_rows
 from engine.sinks.sql_ledger import SqlLedger
 from engine.sql.database import Database
+from engine.sql.mysql_types import KINDS, TRANSACTIONAL, has_transactions, rounds_times
 from engine.sql.relation import found_table
 
 if TYPE_CHECKING:
@@ -99,6 +100,12 @@ class SqlSink(Sink):
             self._ledger.remove(connection)
             return
         table = self._reflected(connection)
+        if self._database.kind in KINDS and not has_transactions(connection, table):
+            raise SinkNotUsable(
+                self.name,
+                f"the storage engine of {self.name} has no transactions, so a batch could be stored in part",
+                hint=f"Change it: ALTER TABLE {self._table_name} ENGINE=InnoDB.",
+            )
         if self._batch_column is None:
             self._look_at_rows(connection, table)
             return
@@ -245,7 +252,7 @@ class SqlSink(Sink):
             columns.append(sa.Column(name, declared))
         if self._batch_column is not None:
             columns.append(sa.Column(self._batch_column, sa.BigInteger))
-        table = sa.Table(self._table_name, sa.MetaData(), *columns, schema=self._schema)
+        table = sa.Table(self._table_name, sa.MetaData(), *columns, schema=self._schema, **TRANSACTIONAL)
         if self._batch_column is not None:
             # Names of indexes are unique in a schema, and a table that was renamed keeps its index.
             sa.Index(f"batchpipe_{uuid.uuid4().hex[:16]}", table.c[self._batch_column])
@@ -253,6 +260,13 @@ class SqlSink(Sink):
         return table
 
     def _check_columns(self, table: sa.Table, schema: Mapping[str, pl.DataType]) -> None:
+        coarse = [name for name, dtype in schema.items() if name in table.c and rounds_times(table.c[name].type, dtype)]
+        if self._database.kind in KINDS and coarse:
+            raise SinkNotUsable(
+                self.name,
+                f"column '{coarse[0]}' of {self.name} has the type {table.c[coarse[0]].type}, which rounds microseconds",
+                hint="Declare it with 6 digits, DATETIME(6) or TIME(6), or round the values in a step and store texts.",
+            )
         wanted = [*schema, *([self._batch_column] if self._batch_column else [])]
         missing = [name for name in wanted if name not in table.c]
         if missing:

@@ -138,7 +138,7 @@ class SqlFetcher(SeekableFetcher):
             whole = relation_of_table(connection, str(self._table), self._schema, dtypes, **named)
         else:
             whole = relation_of_query(connection, self._query, dtypes, **named)
-        key = key_columns(whole, self._key_names)
+        key = key_columns(whole, self._key_names, self._database.kind)
         handed_on = with_columns(whole, self._column_names)
         return KeysetQuery(handed_on, key, self._where, self._database.kind, proven=whole.constrained)
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 _DRIVERS = {
     "postgresql": "pip install 'batchpipe-tui[postgres]', and write postgresql:// or postgresql+psycopg://",
-    "mysql": "pip install pymysql, and write mysql+pymysql://",
-    "mariadb": "pip install pymysql, and write mariadb+pymysql://",
+    "mysql": "pip install 'batchpipe-tui[mysql]', and write mysql+pymysql://",
+    "mariadb": "pip install 'batchpipe-tui[mysql]', and write mariadb+pymysql://",
 }
 
 _OTHER_NAMES = {

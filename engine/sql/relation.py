@@ -14,6 +14,7 @@ from sqlalchemy.ext.compiler import compiles
 from engine.errors import SourceNotFound, UsageError
 from engine.sql.column import Column, column_of
 from engine.sql.described import postgresql_types
+from engine.sql.mysql_types import KINDS, can_be_key
 from engine.sql.uniqueness import Uniqueness, uniqueness
 
 if TYPE_CHECKING:
@@ -208,7 +209,7 @@ def _near(name: str, names: Sequence[str]) -> str:
     return f"The tables and views are {', '.join(sorted(names)[:20])}." if names else "There are no tables."
 
 
-def key_columns(relation: Relation, names: Sequence[str] | None) -> tuple[Column, ...]:
+def key_columns(relation: Relation, names: Sequence[str] | None, kind: str) -> tuple[Column, ...]:
     """Return the columns of the key: those in `names`, by default the primary key.
 
     Raises:
@@ -237,6 +238,12 @@ def key_columns(relation: Relation, names: Sequence[str] | None) -> tuple[Column
         if isinstance(column.declared, sa.ARRAY):
             raise UsageError(
                 f"the key column '{column.name}' of {relation.name} is an array, which can't be a key here"
+            )
+        if kind in KINDS and not can_be_key(column):
+            raise UsageError(
+                f"the key column '{column.name}' of {relation.name} has the type {column.declared}, whose order isn't "
+                "that of its values as they are read",
+                hint=known or "Choose a key of integers, decimals, texts, dates or bytes.",
             )
     if not relation.constrained:
         return key

@@ -9,7 +9,7 @@ bound is known, every row up to the bound can be seen, provided that keys are ha
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -53,15 +53,11 @@ def wait_for_writers(connection: sa.Connection, table: str, schema: str | None, 
         writing = _writers(connection, table, schema)
 
 
-def _writers(
-    connection: sa.Connection, table: str, schema: str | None
-) -> Sequence[sa.Row[tuple[str, int | None, str | None]]]:
+def _writers(connection: sa.Connection, table: str, schema: str | None) -> Sequence[sa.Row[Any]]:
     return connection.execute(_WRITERS, {"table": table, "schema": schema}).fetchall()
 
 
-def _still_open(
-    table: str, writers: Sequence[sa.Row[tuple[str, int | None, str | None]]], seconds: float
-) -> SourceError:
+def _still_open(table: str, writers: Sequence[sa.Row[Any]], seconds: float) -> SourceError:
     known = ", ".join(
         f"process {pid} since {since}" if pid else f"prepared transaction {one}" for one, pid, since in writers
     )

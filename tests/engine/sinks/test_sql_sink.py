@@ -152,7 +152,7 @@ def test_a_dot_means_the_same_as_in_a_source(tmp_path, postgres, numbers):
     [
         ("postgres://host/db", "Write postgresql://"),
         ("duckdb:///file.duckdb", "write them to Parquet"),
-        ("mysql://host/db", "pip install pymysql, and write mysql+pymysql://"),
+        ("mysql://host/db", "and write mysql+pymysql://"),
         ("postgresql+psycopg2://host/db", "write postgresql:// or postgresql+psycopg://"),
     ],
 )
