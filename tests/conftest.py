@@ -61,7 +61,7 @@ def database(postgres):
 
 @pytest.fixture(scope="session")
 def mariadb():
-    """A running MariaDB server, if its programs are installed: the packages mariadb-server-core, mariadb-client-core."""
+    """A running MariaDB server, if its programs are installed (mariadb-server-core, mariadb-client-core)."""
     pytest.importorskip("pymysql")
     from mariadb_server import PROGRAMS, MariadbServer, program
 

@@ -265,7 +265,7 @@ class SqlSink(Sink):
             raise SinkNotUsable(
                 self.name,
                 f"column '{coarse[0]}' of {self.name} has the type {table.c[coarse[0]].type}, which rounds microseconds",
-                hint="Declare it with 6 digits, DATETIME(6) or TIME(6), or round the values in a step and store texts.",
+                hint="Declare it with 6 digits: DATETIME(6) or TIME(6). Or convert the values to texts in a step.",
             )
         wanted = [*schema, *([self._batch_column] if self._batch_column else [])]
         missing = [name for name in wanted if name not in table.c]

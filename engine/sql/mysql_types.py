@@ -34,7 +34,7 @@ def read_type(declared: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any]:
         return sa.Double()
     if isinstance(declared, mysql.BIT):
         return mysql.BIGINT(unsigned=True)
-    if isinstance(declared, sa.Time):
+    if isinstance(declared, sa.Time | mysql.SET):
         return mysql.TINYTEXT()
     return declared
 
@@ -45,7 +45,7 @@ def read_element(element: sa.ColumnElement[Any], declared: sa.types.TypeEngine[A
         return sa.type_coerce(element + sa.literal_column("0e0"), sa.Double())
     if isinstance(declared, mysql.BIT):
         return sa.cast(element, mysql.INTEGER(unsigned=True))
-    if isinstance(declared, sa.Time):
+    if isinstance(declared, sa.Time | mysql.SET):
         return sa.cast(element, sa.CHAR())
     return element
 

@@ -28,7 +28,8 @@ TYPES = [
     ("BOOLEAN", "0, 1", [0, 1], True),
     ("DATE", "'1000-01-01', '9999-12-31'", [date(1000, 1, 1), date(9999, 12, 31)], True),
     ("DATETIME(6)", "'1000-01-01', '2024-02-29 23:59:59.999999'", [datetime(1000, 1, 1), MOMENT], True),
-    ("TIMESTAMP(6)", "'1970-01-01 00:00:01', '2024-02-29 23:59:59.999999'", [datetime(1970, 1, 1, 0, 0, 1), MOMENT], True),
+    ("TIMESTAMP(6)", "'1970-01-01 00:00:01', '2024-02-29 23:59:59.999999'",
+     [datetime(1970, 1, 1, 0, 0, 1), MOMENT], True),
     ("CHAR(5) CHARACTER SET latin1", "'café', 'z'", ["café", "z"], True),
     ("VARCHAR(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_german2_ci", "'a', 'Ö', 'P'", ["a", "Ö", "P"], True),
     ("VARCHAR(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", "'A', 'a', 'é'", ["A", "a", "é"], True),
@@ -38,7 +39,8 @@ TYPES = [
     ("DOUBLE", "1e-12, 1.23456789012345e-8, 1e308", [1e-12, 1.23456789012345e-8, 1e308], False),
     ("BIT(8)", "1, 200", [1, 200], False),
     ("BIT(64)", "1, 18446744073709551615", [1, 2**64 - 1], False),
-    ("TIME(6)", "'-838:59:59', '00:00:00.5', '25:30:00'", ["-838:59:59.000000", "00:00:00.500000", "25:30:00.000000"], False),
+    ("TIME(6)", "'-838:59:59', '00:00:00.5', '25:30:00'",
+     ["-838:59:59.000000", "00:00:00.500000", "25:30:00.000000"], False),
     ("YEAR", "1901, 2155", ["1901", "2155"], False),
     ("ENUM('b','a')", "'b', 'a'", ["b", "a"], False),
     ("SET('b','a')", "'b', 'a'", ["b", "a"], False),
@@ -67,7 +69,7 @@ def execute(mariadb, url):
 
 
 @pytest.mark.parametrize(("declared", "sql", "wanted", "is_key"), TYPES, ids=[one[0] for one in TYPES])
-def test_every_type_is_right_or_refused(url, execute, declared, sql, wanted, is_key):
+def test_every_type_is_right_or_refused(url, execute, declared, sql, wanted, is_key):  # noqa: PLR0917
     execute(
         f"CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, x {declared} NULL)",
         *(f"INSERT INTO t (x) VALUES ({one.strip()})" for one in [*sql.split(", "), "NULL"]),
