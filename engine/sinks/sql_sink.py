@@ -264,7 +264,7 @@ class SqlSink(Sink):
         if self._database.kind in KINDS and coarse:
             raise SinkNotUsable(
                 self.name,
-                f"column '{coarse[0]}' of {self.name} has the type {table.c[coarse[0]].type}, which rounds microseconds",
+                f"column '{coarse[0]}' of {self.name} is {table.c[coarse[0]].type}, which rounds times",
                 hint="Declare it with 6 digits: DATETIME(6) or TIME(6). Or convert the values to texts in a step.",
             )
         wanted = [*schema, *([self._batch_column] if self._batch_column else [])]

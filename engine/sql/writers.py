@@ -59,7 +59,7 @@ def _writers(connection: sa.Connection, table: str, schema: str | None) -> Seque
 
 def _still_open(table: str, writers: Sequence[sa.Row[Any]], seconds: float) -> SourceError:
     known = ", ".join(
-        f"process {pid} since {since}" if pid else f"prepared transaction {one}" for one, pid, since in writers
+        f"process {one[1]} since {one[2]}" if one[1] else f"prepared transaction {one[0]}" for one in writers
     )
     return SourceError(
         f"{len(writers)} transactions that are writing to {table} were still open after {seconds:g} s ({known}): their "

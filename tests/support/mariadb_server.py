@@ -6,9 +6,12 @@ import os
 import shutil
 import socket
 import subprocess
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from postgres_server import wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PROGRAMS = ("mariadbd", "mariadb-install-db")
 """Debian and Ubuntu have them in the packages mariadb-server-core and mariadb-client-core."""
