@@ -53,11 +53,11 @@ def wait_for_writers(connection: sa.Connection, table: str, schema: str | None, 
         writing = _writers(connection, table, schema)
 
 
-def _writers(connection: sa.Connection, table: str, schema: str | None) -> Sequence[sa.Row[Any]]:
+def _writers(connection: sa.Connection, table: str, schema: str | None) -> Sequence[sa.Row[*tuple[Any, ...]]]:
     return connection.execute(_WRITERS, {"table": table, "schema": schema}).fetchall()
 
 
-def _still_open(table: str, writers: Sequence[sa.Row[Any]], seconds: float) -> SourceError:
+def _still_open(table: str, writers: Sequence[sa.Row[*tuple[Any, ...]]], seconds: float) -> SourceError:
     known = ", ".join(
         f"process {one[1]} since {one[2]}" if one[1] else f"prepared transaction {one[0]}" for one in writers
     )
