@@ -1,4 +1,4 @@
-"""Peak memory of a run over 6 million rows, over ten times as many rows, and in ten times as many batches.
+"""Peak memory for 6 million rows, for ten times as many rows, for ten times as many batches, and for odd files.
 
 It measures the peak resident size of the whole process, with interpreter, Polars and DuckDB; each measurement is a new
 process. The page cache isn't included: the kernel can take it back at any time.
@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench import lineitem, machine, table
+from bench import lineitem, machine, odd_files, table
 from bench.task import Task, measure
 
 if TYPE_CHECKING:
@@ -68,3 +68,25 @@ def report(*, rounds: int) -> None:
     )
     fewer, more = (statistics.median(peaks[case]) for case in (cases[0], cases[2]))
     print(f"\nthe same rows in ten times as many batches: {more / fewer - 1:+.1%}")
+    print()
+    _report_odd_files()
+
+
+def _report_odd_files() -> None:
+    """Print the peak for files whose memory doesn't follow from their number of rows, or from their size."""
+    folder = odd_files.folder(lineitem.cache_folder())
+    rows: list[list[str]] = []
+    for what, name in odd_files.NAMES.items():
+        for batch_bytes in (None,) if name.endswith(".gz") else (None, 32 << 20):
+            task = Task(
+                "refused" if name.endswith(".gz") else "no_steps",
+                str(folder / name),
+                str(lineitem.cache_folder() / "memory"),
+                batch_size=1_000_000 if "300 million" in what else 50_000,
+                batch_bytes=batch_bytes,
+            )
+            answer = measure(task)
+            size = (folder / name).stat().st_size / 1e6
+            bound = "default" if batch_bytes is None else f"{batch_bytes >> 20} MiB"
+            rows.append([what, f"{size:.2f}", bound, f"{answer.wall_seconds:.1f}", f"{answer.peak_mb:.0f}"])
+    print(table.render(["what", "file MB", "batch_bytes", "s", "peak MB"], rows))

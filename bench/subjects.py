@@ -20,10 +20,12 @@ from engine import (
     Batch,
     BatchPipeline,
     BatchStep,
+    CsvFetcher,
     DropNullsBatchStep,
     FilterBatchStep,
     ParquetFetcher,
 )
+from engine.errors import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -105,9 +107,33 @@ def custom_steps(task: Task) -> Work:
     return _pipeline(task, [_DropNulls("drop_nulls"), _AddFeature("add_feature"), _Keep("filter", _kept(task))])
 
 
+def no_steps(task: Task) -> Work:
+    """The engine without steps: the results are the rows of the source."""
+    return _pipeline(task, [])
+
+
+def refused(task: Task) -> Work:
+    """The engine over a CSV file that it must refuse."""
+    pipeline = BatchPipeline([], CsvFetcher(task.source), task.batch_size, Path(task.folder) / "checkpoint")
+
+    def work() -> list[Path]:
+        try:
+            pipeline.run()
+        except SourceError:
+            return []
+        raise AssertionError(f"{task.source} was read")
+
+    return work
+
+
 def _pipeline(task: Task, steps: Sequence[BatchStep]) -> Work:
     pipeline = BatchPipeline(
-        steps, ParquetFetcher(task.source), task.batch_size, Path(task.folder) / "checkpoint", workers=task.workers
+        steps,
+        ParquetFetcher(task.source),
+        task.batch_size,
+        Path(task.folder) / "checkpoint",
+        workers=task.workers,
+        batch_bytes=task.batch_bytes,
     )
 
     def work() -> list[Path]:
@@ -138,12 +164,14 @@ class _Keep(BatchStep):
 
 SUBJECTS: dict[str, Callable[[Task], Work]] = {
     subject.__name__: subject
-    for subject in (one_shot, one_shot_without_statistics, naive_loop, built_in_steps, custom_steps)
+    for subject in (one_shot, one_shot_without_statistics, naive_loop, built_in_steps, custom_steps, no_steps, refused)
 }
 
 
 def row_count(parts: Sequence[Path]) -> int:
     """Return the total number of rows in the files."""
+    if not parts:
+        return 0
     return int(pl.scan_parquet(list(parts), glob=False).select(pl.len()).collect().item())
 
 

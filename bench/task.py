@@ -14,8 +14,8 @@ class Task:
     """What to measure: a subject of `bench.subjects` that reads `source` and writes its files to `folder`.
 
     `keep` says which ship modes stay: "all but AIR" (6 rows of 7) or "only AIR" (1 of 7). `digest` asks for a
-    digest of the results, in their order; it is computed after the measurement. `workers` is that of the engine,
-    None for its default.
+    digest of the results, in their order; it is computed after the measurement. `workers` and `batch_bytes` are those
+    of the engine, None for its defaults.
     """
 
     subject: str
@@ -25,6 +25,7 @@ class Task:
     batch_size: int = 100_000
     digest: bool = False
     workers: int | None = None
+    batch_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from engine.batch import Batch as Batch
+    from engine.batch import SourceRow as SourceRow
     from engine.checkpoint.catalog.records import RunRecord as RunRecord
     from engine.checkpoint.loss import Loss as Loss
     from engine.checkpoint.parts.manifest import Manifest as Manifest
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
     from engine.sources.base import SourceSize as SourceSize
     from engine.sources.csv.fetcher import CsvFetcher as CsvFetcher
     from engine.sources.frame import FrameFetcher as FrameFetcher
+    from engine.sources.generator import GeneratorFetcher as GeneratorFetcher
+    from engine.sources.ipc import IpcFetcher as IpcFetcher
     from engine.sources.parquet.fetcher import ParquetFetcher as ParquetFetcher
     from engine.sources.sql import SqlFetcher as SqlFetcher
     from engine.state import RunState as RunState

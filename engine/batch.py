@@ -26,6 +26,12 @@ class SourceRow:
     byte: int = 0
     hint: str = ""
 
+    @property
+    def place(self) -> str:
+        """Where the row is, in words: its file and line if they are known."""
+        line = f"line {self.line:,}" if self.line else f"row {self.row:,}"
+        return f"{self.file}, {line}" if self.file else line
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -50,6 +56,12 @@ class Batch:
     def size(self) -> int:
         """Number of source rows, including those that steps have dropped since."""
         return self.end_row - self.start_row + 1
+
+    @property
+    def readable(self) -> list[int]:
+        """The numbers of the source rows that the source could read, one for each row of `data` as it was fetched."""
+        unreadable = {row.row for row in self.unreadable}
+        return [number for number in range(self.start_row, self.end_row + 1) if number not in unreadable]
 
     def with_data(self, data: pl.DataFrame) -> Batch:
         """Return the same batch with `data`: a step's result."""

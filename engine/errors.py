@@ -8,6 +8,7 @@
     │   └── NothingToRewind        no such committed batch
     ├── SourceError                the source, not the steps
     │   ├── FetchFailed            the fetcher raised
+    │   ├── RowsUnreadable         rows that the source can't read
     │   ├── SourceContractBroken   what the fetcher returned isn't the batch that was asked for
     │   ├── RowsNotContiguous      a gap or an overlap between batches
     │   └── SourceChanged          the source has shrunk below the frontier
@@ -23,6 +24,8 @@
     ├── CheckFailed                rows that break a check; StepFailed is chained from it
     ├── CheckpointError            the files that remember the place
     │   ├── CheckpointLocked       another run holds them
+    │   ├── CheckpointUnlockable   locks have no effect on their file system
+    │   ├── LockLost               the lock file was deleted or replaced while it was held
     │   ├── CheckpointForeign      they are not ours
     │   ├── CheckpointNewer        a newer version of this software made them
     │   ├── CheckpointCorrupt      they are damaged
@@ -46,7 +49,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from engine.text.exit_codes import ExitCode
+from engine.text.format import SOURCE, counted, refusing
 from engine.text.masking import mask_secrets
+from engine.text.terminal_safe import safe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -55,6 +60,10 @@ if TYPE_CHECKING:
     import polars as pl
 
     from engine.batch import Batch
+
+_NAMED_ROWS = 3
+_KEPT_ROWS = 20
+_TEXT_CHARACTERS = 80
 
 
 class PipelineError(Exception):
@@ -119,7 +128,35 @@ class FetchFailed(SourceError):
         self.batch_id = batch_id
         self.attempts = attempts
         tries = "" if attempts == 1 else f" after {attempts} attempts"
-        super().__init__(f"fetching batch {batch_id} failed{tries}: {describe(error)}")
+        # A callable over an iterator raises it at the end, and after a resume it would give rows of the start.
+        once = "An iterator can be read only once, but a resume reads from another batch: pass a generator function, "
+        super().__init__(
+            f"fetching batch {batch_id} failed{tries}: {describe(error)}",
+            hint=f"{once}without calling it, or a callable that finds its rows by batch id and batch size."
+            if isinstance(error, StopIteration)
+            else "",
+        )
+
+
+class RowsUnreadable(SourceError):
+    """Rows of a batch that the source can't read. `rows` are the first of them, `row_count` is their number."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch_id = batch.batch_id
+        self.start_row = batch.start_row
+        self.end_row = batch.end_row
+        self.row_count = len(batch.unreadable)
+        self.rows = batch.unreadable[:_KEPT_ROWS]
+        first = self.rows[:_NAMED_ROWS]
+        named = [f"{safe(row.place)}: {safe(row.reason)}: {safe(row.text, _TEXT_CHARACTERS)}" for row in first]
+        if self.row_count > len(named):
+            named.append(f"and {self.row_count - len(named):,} more")
+        help_here = next((f"{row.hint.removesuffix('.')}. " for row in first if row.hint), "")
+        super().__init__(
+            f"{counted(self.row_count, 'row')} of batch {batch.batch_id} can't be read: {'; '.join(named)}",
+            hint=f"{help_here}Everything before this batch is committed. on_error='quarantine' (--on-error quarantine) "
+            "takes such rows out and keeps them.",
+        )
 
 
 class SourceContractBroken(SourceError):
@@ -188,6 +225,7 @@ class StepFailed(StepError):
         self.end_row = end_row
         self.source: Batch | None = None
         self.input: pl.DataFrame | None = None  # what the step was given
+        self.first = 0  # it was given what steps before it made of the rows from this one of `source` on
         tries = "" if attempts == 1 else f" after {attempts} attempts"
         committed = f"Batches up to {batch_id - 1} are committed. " if batch_id else ""
         super().__init__(
@@ -206,11 +244,11 @@ class QuarantineFull(StepError):
         self.excess = excess
         committed = f"Batches up to {batch_id - 1} are committed. " if batch_id else ""
         super().__init__(
-            f"too many rows can't be processed: with batch {batch_id} it would be {excess}; step '{step}': {error}",
+            f"too many rows can't be processed: with batch {batch_id} it would be {excess}; {refusing(step)}: {error}",
             step=step,
             batch_id=batch_id,
-            hint=f"{committed}Fix the step or the data, or raise the limit, and run again: it continues at batch "
-            f"{batch_id}.",
+            hint=f"{committed}Fix {'the data' if step == SOURCE else 'the step or the data'}, or raise the limit, and "
+            f"run again: it continues at batch {batch_id}.",
         )
 
 
@@ -317,9 +355,33 @@ class CheckpointLocked(CheckpointError):
 
     hint = "Wait for that run, or stop it; `batch-pipeline status` shows how far it is."
 
-    def __init__(self, path: Path | str, holder: str) -> None:
+    def __init__(self, path: Path | str, holder: str, *, hint: str = "") -> None:
         self.holder = holder
-        super().__init__(path, f"the checkpoint {path} is in use by {holder}")
+        super().__init__(path, f"the checkpoint {path} is in use by {holder}", hint=hint)
+
+
+class CheckpointUnlockable(CheckpointError):
+    """Locks on files aren't supported or have no effect on its file system, so nothing would keep two runs apart."""
+
+    hint = (
+        "Network shares often don't lock files. Put the checkpoint on a disk of this machine, or mount the share with "
+        "locks (NFS 4, SMB without nobrl). The results alone may be elsewhere: see results_url."
+    )
+
+    def __init__(self, path: Path | str, reason: str) -> None:
+        super().__init__(path, f"the checkpoint {path} can't be locked against a second run: {reason}")
+
+
+class LockLost(CheckpointError):
+    """The lock file was deleted or replaced while this process held its lock, so another run may have started."""
+
+    hint = (
+        "What is committed is safe. End the other runs on this checkpoint and run again: it continues. Never delete "
+        "checkpoint.lock: the system releases the lock when its process ends."
+    )
+
+    def __init__(self, path: Path | str) -> None:
+        super().__init__(path, f"the lock file {path} was deleted or replaced while this process was using it")
 
 
 class CheckpointForeign(CheckpointError):
@@ -437,13 +499,16 @@ class IllegalTransition(PipelineError):
 
 
 @contextmanager
-def raised_as(translate: Callable[[Exception], PipelineError]) -> Iterator[None]:
-    """Raise the engine's error for what a user's code raises in the block; an error of the engine stays as it is."""
+def raised_as(translate: Callable[[BaseException], PipelineError]) -> Iterator[None]:
+    """Raise the engine's error for what a user's code or a library raises in the block.
+
+    An error of the engine stays as it is. A PanicException of Polars is no Exception, but a failure like any other.
+    """
     try:
         yield
-    except PipelineError:
+    except (PipelineError, KeyboardInterrupt, GeneratorExit):
         raise
-    except Exception as error:
+    except BaseException as error:
         raise translate(error) from error
 
 

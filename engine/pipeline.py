@@ -9,16 +9,20 @@ from __future__ import annotations
 import threading
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.checkpoint.copying import is_held
 from engine.checkpoint.location import checked_url
+from engine.checkpoint.lock import holder
 from engine.checkpoint.store import CheckpointStore
-from engine.errors import CheckpointLocked, describe
+from engine.errors import CheckpointLocked, FetchFailed, describe, raised_as
 from engine.events import RunEnded, StopWasRequested
 from engine.executors.threads import ThreadExecutor
 from engine.frontier import Frontier
 from engine.progress import Progress
+from engine.results.mended import read_mended
 from engine.results.page import PageReader
 from engine.results.quarantine import QuarantineView
 from engine.results.view import CheckpointView
@@ -31,14 +35,18 @@ from engine.runs.replay import Replayed, replay
 from engine.runs.resume_rules import next_position
 from engine.runs.session import Emitter
 from engine.sources.base import Position, SeekableFetcher, SourceSize
+from engine.sources.generator import as_fetcher
 from engine.state import RunState
 from engine.worker.signals import StopSignal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    import polars as pl
+
     from engine.checkpoint.loss import Loss
     from engine.checkpoint.parts.parts import PartCompression
+    from engine.checkpoint.reader import CheckpointReader
     from engine.events import Listener
     from engine.executors.base import Executor
     from engine.policy import OnError, Quarantine, RetryPolicy
@@ -55,8 +63,12 @@ class BatchPipeline(CheckpointView):
 
     Args:
         steps: in the order in which each batch goes through them; names must differ.
-        batch_fetcher: a fetcher of `engine`, or any callable `(batch_id, batch_size) -> Batch | None`.
+        batch_fetcher: a fetcher of `engine`; or any callable `(batch_id, batch_size) -> Batch | None`, which may also
+            return a frame; or a generator function without arguments that yields frames, see `GeneratorFetcher`.
         batch_size: source rows per batch.
+        batch_bytes: how many bytes of memory the rows of a batch may take; a batch of wide rows has fewer than
+            `batch_size`. By default a share of this machine's memory, 16 to 256 MiB. It may change at any time. A
+            function that finds its rows by batch id times batch size, and a `SqlFetcher`, keep to `batch_size` alone.
         checkpoint_dir: the folder of the checkpoint. The first run creates it; only its owner can read it.
         name: the name of the pipeline on screens; by default the name of the checkpoint folder.
         results_url: the URL of the result files, such as s3://bucket/flights, instead of the checkpoint folder. It
@@ -67,9 +79,9 @@ class BatchPipeline(CheckpointView):
         part_compression: how the result files are compressed: "zstd", "snappy", "lz4" or "uncompressed".
         listeners: called with each event of a run, from its threads; see `engine.events`.
         executor: where the steps run, instead of threads of this process.
-        on_error: what to do with rows that a step can't process. "stop" ends the run before their batch;
-            "quarantine", or a `Quarantine` with other limits, puts them into quarantine. The `on_error` of a step has
-            priority.
+        on_error: what to do with rows that the source can't read or a step can't process. "stop" ends the run before
+            their batch; "quarantine", or a `Quarantine` with other limits, puts them into quarantine. The `on_error` of
+            a step has priority for what this step can't process.
         sinks: targets that also get the results, exactly once: a `SqlSink`, a `DuckDBSink`.
 
     Raises:
@@ -79,12 +91,13 @@ class BatchPipeline(CheckpointView):
     def __init__(
         self,
         steps: Iterable[BatchStep],
-        batch_fetcher: BatchFetcher,
+        batch_fetcher: BatchFetcher | Callable[[], Iterator[pl.DataFrame | pl.LazyFrame]],
         batch_size: int = DEFAULT_BATCH_SIZE,
         checkpoint_dir: str | Path = "checkpoints",
         *,
         name: str = "",
         results_url: str | None = None,
+        batch_bytes: int | None = None,
         workers: int | None = None,
         retry: RetryPolicy | None = None,
         part_compression: PartCompression = "zstd",
@@ -96,8 +109,9 @@ class BatchPipeline(CheckpointView):
         self._begin_with(
             Plan(
                 steps=listed_steps(steps),
-                batch_fetcher=batch_fetcher,
+                batch_fetcher=as_fetcher(batch_fetcher),
                 batch_size=batch_size,
+                batch_bytes=batch_bytes,
                 checkpoint_dir=Path(checkpoint_dir),
                 name=name,
                 results_url=checked_url(results_url),
@@ -131,12 +145,17 @@ class BatchPipeline(CheckpointView):
 
     @batch_fetcher.setter
     def batch_fetcher(self, batch_fetcher: BatchFetcher) -> None:
-        self._plan = replace(self._plan, batch_fetcher=batch_fetcher)
+        self._plan = replace(self._plan, batch_fetcher=as_fetcher(batch_fetcher))
 
     @property
     def batch_size(self) -> int:
         """Source rows per batch."""
         return self._plan.batch_size
+
+    @property
+    def batch_bytes(self) -> int | None:
+        """How many bytes of memory the rows of a batch may take, None for the default."""
+        return self._plan.batch_bytes
 
     @property
     def name(self) -> str:
@@ -167,6 +186,7 @@ class BatchPipeline(CheckpointView):
         self,
         *,
         batch_size: int | None = None,
+        batch_bytes: int | None = None,
         checkpoint_dir: str | Path | None = None,
         workers: int | None = None,
         executor: Executor | None = None,
@@ -181,6 +201,7 @@ class BatchPipeline(CheckpointView):
         """
         given: dict[str, Any] = {
             "batch_size": batch_size,
+            "batch_bytes": batch_bytes,
             "checkpoint_dir": None if checkpoint_dir is None else Path(checkpoint_dir),
             "workers": workers,
             "executor": executor,
@@ -275,10 +296,14 @@ class BatchPipeline(CheckpointView):
         """Read the checkpoint and the size of the source, so that `view` shows what a run would do; return the view.
 
         Raises:
-            CheckpointError, SourceNotFound, SourceChanged: a run would fail for the same reason.
+            CheckpointError, SourceNotFound, SourceError: a run would fail for the same reason. If it is the source,
+                `view` shows what is committed all the same.
         """
         with self._alone():
-            with self._opened() as store:
+            with self._looking() as store:
+                if is_held(self._layout()):
+                    raise CheckpointLocked(self.checkpoint_dir, holder(self._layout().lock))
+                self._progress = self._new_progress(store)  # what is committed is seen although the source fails
                 size = self._source_size(next_position(store.last_manifest() if store else None))
                 self._progress = self._new_progress(store, size)
             return self.view()
@@ -316,14 +341,20 @@ class BatchPipeline(CheckpointView):
         """The rows that steps couldn't process: `rows`, `reasons`, `export`, `replay`."""
         return PipelineQuarantine(self)
 
-    def _replay(self, *, accept_changes: bool) -> Replayed:
+    def _replay(self, mended: Path | None, *, accept_changes: bool) -> Replayed:
         with self._alone(), self._opened() as store:
             if store is None or not store.rows_quarantined():
                 return Replayed()
             self._stop = StopSignal()
-            emit = Emitter(self._plan.listeners)
             try:
-                return replay(self._plan, store, stop=self._stop, emit=emit, accept_changes=accept_changes)
+                return replay(
+                    self._plan,
+                    store,
+                    mended=read_mended(mended, store) if mended else None,
+                    stop=self._stop,
+                    emit=Emitter(self._plan.listeners),
+                    accept_changes=accept_changes,
+                )
             finally:
                 self._pages = PageReader()
                 self._progress = self._new_progress(store, self._known_size())
@@ -342,7 +373,7 @@ class BatchPipeline(CheckpointView):
     def _open(self) -> CheckpointStore:
         return CheckpointStore(self.checkpoint_dir, self.results_url)
 
-    def _new_progress(self, store: CheckpointStore | None = None, size: SourceSize | None = None) -> Progress:
+    def _new_progress(self, store: CheckpointReader | None = None, size: SourceSize | None = None) -> Progress:
         """Return a progress that shows the state of the checkpoint, or the state before the first run."""
         info, names = self._plan.info(self._executor, size), self._plan.step_names
         if store is None:
@@ -364,7 +395,7 @@ class BatchPipeline(CheckpointView):
         """Open the source as for a run from `position`, read its size, and close it."""
         if not isinstance(self.batch_fetcher, SeekableFetcher):
             return None
-        with closing(self.batch_fetcher) as fetcher:
+        with raised_as(partial(FetchFailed, position.next_batch_id)), closing(self.batch_fetcher) as fetcher:
             fetcher.open(position)
             return fetcher.size()
 
@@ -373,18 +404,24 @@ class PipelineQuarantine(QuarantineView):
     """The rows in quarantine of a pipeline's checkpoint, which the pipeline can replay."""
 
     def __init__(self, pipeline: BatchPipeline) -> None:
-        super().__init__(pipeline._opened)  # noqa: SLF001 (one object with the pipeline)
+        super().__init__(pipeline._looking)  # type: ignore[arg-type]  # noqa: SLF001 (one object with the pipeline)
         self._pipeline = pipeline
 
-    def replay(self, *, accept_changes: bool = False) -> Replayed:
+    def replay(self, *, mended: str | Path | None = None, accept_changes: bool = False) -> Replayed:
         """Apply the steps to the rows in quarantine again, after the steps were fixed.
+
+        A row that the source couldn't read is read again first: its own line as it is now, or the text that `mended`
+        has for it. `mended` is a file that `export` wrote, in which a person has corrected the column `text`. With it,
+        rows that it doesn't have stay in quarantine, and so do rows that a step refused.
 
         One transaction moves the rows that succeed from the quarantine to their places in the results; the others stay
         with their new error. `accept_changes` has the same meaning as in `BatchPipeline.run`: fixed steps with another
         version or other settings count as changed. `request_stop` ends the replay after the current batch.
 
         Raises:
+            UsageError: `mended` can't be used; nothing was changed.
             PipelineChanged, CheckpointLocked: the replay didn't start.
             StepError, CheckpointError, SinkError: the replay failed; rows that succeeded before are in the results.
         """
-        return self._pipeline._replay(accept_changes=accept_changes)  # noqa: SLF001 (as above)
+        path = None if mended is None else Path(mended)
+        return self._pipeline._replay(path, accept_changes=accept_changes)  # noqa: SLF001 (as above)

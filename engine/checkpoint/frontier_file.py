@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 from engine.errors import FrontierUnreadable
 from engine.frontier import Frontier
-from engine.storage import durable
+from engine.storage.durable import replace_text
 
 if TYPE_CHECKING:
     from engine.checkpoint.layout import Layout
 
 
-def write(layout: Layout, frontier: Frontier) -> None:
-    """Replace the file, atomically but not durably: opening the checkpoint corrects an old file."""
-    durable.replace_text(layout.frontier_file, frontier.to_json() + "\n", durable=False)
+def write(layout: Layout, frontier: Frontier, *, durable: bool = False) -> None:
+    """Replace the file, atomically. Unless it moves back, it needn't be durable: opening corrects an old file."""
+    replace_text(layout.frontier_file, frontier.to_json() + "\n", durable=durable)
 
 
 def shows(layout: Layout, frontier: Frontier) -> bool:

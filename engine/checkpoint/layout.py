@@ -13,9 +13,13 @@ if TYPE_CHECKING:
     from engine.storage.files import StoredPath
     from engine.storage.objects import ObjectPath
 
-_PART = re.compile(r"part-(\d{12,})\.parquet")
-_QUARANTINE = re.compile(r"batch-(\d{12,})-([0-9a-f]+)-(\d+)\.parquet")
-_TEMPORARY_PART = re.compile(r"\.part-(\d{12,})-([0-9a-f]+)\.tmp")
+# Exactly the names that are given: no other digits than 0 to 9, and no more zeros than `:012d` writes. A file with
+# another name is a user's, and is never deleted or replaced.
+_BATCH_ID = r"([0-9]{12}|[1-9][0-9]{12,})"
+_ATTEMPT_ID = r"([0-9a-f]{16})"
+_PART = re.compile(rf"part-{_BATCH_ID}\.parquet")
+_QUARANTINE = re.compile(rf"batch-{_BATCH_ID}-{_ATTEMPT_ID}-(?:0|[1-9][0-9]*)\.parquet")
+_TEMPORARY_PART = re.compile(rf"\.part-{_BATCH_ID}-{_ATTEMPT_ID}\.tmp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,27 +30,29 @@ class Layout:
     >>> layout = Layout(Path("checkpoints"))
     >>> layout.part(5).name
     'part-000000000005.parquet'
-    >>> layout.parse_temporary_part(layout.temporary_part(5, "ab12").name)
-    (5, 'ab12')
+    >>> layout.parse_temporary_part(layout.temporary_part(5, "0123456789abcdef").name)
+    (5, '0123456789abcdef')
     """
 
     folder: Path
     remote: ObjectPath | None = None
+    copied_to: Path | None = None
+    """The folder of a copy of the catalog, for a reader. Everything else is read where it is."""
 
     @property
     def catalog(self) -> Path:
         """The DuckDB file, the only authority."""
-        return self.folder / "checkpoint.duckdb"
+        return (self.copied_to or self.folder) / "checkpoint.duckdb"
 
     @property
     def wal(self) -> Path:
         """DuckDB's write-ahead log of the catalog."""
-        return self.folder / "checkpoint.duckdb.wal"
+        return (self.copied_to or self.folder) / "checkpoint.duckdb.wal"
 
     @property
     def guard(self) -> Path:
         """The copy of catalog and log that exists only while the catalog is being compacted."""
-        return self.folder / "checkpoint.guard"
+        return (self.copied_to or self.folder) / "checkpoint.guard"
 
     @property
     def frontier_file(self) -> Path:

@@ -12,34 +12,30 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
-import polars as pl
-
 from engine.checkpoint import frontier_file, location
 from engine.checkpoint.catalog import compaction, opening
-from engine.checkpoint.catalog.catalog import PAGE
 from engine.checkpoint.catalog.history import History
 from engine.checkpoint.catalog.ledger import Ledger, row_after
 from engine.checkpoint.layout import Layout
 from engine.checkpoint.lock import CheckpointLock
-from engine.checkpoint.loss import Loss
 from engine.checkpoint.parts import parts, quarantine
+from engine.checkpoint.reader import CheckpointReader
 from engine.checkpoint.recovery import plan, recover
 from engine.checkpoint.translate_errors import REPAIR_HINT, translated
 from engine.errors import CheckpointCorrupt, CheckpointError, NothingToRewind
 from engine.storage import durable, files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from engine.checkpoint.catalog.catalog import Catalog
     from engine.checkpoint.catalog.head import CatalogHead
     from engine.checkpoint.parts.manifest import Manifest
-    from engine.frontier import Frontier
     from engine.storage.objects import ObjectPath
 
 
-class CheckpointStore:
+class CheckpointStore(CheckpointReader):
     """An open checkpoint. Use it as a context manager, or call `close`.
 
     `history` has its runs, failures and pipelines. `notices` are sentences about the recovery on opening; the user
@@ -62,6 +58,7 @@ class CheckpointStore:
         self._closed = False
         self._writes = False
         opening.check_name(self.layout.folder)
+        opening.refuse_links(self.layout)
         with translated(self.layout.catalog):
             durable.make_private_folder(self.layout.folder)
             self._lock = CheckpointLock(self.layout.lock)
@@ -118,69 +115,6 @@ class CheckpointStore:
     def _write_frontier_file(self, head: CatalogHead) -> None:
         frontier_file.write(self.layout, head.frontier(self.history.steps()))
 
-    # --- reading ------------------------------------------------------------------------------------
-
-    @property
-    def key(self) -> str:
-        """The unique key of this checkpoint: 32 hex digits that never change."""
-        return self._ledger.key
-
-    @property
-    def next_batch_id(self) -> int:
-        """The first batch that is not committed."""
-        return self._ledger.head.next_batch_id
-
-    @property
-    def next_row(self) -> int:
-        """The first source row that is not committed."""
-        return self._ledger.head.next_row
-
-    @property
-    def epoch(self) -> int:
-        """How many rewinds and resets there were."""
-        return self._ledger.head.epoch
-
-    def frontier(self, steps: Sequence[str]) -> Frontier:
-        """Return the committed frontier; each of `steps` has the same one."""
-        return self._ledger.head.frontier(steps)
-
-    def last_manifest(self) -> Manifest | None:
-        """Return the manifest of the last committed batch: the next batch continues with its cursor and snapshots."""
-        with translated(self.layout.catalog):
-            return self._ledger.last_manifest()
-
-    def pinned_schema(self) -> pl.Schema | None:
-        """Return the columns and dtypes of the results, which are those of the first part; None without parts."""
-        if not self.next_batch_id:
-            return None
-        try:
-            return parts.read_schema(self.layout.part(0))
-        except (pl.exceptions.PolarsError, OSError) as error:
-            raise CheckpointCorrupt(self.layout.part(0), f"the first part can't be read: {error}") from error
-
-    def result_row_count(self) -> int:
-        """Return how many rows the results have."""
-        with self._ledger.reading() as catalog:
-            return catalog.count_batches()[2]
-
-    def rows_quarantined(self) -> int:
-        """Return how many rows are in quarantine."""
-        with self._ledger.reading() as catalog:
-            return catalog.rows_quarantined()
-
-    def quarantined_batches(self) -> Iterator[Manifest]:
-        """Yield the manifests of the batches that have rows in quarantine, in order."""
-        with self._ledger.reading() as catalog:
-            for batch_id, _ in catalog.quarantined():
-                manifest = catalog.batch(batch_id)
-                if manifest is not None:
-                    yield manifest
-
-    def batches(self, first_batch_id: int, last_batch_id: int) -> list[Manifest]:
-        """Return the manifests of committed batches, both ids inclusive, in order."""
-        with self._ledger.reading() as catalog:
-            return catalog.batches(first_batch_id, last_batch_id)
-
     # --- forward ------------------------------------------------------------------------------------
 
     def commit(self, manifests: Sequence[Manifest], *, replaces_last: bool = False) -> None:
@@ -228,6 +162,7 @@ class CheckpointStore:
     def compact(self) -> None:
         """Fold the log of the catalog into its file, after making a copy of both."""
         with translated(self.layout.catalog):
+            self._lock.check()
             self._ledger.compact()
 
     def discard_uncommitted(self) -> None:
@@ -244,19 +179,13 @@ class CheckpointStore:
             quarantine.sweep(self.layout, catalog.quarantined())
 
     def _fence(self) -> None:
-        """Before the first change, ensure that no copy of this folder can write to the same location."""
+        """Before a change, ensure that no other process, and no copy of this folder, can write to the same location."""
+        self._lock.check()
         if not self._writes:
             location.fence(self.layout, self.key)
             self._writes = True
 
     # --- back ---------------------------------------------------------------------------------------
-
-    def loss_of_rewind(self, batch_id: int) -> Loss:
-        """Return what a rewind to `batch_id` (-1 for the very start) drops; it may be nothing."""
-        loss = Loss()
-        for first in range(max(batch_id + 1, 0), self.next_batch_id, PAGE):
-            loss = loss.plus(self.batches(first, first + PAGE - 1))
-        return loss
 
     def rewind(self, batch_id: int) -> int:
         """Make `batch_id` the last committed batch, -1 for none; return how many batches were dropped.
@@ -276,7 +205,8 @@ class CheckpointStore:
             next_row = row_after(catalog, self.layout, batch_id)
             self._fence()
             # frontier.json is moved back first: it may be older than the catalog, but never ahead of it.
-            self._write_frontier_file(replace(before, next_batch_id=batch_id + 1, next_row=next_row))
+            back = replace(before, next_batch_id=batch_id + 1, next_row=next_row)
+            frontier_file.write(self.layout, back.frontier(self.history.steps()), durable=True)
             self._ledger.rewind(next_batch_id=batch_id + 1, next_row=next_row)
             self._ledger.secure_log()
             # The rewind is committed. A crash after this leaves parts of an older epoch, which opening deletes.

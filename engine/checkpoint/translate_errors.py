@@ -28,7 +28,18 @@ REPAIR_HINT = "The results are in the parts beside it: `batch-pipeline verify --
 _OF_THE_DISK = ("Permission denied", "Read-only file system", "Input/output error", "fsync failed")
 _LOOK_ABOVE = "The error before this one says why; the next run opens it again."
 
+_LOCKED = ("Could not set lock on file", "Unique file handle", "different configuration")
+_CLOSE_IT = (
+    "Close that program, or let it read at other times: a run needs the catalog for itself. A copy of the folder can "
+    "be read at any time."
+)
+
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+def is_locked(error: BaseException) -> bool:
+    """Return whether the error says that another program, or another connection, has the file open."""
+    return isinstance(error, CheckpointLocked) or any(words in str(error) for words in _LOCKED)
 
 
 def translate(path: StoredPath, error: BaseException) -> CheckpointError:
@@ -39,6 +50,10 @@ def translate(path: StoredPath, error: BaseException) -> CheckpointError:
     text = str(error)
     if any(words in text for words in ("No space left", "File too large", "Disk quota")):
         return DiskFull(path, error)
+    if is_locked(error):  # before the others: DuckDB's advice has words such as "read-only"
+        held = re.search(r"held in (.+ \(PID \d+\))", text)
+        name = held[1] if held else "another DuckDB connection of this process"
+        return CheckpointLocked(path, name, hint=_CLOSE_IT)
     # Some of these are inside a TransactionException: the disk failed during a commit.
     of_a_file = isinstance(error, duckdb.IOException) and ("Cannot open file" in text or "read-only" in text)
     if of_a_file or any(words in text for words in _OF_THE_DISK):
@@ -49,9 +64,6 @@ def translate(path: StoredPath, error: BaseException) -> CheckpointError:
 def _of_the_catalog(path: StoredPath, error: BaseException, text: str) -> CheckpointError:
     if "Connection already closed" in text:
         return CheckpointError(path, "the catalog was closed after an earlier error", hint=_LOOK_ABOVE)
-    if any(words in text for words in ("Could not set lock on file", "Unique file handle", "different configuration")):
-        held = re.search(r"held in (.+ \(PID \d+\))", text)
-        return CheckpointLocked(path, held[1] if held else "another DuckDB connection of this process")
     return CheckpointCorrupt(
         path, f"the catalog {path} is damaged or can't be used: {describe(error)}", hint=REPAIR_HINT
     )

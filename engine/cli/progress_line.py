@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from engine import RunState
 from engine.cli.sentences import frontier_in_words
-from engine.text.format import compact, counted, duration, eta, next_attempt, percent
+from engine.text.format import compact, counted, duration, eta, next_attempt, percent, refusing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -136,7 +136,7 @@ def quarantined(view: RunView) -> str:
         return ""
     return (
         f"{counted(view.rows_quarantined, 'row')} in quarantine so far; batch {latest.batch_id}, "
-        f"step '{latest.step}': {latest.error}"
+        f"{refusing(latest.step)}: {latest.error}"
     )
 
 

@@ -11,9 +11,10 @@ from engine.errors import CheckpointCorrupt
 from engine.results import read
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import polars as pl
 
-    from engine.checkpoint.layout import Layout
     from engine.storage.files import StoredPath
 
 
@@ -36,8 +37,10 @@ class PageReader:
     def __init__(self) -> None:
         self._ends: list[int] = []
 
-    def page(self, layout: Layout, batches: int, first_row: int, row_count: int) -> ResultsPage:
+    def page(self, part: Callable[[int], StoredPath], batches: int, first_row: int, row_count: int) -> ResultsPage:
         """Return at most `row_count` rows from `first_row` on, of the first `batches` batches.
+
+        `part` returns the path of a batch's part.
 
         If `first_row` is after the last row, the page begins at the last row.
 
@@ -47,11 +50,11 @@ class PageReader:
         ends = self._ends
         del ends[max(batches - 1, 0) :], ends[-1:]  # the last batch is computed again if its source has grown
         for batch_id in range(len(ends), batches):
-            ends.append((ends[-1] if ends else 0) + _row_count(layout.part(batch_id)))
+            ends.append((ends[-1] if ends else 0) + _row_count(part(batch_id)))
         total = ends[-1] if ends else 0
         first_row = max(0, min(first_row, total - 1))
         first, last = (min(bisect_right(ends, row), batches - 1) for row in (first_row, first_row + row_count - 1))
-        shown = [layout.part(batch_id) for batch_id in range(max(first, 0), last + 1)]
+        shown = [part(batch_id) for batch_id in range(max(first, 0), last + 1)]
         before = ends[first - 1] if first > 0 else 0
         return ResultsPage(read.collect(shown, first_row - before, row_count), first_row, total)
 

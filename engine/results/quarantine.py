@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
-from itertools import islice
+from itertools import groupby, islice
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from engine.batch import SourceRow
+from engine.checkpoint.parts.manifest import FROM_SOURCE
 from engine.errors import CheckpointCorrupt, UsageError, describe
 from engine.storage import files
 from engine.storage.durable import whole_file
@@ -18,8 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
+    from engine.checkpoint.parts.manifest import QuarantineFile
     from engine.checkpoint.store import CheckpointStore
     from engine.storage.files import StoredPath
+
+_CHARACTERS = 2_000
+"""Characters of a row's text that are listed; an export has all of them."""
+
+_TEXT_COLUMNS = {"file": pl.String(), "line": pl.Int64(), "text": pl.String()}
 
 EXPORT_SUFFIXES = (".parquet", ".csv")
 
@@ -30,7 +40,8 @@ class QuarantinedRow:
 
     `source_row` is its number in the source, None if earlier steps lost it. `input` is the row as the step received it,
     as JSON text; None if the whole batch was put into quarantine. `obstacle` says why the row can't be replayed; it is
-    empty if it can.
+    empty if it can. For a row that the source can't read, `origin` says where it is, `step` is "source", and `input` is
+    its text; if a replay could read it, `step` is the one that refused it then.
     """
 
     batch_id: int
@@ -40,6 +51,13 @@ class QuarantinedRow:
     error: str
     input: str | None
     obstacle: str = ""
+    origin: SourceRow | None = None
+
+    @property
+    def message(self) -> str:
+        """The error, after the row's place in its file if the source can't read it."""
+        place = self.origin.place if self.origin else ""
+        return self.error if place in self.error else f"{place}: {self.error}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +101,7 @@ class QuarantineView:
         found: dict[tuple[str, str], Reason] = {}
         with self._opened() as store:
             for row in _rows(store) if store else ():
-                before = found.get((row.step, row.error_type), Reason(0, row.step, row.error))
+                before = found.get((row.step, row.error_type), Reason(0, row.step, row.message))
                 found[row.step, row.error_type] = Reason(before.rows + 1, before.step, before.error)
         return sorted(found.values(), key=lambda reason: -reason.rows)
 
@@ -100,7 +118,9 @@ class QuarantineView:
     def export(self, path: str | Path, *, overwrite: bool = False) -> int:
         """Write the rows with their errors to a `.csv` or `.parquet` file; return how many there are.
 
-        The columns of a row become one JSON text.
+        The columns are batch_id and source_row (Int64), step, error_type and error (String), and what was refused: file
+        (String), line (Int64) and text (String) of a row that the source can't read; otherwise row (String), the
+        columns of the row as one JSON text.
 
         Raises:
             UsageError: an unknown suffix, a file that already exists, or nothing in quarantine.
@@ -114,7 +134,7 @@ class QuarantineView:
         if not path.parent.is_dir():
             raise UsageError(f"the folder {path.parent} does not exist", hint="Make it first, or choose another.")
         with self._opened() as store:
-            frames = [_for_export(batch_id, file) for batch_id, _, file in _files(store)] if store else []
+            frames = [_for_export(*file) for file in _files(store)] if store else []
         if not frames:
             raise UsageError("there is nothing in quarantine")
         whole = pl.concat(frames)
@@ -122,21 +142,50 @@ class QuarantineView:
         return whole.height
 
 
+def source_rows(store: CheckpointStore) -> tuple[set[int], set[int]]:
+    """Return the numbers of the rows in quarantine: those that the source can't read, and those of steps."""
+    of_source: set[int] = set()
+    of_steps: set[int] = set()
+    for _, about, path in _files(store):
+        numbers = _read(path, pl.scan_parquet(path, glob=False).select(pl.col("source_row").drop_nulls()))
+        (of_source if about.from_step == FROM_SOURCE else of_steps).update(numbers["source_row"])
+    return of_source, of_steps
+
+
 def _rows(store: CheckpointStore, limit: int | None = None) -> Iterator[QuarantinedRow]:
-    """Yield the rows in source order, at most `limit`; files after that aren't read."""
-    names = ("source_row", "step", "error_type", "error", "input")
-    for batch_id, obstacle, path in _files(store):
-        plan = pl.scan_parquet(path, glob=False).select(names)
-        for source_row, step, error_type, error, seen in _read(path, plan.head(limit) if limit else plan).iter_rows():
-            yield QuarantinedRow(batch_id, source_row, step, error_type, error, seen, obstacle)
+    """Yield the rows in source order, at most `limit` of each file; batches after those that are wanted aren't read."""
+    for _, batch in groupby(_files(store), key=itemgetter(0)):
+        rows = [row for file in batch for row in _rows_of(*file, limit)]
+        yield from sorted(rows, key=lambda row: math.inf if row.source_row is None else row.source_row)
 
 
-def _files(store: CheckpointStore) -> Iterator[tuple[int, str, StoredPath]]:
-    """Yield the batch id, the obstacle to a replay, and the path of each file."""
+def _rows_of(batch_id: int, about: QuarantineFile, path: StoredPath, limit: int | None) -> Iterator[QuarantinedRow]:
+    plan = pl.scan_parquet(path, glob=False)
+    row = _origin() if about.from_step == FROM_SOURCE else pl.lit(None)
+    plan = plan.select("source_row", "step", "error_type", "error", "input", row.alias("origin"))
+    for *values, origin in _read(path, plan.head(limit) if limit else plan).iter_rows():
+        source_row, step, error_type, error, seen = values
+        yield QuarantinedRow(
+            batch_id, source_row, step, error_type, error, seen, about.obstacle, origin and SourceRow(**origin)
+        )
+
+
+def _origin() -> pl.Expr:
+    """Return the fields of a `SourceRow`, from a file of rows that the source can't read."""
+    row = pl.col("row").struct
+    return pl.struct(
+        pl.col("source_row").alias("row"),
+        row.field("text").str.head(_CHARACTERS),
+        pl.col("error").alias("reason"),
+        *(row.field(name) for name in ("file", "line", "byte", "hint")),
+    )
+
+
+def _files(store: CheckpointStore) -> Iterator[tuple[int, QuarantineFile, StoredPath]]:
+    """Yield the batch id, the description and the path of each file."""
     for manifest in list(store.quarantined_batches()):
         for number, about in enumerate(manifest.quarantine):
-            path = store.layout.quarantine_file(manifest.batch_id, manifest.attempt_id, number)
-            yield manifest.batch_id, about.obstacle, path
+            yield manifest.batch_id, about, store.layout.quarantine_file(manifest.batch_id, manifest.attempt_id, number)
 
 
 def _read(path: StoredPath, plan: pl.LazyFrame) -> pl.DataFrame:
@@ -151,14 +200,22 @@ def _read(path: StoredPath, plan: pl.LazyFrame) -> pl.DataFrame:
         ) from error
 
 
-def _for_export(batch_id: int, path: StoredPath) -> pl.DataFrame:
+def _for_export(batch_id: int, about: QuarantineFile, path: StoredPath) -> pl.DataFrame:
+    row = pl.col("row")
+    if about.from_step == FROM_SOURCE:
+        refused = [pl.lit(None, pl.String).alias("row"), *(row.struct.field(name) for name in _TEXT_COLUMNS)]
+    else:
+        refused = [
+            row.map_elements(_as_json, return_dtype=pl.String),
+            *(pl.lit(None, dtype).alias(name) for name, dtype in _TEXT_COLUMNS.items()),
+        ]
     return _read(path, pl.scan_parquet(path, glob=False)).select(
         pl.lit(batch_id, dtype=pl.Int64).alias("batch_id"),
         "source_row",
         "step",
         "error_type",
         "error",
-        pl.col("row").map_elements(_as_json, return_dtype=pl.String),
+        *refused,
     )
 
 

@@ -6,6 +6,7 @@ The functions work on the paths of committed parts, in batch order. Only `collec
 from __future__ import annotations
 
 import glob
+import tempfile
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -13,6 +14,7 @@ import polars as pl
 
 from engine.checkpoint.layout import Layout
 from engine.errors import CheckpointCorrupt, UsageError, describe
+from engine.sql import restricted
 from engine.storage import files, objects
 from engine.storage.durable import whole_file
 
@@ -67,18 +69,23 @@ def _read(part: StoredPath, columns: list[str] | None = None) -> pl.DataFrame:
 def query(parts: Sequence[StoredPath], sql: str) -> pl.DataFrame:
     """Return the answer of an SQL query in DuckDB's dialect. In the query, the results are the view `results`.
 
+    The query can read the parts and nothing else. A large sort or join is spilled to a temporary folder.
+
     Raises:
-        UsageError: there are no results yet, or DuckDB can't run the query.
+        UsageError: there are no results yet, it isn't a single SELECT, or DuckDB can't run it.
     """
     _require(parts)
-    with duckdb.connect(":memory:", config={"autoinstall_known_extensions": "false"}) as connection:
+    with (
+        tempfile.TemporaryDirectory(prefix="batchpipe-") as spill,
+        duckdb.connect(":memory:", config=restricted.CONFIG | {"temp_directory": spill}) as connection,
+    ):
         try:
+            restricted.require_one_select(connection, sql)
             _reach(connection, parts)
-            connection.read_parquet(_patterns(parts), hive_partitioning=False).create_view("results")
-            answer = connection.sql(sql)
-            if answer is None:
-                raise UsageError("the query can't be run: it has no answer", hint="Write a SELECT … FROM results.")
-            return pl.DataFrame(answer)
+            patterns = _patterns(parts)
+            restricted.restrict(connection, {*patterns, *map(str, parts)})  # both: see _patterns
+            connection.read_parquet(patterns, hive_partitioning=False).create_view("results")
+            return pl.DataFrame(connection.sql(sql))
         except (duckdb.Error, TypeError) as error:
             files.require(parts[0])
             raise UsageError(f"the query can't be run: {error}", hint="The results are the table `results`.") from error

@@ -1,7 +1,7 @@
 """A view of a checkpoint without its pipeline: frontier, history, results, quarantine, and its health.
 
-Invariant: a view creates nothing. A folder without a checkpoint stays as it is. While another process holds the
-checkpoint, the view reads only its frontier file and its published parts, never the catalog.
+Invariant: looking changes nothing and takes no lock, so it works during a run and never hinders one: it reads a copy of
+the catalog. Only a rewind and a repair open the checkpoint itself.
 """
 
 from __future__ import annotations
@@ -9,16 +9,18 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from engine.checkpoint.copying import is_held
 from engine.checkpoint.location import checked_url, located
 from engine.checkpoint.lock import holder
 from engine.checkpoint.loss import Loss
 from engine.checkpoint.parts import parts
+from engine.checkpoint.reader import CheckpointReader, looking
 from engine.checkpoint.recovery import repair, verify
 from engine.checkpoint.recovery.report import Repaired
 from engine.checkpoint.store import CheckpointStore
-from engine.errors import CheckpointLocked, FrontierUnreadable, UsageError
+from engine.errors import CheckpointCorrupt, FrontierUnreadable, UsageError
 from engine.frontier import Frontier
 from engine.results import read
 from engine.results.page import PageReader
@@ -39,13 +41,14 @@ if TYPE_CHECKING:
     from engine.results.page import ResultsPage
     from engine.storage.files import StoredPath
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True)
 class CheckpointStatus:
     """The frontier of a checkpoint, and a summary of its content.
 
-    `held_by` describes the process that holds the checkpoint, None if there is none. While it is held, `runs` and
-    `failures` are empty, and `rows_quarantined` and `result_rows` are None; otherwise `runs` and `failures` have the
+    `held_by` describes the process that holds the checkpoint, None if there is none. `runs` and `failures` have the
     latest run and the latest failure. `parts` result files have `part_bytes` bytes; they are in `results_url`, None for
     the folder itself.
     """
@@ -55,8 +58,8 @@ class CheckpointStatus:
     held_by: str | None = None
     runs: tuple[RunRecord, ...] = ()
     failures: tuple[FailureRecord, ...] = ()
-    rows_quarantined: int | None = None
-    result_rows: int | None = None
+    rows_quarantined: int = 0
+    result_rows: int = 0
     parts: int = 0
     part_bytes: int = 0
     results_url: str | None = None
@@ -101,46 +104,46 @@ class CheckpointView:
         with CheckpointStore(self.checkpoint_dir, self.results_url) as store:
             yield store
 
+    @contextmanager
+    def _looking(self) -> Iterator[CheckpointReader | None]:
+        """Open a copy of the checkpoint to read during the block; yield None if there is none."""
+        if not self.exists():
+            yield None
+            return
+        with looking(self.checkpoint_dir, self.results_url) as reader:
+            yield reader
+
     # --- frontier and history -------------------------------------------------------------------------
 
     def _steps(self) -> Sequence[str] | None:
         """Return the names of the steps to show in the frontier; None for those that were recorded last."""
         return None
 
-    def _frontier(self, store: CheckpointStore | None) -> Frontier:
+    def _frontier(self, store: CheckpointReader | None) -> Frontier:
         steps = self._steps()
         if store is None:
             return Frontier.at_start(steps or ())
         return store.frontier(store.history.steps() if steps is None else steps)
 
     def get_frontier(self) -> Frontier:
-        """Return the committed frontier; while another process holds the checkpoint, the one in its frontier file.
-
-        Raises:
-            FrontierUnreadable: the checkpoint is held, and its frontier file can't be read.
-        """
-        try:
-            with self._opened() as store:
-                return self._frontier(store)
-        except CheckpointLocked:
-            return Frontier.load(self._layout().frontier_file)
+        """Return the committed frontier. It works during a run too."""
+        with self._looking() as reader:
+            return self._frontier(reader)
 
     def status(self) -> CheckpointStatus:
         """Return the frontier and a summary of the content. Raises `CheckpointError` if that can't be read."""
         layout = self._layout()
-        try:
-            with self._opened() as store:
-                status = self._status(store)
-        except CheckpointLocked:
-            frontier = Frontier.load(layout.frontier_file)
-            status = CheckpointStatus(RunState.RUNNING, frontier, holder(layout.lock))
+        with self._looking() as reader:
+            status = self._status(reader)
+        if is_held(layout):
+            status = replace(status, state=RunState.RUNNING, held_by=holder(layout.lock))
         sizes = [size for name, size in files.sizes_in(layout.results) if layout.parse_part(name) is not None]
         return replace(status, parts=len(sizes), part_bytes=sum(sizes), results_url=layout.remote)
 
-    def _status(self, store: CheckpointStore | None) -> CheckpointStatus:
+    def _status(self, store: CheckpointReader | None) -> CheckpointStatus:
         frontier = self._frontier(store)
         if store is None:
-            return CheckpointStatus(RunState.IDLE, frontier, rows_quarantined=0, result_rows=0)
+            return CheckpointStatus(RunState.IDLE, frontier)
         return CheckpointStatus(
             store.history.state(),
             frontier,
@@ -151,14 +154,14 @@ class CheckpointView:
         )
 
     def history(self, limit: int = 100) -> list[RunRecord]:
-        """Return the runs of this checkpoint, newest first. Raises `CheckpointLocked` during a run."""
-        with self._opened() as store:
-            return store.history.runs(limit) if store else []
+        """Return the runs of this checkpoint, newest first."""
+        with self._looking() as reader:
+            return reader.history.runs(limit) if reader else []
 
     def failures(self, limit: int = 100) -> list[FailureRecord]:
-        """Return the failures of this checkpoint, newest first. Raises `CheckpointLocked` during a run."""
-        with self._opened() as store:
-            return store.history.failures(limit) if store else []
+        """Return the failures of this checkpoint, newest first."""
+        with self._looking() as reader:
+            return reader.history.failures(limit) if reader else []
 
     def batch(self, batch_id: int) -> Manifest:
         """Return the manifest of a committed batch: rows, times, cursor. It works during a run too.
@@ -174,9 +177,9 @@ class CheckpointView:
     # --- moving the frontier back ---------------------------------------------------------------------
 
     def loss_of_rewind(self, batch_id: int) -> Loss:
-        """Return what a rewind to `batch_id` (-1 for the very start) drops. Raises `CheckpointLocked` during a run."""
-        with self._opened() as store:
-            return store.loss_of_rewind(batch_id) if store else Loss()
+        """Return what a rewind to `batch_id` (-1 for the very start) drops."""
+        with self._looking() as reader:
+            return reader.loss_of_rewind(batch_id) if reader else Loss()
 
     def rewind(self, batch_id: int, *, confirm: Callable[[Loss], object] | None = None) -> int:
         """Make `batch_id` the last committed batch, -1 for none; return how many batches were dropped.
@@ -204,17 +207,15 @@ class CheckpointView:
     # --- health ---------------------------------------------------------------------------------------
 
     def verify(self) -> Report:
-        """Read everything, and return a report of the faults; nothing is changed.
+        """Read everything, and return a report of the faults; nothing is changed. It works during a run too.
 
         Raises:
             UsageError: there is no checkpoint.
-            CheckpointLocked: a run is using the checkpoint.
             CheckpointForeign, CheckpointNewer: this version can't judge the checkpoint.
             CheckpointNotWritable: it can't be read.
         """
         self.require()
-        with verify.held(self.checkpoint_dir) as layout:
-            return verify.verify(layout)
+        return verify.look(self.checkpoint_dir)
 
     def repair(self, confirm: Callable[[Report], object] | None = None) -> Repaired:
         """Repair what `verify` finds: from the parts, or by moving the frontier before the first damaged batch.
@@ -241,12 +242,22 @@ class CheckpointView:
     @property
     def quarantine(self) -> QuarantineView:
         """The rows that steps couldn't process: `rows`, `reasons`, `export`."""
-        return QuarantineView(self._opened)
+        return QuarantineView(self._looking)  # type: ignore[arg-type]
 
     def _committed_parts(self) -> list[StoredPath]:
-        # A part gets its final name before the frontier file contains its batch: all of these exist, even during a run.
-        layout = self._layout()
-        return [layout.part(batch_id) for batch_id in range(self.get_frontier().next_batch_id)]
+        with self._looking() as reader:
+            return reader.committed_parts() if reader else []
+
+    def _of_committed(self, function: Callable[[Sequence[StoredPath]], T]) -> T:
+        """Return what `function` makes of the committed parts; call it again if another process rewinds meanwhile."""
+        paths = self._committed_parts()
+        try:
+            return function(paths)
+        except (CheckpointCorrupt, UsageError):
+            again = self._committed_parts()
+            if again == paths:
+                raise
+            return function(again)
 
     def collect_results(self) -> pl.DataFrame:
         """Return the results of all committed batches in one DataFrame, in source order.
@@ -254,7 +265,7 @@ class CheckpointView:
         If nothing is committed, the frame has no columns. All rows are in memory: for larger results use
         `scan_results`, `iter_results` or `export`.
         """
-        return read.collect(self._committed_parts())
+        return self._of_committed(read.collect)
 
     def scan_results(self) -> pl.LazyFrame:
         """Return the results of all committed batches as a LazyFrame, in source order."""
@@ -276,16 +287,24 @@ class CheckpointView:
         try:
             frontier = Frontier.load(layout.frontier_file)
         except FrontierUnreadable:
-            frontier = self.get_frontier()  # which writes the file again
-        return self._pages.page(layout, frontier.next_batch_id, first_row, row_count)
+            frontier = self.get_frontier()
+        try:
+            return self._pages.page(layout.part, frontier.next_batch_id, first_row, row_count)
+        except CheckpointCorrupt:  # a run died before it named a part, or rewinds at this moment: the catalog knows
+            self._pages = PageReader()
+            return self._of_committed(
+                lambda paths: self._pages.page(paths.__getitem__, len(paths), first_row, row_count)
+            )
 
     def query_results(self, sql: str) -> pl.DataFrame:
-        """Return the answer of an SQL query (DuckDB's dialect). In the query, the results are the table `results`.
+        """Return the answer of a SELECT (DuckDB's dialect). In the query, the results are the table `results`.
+
+        The query can only read the results: no other files, no network, no settings.
 
         Raises:
-            UsageError: no results yet, or a query that can't be run.
+            UsageError: no results yet, another statement than one SELECT, or a query that can't be run.
         """
-        return read.query(self._committed_parts(), sql)
+        return self._of_committed(lambda paths: read.query(paths, sql))
 
     def export(self, path: str | Path, *, table: str = "results", overwrite: bool = False) -> int:
         """Write the results into one file: `.parquet`, `.csv`, or a table of a `.duckdb` file; return the batches.

@@ -7,7 +7,8 @@ from contextlib import ExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from engine.errors import SinkFailed
+from engine.checkpoint.translate_errors import REPAIR_HINT
+from engine.errors import CheckpointCorrupt, SinkFailed
 from engine.events import SinkDelivered
 from engine.policy import NEVER
 from engine.sinks.base import Delivery
@@ -70,6 +71,13 @@ class Deliveries:
             last = min(first + _LOOKED_AT, frontier) - 1
             held = self._call(sink, first, partial(sink.attempt_ids, first, last))
             manifests = self._store.batches(first, last)
+            if [manifest.batch_id for manifest in manifests] != list(range(first, last + 1)):
+                raise CheckpointCorrupt(
+                    self._store.layout.catalog,
+                    f"the catalog doesn't have all batches from {first} to {last}; nothing of them was delivered to "
+                    f"{sink.name}",
+                    hint=REPAIR_HINT,
+                )
             lacking = [manifest for manifest in manifests if held.get(manifest.batch_id) != manifest.attempt_id]
             for start in range(0, len(lacking), _TOGETHER):
                 if self._stop.asked:

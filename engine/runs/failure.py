@@ -17,6 +17,7 @@ from engine.errors import (
     FetchFailed,
     PipelineError,
     RowsNotContiguous,
+    RowsUnreadable,
     SinkError,
     SinkFailed,
     StepError,
@@ -52,12 +53,13 @@ def failure_record(run_id: int, error: BaseException, next_batch_id: int, steps:
     wrapped = isinstance(error, StepFailed | StepSetupFailed | FetchFailed | SinkFailed)
     cause = error.__cause__ if wrapped and error.__cause__ else error
     row_numbers, examples = named_rows(error, steps)
+    spanned = error if isinstance(error, StepFailed | RowsNotContiguous | RowsUnreadable) else None
     return FailureRecord(
         run_id=run_id,
         at=now(),
         batch_id=getattr(error, "batch_id", next_batch_id),
-        start_row=error.start_row if isinstance(error, StepFailed | RowsNotContiguous) else None,
-        end_row=error.end_row if isinstance(error, StepFailed | RowsNotContiguous) else None,
+        start_row=spanned.start_row if spanned else None,
+        end_row=spanned.end_row if spanned else None,
         step=error.step if isinstance(error, StepError) else error.sink if isinstance(error, SinkError) else None,
         attempts=getattr(error, "attempts", 1),
         error_type=type(cause).__name__,
@@ -75,6 +77,9 @@ def named_rows(error: BaseException, steps: Sequence[BatchStep]) -> tuple[tuple[
     Both are empty for an error that names none. Row numbers are also empty where they can't be traced back
     through the earlier steps.
     """
+    if isinstance(error, RowsUnreadable):
+        refused = tuple((row.place, _text(row.text), _text(row.reason)) for row in error.rows)
+        return tuple(row.row for row in error.rows), (("place", "text", "reason"), refused)
     if not isinstance(error, StepFailed) or not isinstance(error.__cause__, CheckFailed):
         return (), ((), ())
     check = error.__cause__
@@ -85,13 +90,14 @@ def named_rows(error: BaseException, steps: Sequence[BatchStep]) -> tuple[tuple[
     numbers: tuple[int, ...] = ()
     if error.source is not None and all(isinstance(step, LazyBatchStep) and step.row_wise for step in before):
         lazies = [step for step in before if isinstance(step, LazyBatchStep)]
-        numbers = _traced(lazies, error.source, check.rows[:_EXAMPLES])
+        numbers = _traced(lazies, error.source, error.first, check.rows[:_EXAMPLES])
     return numbers, (tuple(examples.columns), cells)
 
 
-def _traced(steps: Sequence[LazyBatchStep], source: Batch, rows: Sequence[int]) -> tuple[int, ...]:
+def _traced(steps: Sequence[LazyBatchStep], source: Batch, first: int, rows: Sequence[int]) -> tuple[int, ...]:
     try:
-        return tuple(source.start_row + source_row(steps, source.data, row) for row in rows)
+        readable = source.readable[first:]
+        return tuple(readable[source_row(steps, source.data[first:], row)] for row in rows)
     except Exception:  # noqa: BLE001 (a step may raise on a part of a batch; the failure itself matters more)
         return ()
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar, get_args
 
 from engine.checkpoint.parts.parts import PartCompression
-from engine.errors import UsageError
+from engine.errors import FetchFailed, PipelineError, UsageError, raised_as
 from engine.events import RunInfo
 from engine.policy import OnError, Quarantine
 from engine.sinks.base import Sink
@@ -45,6 +46,7 @@ class Plan:
     steps: tuple[BatchStep, ...]
     batch_fetcher: BatchFetcher
     batch_size: int
+    batch_bytes: int | None
     checkpoint_dir: Path
     name: str
     results_url: ObjectPath | None
@@ -64,7 +66,9 @@ class Plan:
                 f"batch_fetcher is a {type(self.batch_fetcher).__name__}, which can't be called",
                 hint="Pass a fetcher of engine, or a function (batch_id, batch_size) -> Batch | None.",
             )
-        for name, value in (("batch_size", self.batch_size), ("workers", 1 if self.workers is None else self.workers)):
+        optional = {"workers": self.workers, "batch_bytes": self.batch_bytes}
+        given = {name: value for name, value in optional.items() if value is not None}
+        for name, value in {"batch_size": self.batch_size, **given}.items():
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise UsageError(f"{name} must be a whole number of at least 1, not {value!r}")
         if self.part_compression not in get_args(PartCompression):
@@ -81,7 +85,11 @@ class Plan:
         """What to call the source on a screen, without secrets."""
         fetcher = self.batch_fetcher
         if isinstance(fetcher, SeekableFetcher):
-            content = fetcher.identity()
+            try:
+                with raised_as(partial(FetchFailed, 0)):
+                    content = fetcher.identity()
+            except PipelineError:  # a run raises it; looking at the pipeline must not
+                return type(fetcher).__name__
             name = str(content.get("source") or content.get("kind") or type(fetcher).__name__)
             return mask_secrets(f"{name} by {fetcher.route}" if fetcher.route else name)
         return getattr(fetcher, "__name__", type(fetcher).__name__)

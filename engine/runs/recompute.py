@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from engine.checkpoint.store import CheckpointStore
     from engine.events import Listener
     from engine.runs.plan import Plan
+    from engine.sources.base import BatchFetcher
     from engine.worker.signals import StopSignal
 
 
@@ -45,18 +46,24 @@ def recompute(plan: Plan, store: CheckpointStore, batch_id: int, *, stop: StopSi
         session.open_source(position)
         session.set_up_steps(recipe.states, batch_id)
         done = recipe.work(stop=stop, emit=session.emit)(batch_id)
-        store.replace(manifest, replace(_same(manifest, done), epoch=manifest.epoch))
+        store.replace(manifest, replace(_same(manifest, done, plan.batch_fetcher), epoch=manifest.epoch))
 
 
-def _same(manifest: Manifest, done: Manifest | None) -> Manifest:
+def _same(manifest: Manifest, done: Manifest | None, fetcher: BatchFetcher) -> Manifest:
     """Return the batch that was computed again. Raises `SourceChanged` if it isn't the one that was committed."""
-    was = (manifest.start_row, manifest.end_row, manifest.cursor, manifest.states)
-    if done is None or (done.start_row, done.end_row, done.cursor, done.states) != was:
+    was = (manifest.start_row, manifest.end_row, manifest.states)
+    if done is None or (done.start_row, done.end_row, done.states) != was or not _same_place(manifest, done, fetcher):
         raise SourceChanged(
             f"batch {manifest.batch_id} was committed with rows {manifest.start_row:,} to {manifest.end_row:,}, and "
             "gives a different result now"
         )
     return done
+
+
+def _same_place(one: Manifest, other: Manifest, fetcher: BatchFetcher) -> bool:
+    if isinstance(fetcher, SeekableFetcher) and one.cursor is not None and other.cursor is not None:
+        return fetcher.same_place(one.cursor, other.cursor)
+    return one.cursor == other.cursor
 
 
 def _schema_besides(store: CheckpointStore, batch_id: int) -> pl.Schema | None:

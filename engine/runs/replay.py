@@ -6,31 +6,34 @@ change in one transaction, so at any moment a row is either in the results or in
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from engine.batch import Batch
 from engine.checkpoint.layout import new_attempt_id
 from engine.checkpoint.parts import parts, quarantine
+from engine.checkpoint.parts.manifest import FROM_SOURCE
 from engine.checkpoint.parts.schema import SchemaPin
 from engine.checkpoint.translate_errors import translated
 from engine.errors import CheckpointCorrupt, StepFailed
 from engine.events import AttemptFailed, RowsReplayed, Warned
 from engine.runs.session import Session
+from engine.runs.source_rows import SourceRows
 from engine.state import RunState
-from engine.steps.base import StatefulBatchStep
-from engine.worker.bisect import errors_as_columns
 from engine.worker.chain import StepChain
+from engine.worker.quarantined_rows import errors_as_columns
+from engine.worker.quarantining import obstacle_in
 from engine.worker.signals import Abandoned
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from engine.checkpoint.parts.manifest import Manifest, QuarantineFile
     from engine.checkpoint.store import CheckpointStore
     from engine.events import Event, Listener
+    from engine.results.mended import Mended
     from engine.runs.plan import Plan
     from engine.steps.base import BatchStep
     from engine.worker.signals import StopSignal
@@ -50,19 +53,32 @@ class Replayed:
 
 @dataclass(frozen=True, slots=True)
 class _Tried:
-    """The result of row `number` of a file: `frame` is what the steps made of it, None if it failed with `error`.
+    """The result of row `number` of file number `file` of a batch.
 
-    `position` is its place in the part.
+    `position` is its place in the part, and `source_row` decides between rows of one place. `frame` is what the steps
+    made of it; None if it stays in quarantine, where `columns` replace its values in the file.
     """
 
+    file: int
     number: int
     position: int
-    frame: pl.DataFrame | None
-    error: StepFailed | None = None
+    source_row: int
+    frame: pl.DataFrame | None = None
+    columns: Mapping[str, Any] = field(default_factory=dict)
 
 
-def replay(plan: Plan, store: CheckpointStore, *, stop: StopSignal, emit: Listener, accept_changes: bool) -> Replayed:
+def replay(
+    plan: Plan,
+    store: CheckpointStore,
+    *,
+    mended: Mended | None = None,
+    stop: StopSignal,
+    emit: Listener,
+    accept_changes: bool,
+) -> Replayed:
     """Put the rows in quarantine through the plan's steps again, bring the sinks up to date, and record it as a run.
+
+    With `mended`, only the rows that it has a text for.
 
     Raises:
         PipelineChanged: as `run`; nothing was begun.
@@ -76,7 +92,7 @@ def replay(plan: Plan, store: CheckpointStore, *, stop: StopSignal, emit: Listen
         message = "ended early"
         try:
             session.set_up_steps({}, store.next_batch_id)
-            done = _Replay(session, run_id).run()
+            done = _Replay(session, run_id, mended).run()
             message = f"replayed {done.rows:,} rows, {done.still:,} still in quarantine"
             session.open_sinks()
             if state.is_finished:
@@ -89,8 +105,10 @@ def replay(plan: Plan, store: CheckpointStore, *, stop: StopSignal, emit: Listen
 class _Replay:
     """Replays the quarantine of a session, whose steps are set up. Owned by one thread."""
 
-    def __init__(self, session: Session, run_id: int) -> None:
+    def __init__(self, session: Session, run_id: int, mended: Mended | None) -> None:
         self._session = session
+        self._mended = mended
+        self._source = SourceRows(session, None if mended is None else mended.texts)
         self._store = session.store
         self._steps = session.plan.steps
         self._target = session.target(run_id)
@@ -104,7 +122,7 @@ class _Replay:
             CheckpointCorrupt: a file of the quarantine, or a part, is missing or damaged.
             SchemaDrift: a result doesn't have the columns of the results.
         """
-        replayed, obstacles = 0, dict[str, None]()
+        replayed, obstacles = 0, dict.fromkeys(self._mended.obstacles if self._mended else ())
         for manifest in list(self._store.quarantined_batches()):
             if self._session.stop.asked:
                 break
@@ -118,30 +136,27 @@ class _Replay:
 
     def _batch(self, manifest: Manifest) -> tuple[int, list[str]]:
         """Replay one batch; return how many rows left the quarantine, and why others could not be tried."""
-        part = self._part(manifest)
-        left: list[tuple[QuarantineFile, pl.DataFrame]] = []
-        obstacles: list[str] = []
-        rows = 0
-        changed = False
-        for about, frame in self._files(manifest):
-            # At most one file of a batch has no obstacle, so its places are those in the part as it is now.
-            if obstacle := self._obstacle(about):
-                obstacles.append(obstacle)
-                left.append((about, frame))
-                continue
-            tried = self._try(manifest, about, frame)
-            part, remaining = _put_in(part, tried, frame, whole=about.whole)
-            rows += frame.height - remaining.height
-            changed = changed or not remaining.equals(frame)  # its rows may fail with another error now
-            if remaining.height:
-                first = remaining.row(0, named=True)
-                now = replace(about, rows=remaining.height, step=first["step"], error=first["error"])
-                left.append((now, remaining))
-        if changed:
-            self._commit(manifest, part, left)
+        files = self._files(manifest)
+        obstacles = {number: self._obstacle(about) for number, (about, _) in enumerate(files)}
+        # Places are those in the part as it is now. All files without an obstacle have them.
+        tried = [
+            one
+            for number, (about, frame) in enumerate(files)
+            if not obstacles[number]
+            for one in self._try(manifest, number, about, frame)
+        ]
+        part, kept = _put_in(self._part(manifest), tried)
+        left = [
+            (about, frame) if obstacles[number] else _left(about, frame, [one for one in kept if one.file == number])
+            for number, (about, frame) in enumerate(files)
+        ]
+        rows = manifest.rows_quarantined - sum(frame.height for _, frame in left)
+        # Rows may fail with another error now, although none went through.
+        if any(not now.equals(before) for (_, now), (_, before) in zip(left, files, strict=True)):
+            self._commit(manifest, part, [file for file in left if file[1].height])
         if rows:
-            self._session.emit(RowsReplayed(manifest.batch_id, rows, sum(about.rows for about, _ in left)))
-        return rows, obstacles
+            self._session.emit(RowsReplayed(manifest.batch_id, rows, manifest.rows_quarantined - rows))
+        return rows, [obstacle for obstacle in obstacles.values() if obstacle]
 
     def _commit(
         self, manifest: Manifest, part: pl.DataFrame, left: Sequence[tuple[QuarantineFile, pl.DataFrame]]
@@ -164,28 +179,35 @@ class _Replay:
         """Return why the rows of a file can't be tried, empty if they can. The steps may have changed since."""
         if about.obstacle:
             return about.obstacle
+        if about.from_step == FROM_SOURCE:
+            return obstacle_in(self._steps) or self._source.obstacle()
         if about.from_step not in [step.name for step in self._steps]:
             return f"they continue at step '{about.from_step}', which is no longer in the pipeline"
-        for step in self._from(about.from_step):
-            if isinstance(step, StatefulBatchStep):
-                return f"step '{step.name}' has a memory of the batches before"
-            if not (step.row_wise or about.whole):
-                return f"step '{step.name}' works on whole batches"
-        return ""
+        return obstacle_in(self._from(about.from_step), whole=about.whole)
 
-    def _try(self, manifest: Manifest, about: QuarantineFile, frame: pl.DataFrame) -> list[_Tried]:
+    def _try(self, manifest: Manifest, file: int, about: QuarantineFile, frame: pl.DataFrame) -> list[_Tried]:
         """Try each row alone, since its results go to its own place; or the rows of a whole batch together."""
-        data = frame["row"].struct.unnest()
         if about.whole:
-            return [self._tried(manifest, about, data, 0, 0)]
-        return [
-            self._tried(manifest, about, data[number], number, position)
-            for number, position in enumerate(frame["position"])
-        ]
+            one = _Tried(file, 0, 0, 0)
+            return [one if self._mended else self._tried(manifest, about, one, frame["row"].struct.unnest())]
+        places = zip(frame["position"], frame["source_row"], strict=True)
+        found = [_Tried(file, number, position, row or 0) for number, (position, row) in enumerate(places)]
+        if about.from_step == FROM_SOURCE:
+            return [self._read(manifest, about, one, frame["row"][one.number]) for one in found]
+        if self._mended:
+            return found  # a file has texts for rows of the source only
+        data = frame["row"].struct.unnest()
+        return [self._tried(manifest, about, one, data[one.number]) for one in found]
 
-    def _tried(
-        self, manifest: Manifest, about: QuarantineFile, data: pl.DataFrame, number: int, position: int
-    ) -> _Tried:
+    def _read(self, manifest: Manifest, about: QuarantineFile, one: _Tried, row: dict[str, Any]) -> _Tried:
+        """Let the source read a row again, and take it through all steps."""
+        again = self._source.read(one.source_row, row)
+        if again.frame is None:
+            return replace(one, columns=again.columns)
+        tried = self._tried(manifest, about, one, again.frame)
+        return tried if tried.frame is not None else replace(tried, columns={**tried.columns, **again.columns})
+
+    def _tried(self, manifest: Manifest, about: QuarantineFile, one: _Tried, data: pl.DataFrame) -> _Tried:
         key = f"{self._target.run_key}:{manifest.batch_id}"
         batch = Batch(manifest.batch_id, manifest.start_row, manifest.end_row, data, key)
         chain = StepChain(
@@ -200,8 +222,9 @@ class _Replay:
         except StepFailed as error:
             if isinstance(error.__cause__, KeyboardInterrupt):
                 raise error.__cause__ from None  # here, the steps run in the caller's thread
-            return _Tried(number, position, None, error)
-        return _Tried(number, position, None if result is None else self._pin.conform(manifest.batch_id, result))
+            columns = errors_as_columns([error], whole=about.whole)
+            return replace(one, columns={name: values[0] for name, values in columns.items()})
+        return replace(one, frame=None if result is None else self._pin.conform(manifest.batch_id, result))
 
     def _emit_retry(self, event: Event) -> None:
         """Emit only what concerns retries: the other events of a chain are about whole batches."""
@@ -209,6 +232,8 @@ class _Replay:
             self._session.emit(event)
 
     def _from(self, name: str) -> tuple[BatchStep, ...]:
+        if name == FROM_SOURCE:
+            return self._steps
         return self._steps[[step.name for step in self._steps].index(name) :]
 
     # --- files ----------------------------------------------------------------------------------------
@@ -231,31 +256,32 @@ class _Replay:
             raise CheckpointCorrupt(path, f"the part of batch {manifest.batch_id} can't be read: {error}") from error
 
 
-def _put_in(
-    part: pl.DataFrame, tried: Sequence[_Tried], frame: pl.DataFrame, *, whole: bool
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the part with the new results in their places, and the rows that failed, with their new places."""
+def _put_in(part: pl.DataFrame, tried: Iterable[_Tried]) -> tuple[pl.DataFrame, list[_Tried]]:
+    """Return the part with the new results in their places, and the rows that stay, with their new places."""
     pieces: list[pl.DataFrame] = []
-    failed: list[_Tried] = []
+    kept: list[_Tried] = []
     taken = added = 0
-    for row in tried:  # in source order, so positions only grow
+    for row in sorted(tried, key=lambda row: (row.position, row.source_row)):
         if row.frame is None:
-            failed.append(replace(row, position=row.position + added))
+            kept.append(replace(row, position=row.position + added))
         else:
             pieces += [part[taken : row.position], row.frame]
             taken, added = row.position, added + row.frame.height
     pieces.append(part[taken:])
-    if whole and failed:
-        failed = [replace(failed[0], number=number) for number in range(frame.height)]
-    return pl.concat(pieces), _left(frame, failed, whole=whole)
+    return pl.concat(pieces), kept
 
 
-def _left(frame: pl.DataFrame, failed: Sequence[_Tried], *, whole: bool) -> pl.DataFrame:
-    """Return the rows that failed again, with their new places and errors."""
-    if not failed:
-        return frame.clear()
-    errors = errors_as_columns([row.error for row in failed if row.error], whole=whole)
-    return frame[[row.number for row in failed]].with_columns(
-        pl.Series("position", [row.position for row in failed], dtype=pl.Int64),
-        *(pl.Series(name, values, dtype=pl.String) for name, values in errors.items()),
+def _left(about: QuarantineFile, frame: pl.DataFrame, kept: Sequence[_Tried]) -> tuple[QuarantineFile, pl.DataFrame]:
+    """Return the rows of a file that stay in quarantine, with their new places and errors."""
+    if about.whole and kept:
+        kept = [replace(kept[0], number=number) for number in range(frame.height)]
+    kept = sorted(kept, key=lambda row: row.number)
+    left = frame[[row.number for row in kept]].with_columns(
+        pl.Series("position", [row.position for row in kept], dtype=pl.Int64)
     )
+    for name in {name for row in kept for name in row.columns}:
+        values = [row.columns.get(name, before) for row, before in zip(kept, left[name], strict=True)]
+        left = left.with_columns(pl.Series(name, values, dtype=left.schema[name]))
+    if not kept:
+        return about, left
+    return replace(about, rows=left.height, step=left["step"][0], error=left["error"][0]), left

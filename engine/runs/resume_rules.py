@@ -4,6 +4,7 @@ nothing changed            continue from the frontier, with the fetcher at the c
 batch size                 allowed for a seekable fetcher; refused for a plain callable, whose address is id × size
 steps or source            refused with the differences, unless the caller accepts them
 the source has grown       seekable: continue from the cursor; plain callable: do a short last batch again
+its last row has grown     do the last batch again
 the source has shrunk      refused; a plain callable is called for the last batch again to find this out
 """
 
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from engine.errors import FetchFailed, PipelineChanged, SourceChanged, SourceContractBroken, raised_as
 from engine.runs.fingerprint import differences
-from engine.sources.base import Position, SeekableFetcher, answer_problem
+from engine.sources.base import Position, SeekableFetcher, answer_problem, as_batch
 
 if TYPE_CHECKING:
     from engine.checkpoint.parts.manifest import Manifest
@@ -66,19 +67,33 @@ def next_position(last: Manifest | None) -> Position:
     return Position() if last is None else Position(last.batch_id + 1, last.end_row + 1, last.cursor)
 
 
-def resume_point(fetcher: BatchFetcher, batch_size: int, last: Manifest | None) -> ResumePoint:
-    """Return where the run starts, given the last committed batch.
+def resume_point(
+    fetcher: BatchFetcher, batch_size: int, last: Manifest | None, *, before: Manifest | None = None
+) -> ResumePoint:
+    """Return where the run starts, given the last committed batch, and the one `before` it.
 
     Raises:
         SourceChanged: the last batch has become smaller, has moved, or is missing.
+        SourceNotFound: from a seekable source.
         FetchFailed, SourceContractBroken: from a plain callable. It is called for the last batch again: that is the
             only way to find out whether its source is still the one that was committed.
     """
     onward = ResumePoint(next_position(last))
-    if last is None or isinstance(fetcher, SeekableFetcher):
+    if last is None:
         return onward
+    if isinstance(fetcher, SeekableFetcher):
+        with raised_as(partial(FetchFailed, last.batch_id)):
+            row = None if last.cursor is None else fetcher.continued_from(last.cursor)
+        if row is None:
+            return onward
+        if row < last.start_row:
+            raise SourceChanged(
+                f"rows from {row:,} on were read before they were complete, in a batch before the last one",
+                hint="Rewind to a batch before that row, and run again.",
+            )
+        return ResumePoint(next_position(before), replaces_last=True)
     with raised_as(partial(FetchFailed, last.batch_id)):
-        batch = fetcher(last.batch_id, batch_size)
+        batch = as_batch(fetcher(last.batch_id, batch_size), last.batch_id, batch_size)
     broken = "" if batch is None else answer_problem(batch, last.batch_id)
     if broken:
         raise SourceContractBroken(last.batch_id, broken)

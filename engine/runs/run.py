@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from engine.events import BatchFailed, RunStarted, StopWasRequested, Warned
@@ -11,10 +11,14 @@ from engine.runs.failure import failure_record, now
 from engine.runs.resume_rules import resume_point
 from engine.runs.session import Session
 from engine.sources import advice
+from engine.sources.base import SeekableFetcher
+from engine.sources.memory import default_batch_bytes
 from engine.state import RunState
 from engine.worker.signals import Abandoned
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from engine.checkpoint.store import CheckpointStore
     from engine.events import Listener
     from engine.executors.base import Executor
@@ -49,8 +53,13 @@ def run(
     run_id = None
     try:
         with Session(plan, store, stop=stop, emit=emit, accept_changes=accept_changes) as session:
-            point = resume_point(plan.batch_fetcher, plan.batch_size, store.last_manifest())
+            last = store.last_manifest()
+            before = store.batches(last.batch_id - 1, last.batch_id - 1) if last else []
+            point = resume_point(plan.batch_fetcher, plan.batch_size, last, before=before[0] if before else None)
             executor.prepare(plan.steps, plan.batch_fetcher)
+            batch_bytes = plan.batch_bytes or default_batch_bytes(executor.workers)
+            position = replace(point.position, batch_bytes=batch_bytes, accept_changes=accept_changes)
+            point = replace(point, position=position)
             size = session.open_source(point.position)
             run_id = session.begin_run()
             first = point.position
@@ -58,16 +67,17 @@ def run(
             emit(RunStarted(run_id, now(), info, first.next_batch_id, first.next_row, quarantined))
             if stop.asked:
                 emit(StopWasRequested(stop.now))  # requested before anybody could know that a run begins
-            for notice in (*store.notices, *advice.warnings_for(plan.batch_fetcher)):
+            said = _notices(plan)
+            for notice in (*store.notices, *advice.warnings_for(plan.batch_fetcher), *said):
                 emit(Warned(notice))
-            return _run(session, executor, run_id, point)
+            return _run(session, executor, run_id, point, said)
     except BaseException as error:
         if run_id is None:
             raise
         return _ended_by(error, run_id, emit)  # a second Ctrl-C, while the end was being recorded
 
 
-def _run(session: Session, executor: Executor, run_id: int, point: ResumePoint) -> Ended:
+def _run(session: Session, executor: Executor, run_id: int, point: ResumePoint, said: Sequence[str]) -> Ended:
     plan, store, emit = session.plan, session.store, session.emit
     first = point.position.next_batch_id
     try:
@@ -85,6 +95,9 @@ def _run(session: Session, executor: Executor, run_id: int, point: ResumePoint) 
             quarantined=_quarantined(store, point),
             deliver=sinks.deliver if plan.sinks else None,
         ).run(recipe)
+        for notice in _notices(plan):
+            if notice not in said:
+                emit(Warned(notice))
         state = RunState.at_end(store.rows_quarantined())
     except Abandoned:
         session.end_run(run_id, RunState.RESUMABLE)
@@ -99,6 +112,10 @@ def _run(session: Session, executor: Executor, run_id: int, point: ResumePoint) 
         return Ended(run_id, RunState.FAILED, error)
     session.end_run(run_id, state)
     return Ended(run_id, state)
+
+
+def _notices(plan: Plan) -> Sequence[str]:
+    return plan.batch_fetcher.notices() if isinstance(plan.batch_fetcher, SeekableFetcher) else ()
 
 
 def _ended_by(error: BaseException, run_id: int, emit: Listener) -> Ended:

@@ -182,12 +182,8 @@ class DuckDBSink(Sink):
 
     def _make(self) -> None:
         """Create the file under another name first: a kill in the middle of that leaves a file that can't be opened."""
-        temporary = self._path.with_name(f".{self._path.name}.tmp")
-        temporary.unlink(missing_ok=True)
-        duckdb.connect(str(temporary)).close()
-        durable.fsync_path(temporary)
-        temporary.replace(self._path)
-        durable.fsync_path(self._path.absolute().parent)
+        with durable.whole_file(self._path) as temporary:
+            duckdb.connect(str(temporary)).close()
 
     def _connected(self) -> duckdb.DuckDBPyConnection:
         if self._connection is None:

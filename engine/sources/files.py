@@ -14,12 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from engine.errors import SourceChanged, SourceNotFound, describe
+from engine.errors import SourceNotFound, describe
+from engine.sources import folders
+from engine.sources.folders import Listing
+from engine.sources.identity import changed
 from engine.text.masking import mask_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from engine.sources.folders import Suffixes
     from engine.text.json_values import Json
 
 FilePath: TypeAlias = "str | os.PathLike[str]"
@@ -31,49 +35,69 @@ FileSource: TypeAlias = "FilePath | Sequence[FilePath]"
 class SourceFiles:
     """The files in reading order, each once, as absolute paths; there is at least one.
 
-    `fixed` is True if the source names a single file, so that no other file can come before it.
+    `fixed` is True if the source names a single file, so that no other file can come before it. `roots` has for each
+    file the folder that was searched for it: an item of the source, or the part of a glob before its first wildcard.
+    `left_out` has a sentence for each kind of files that are beside them and are not read.
     """
 
     paths: tuple[Path, ...]
     fixed: bool
+    roots: tuple[Path, ...]
+    left_out: tuple[str, ...] = ()
 
     def cursor_to(self, file: int) -> dict[str, Json]:
         """Return the part of a cursor that names this file; empty if the source is a single file."""
         return {} if self.fixed else {"file": file, "name": self.paths[file].name}
 
-    def file_at(self, cursor: Mapping[str, Json]) -> int:
+    def file_at(self, cursor: Mapping[str, Json], *, accept: bool = False) -> int:
         """Return the number of the file that the cursor names, or 0 if it names none.
+
+        With `accept`, the file may be at another place in the list.
 
         Raises:
             SourceChanged: another file, or none, is at that place now.
         """
         match cursor:
             case {"file": int(file), "name": str(name)}:
-                now = self.paths[file].name if file < len(self.paths) else "not there"
-                if now != name:
-                    raise SourceChanged(
-                        f"the last committed row was in file {file + 1} of the source, {name}; that file is now {now}"
-                    )
-                return file
+                places = [number for number, path in enumerate(self.paths) if path.name == name]
+                if file in places:
+                    return file
+                if not places:
+                    raise changed(f"{name}, which has the last committed row, is no longer a file of the source")
+                if accept and len(places) == 1:
+                    return places[0]
+                raise changed(
+                    f"{name}, which has the last committed row, was file {file + 1} of the source and is now file "
+                    f"{places[0] + 1}: files were added before it, or removed"
+                )
             case _:
                 return 0
 
 
-def find_files(source: FileSource, suffix: str) -> SourceFiles:
-    """Return the files of `source`. Of a folder it takes the files with `suffix`, in any case, except hidden ones.
+def find_files(source: FileSource, suffixes: Suffixes, *, hive: bool = False) -> SourceFiles:
+    """Return the files of `source`. Of a folder it takes the files with `suffixes`, in any case, except hidden ones.
 
     The files of a folder or a glob are sorted by path; the items of a list keep their order. A file that is
-    named twice is read once, at its first place.
+    named twice is read once, at its first place. With `hive`, the subfolders of a folder that are named `key=value` are
+    searched too.
 
     Raises:
-        SourceNotFound: there is no file for an item.
+        SourceNotFound: there is no file for an item, or a file is a link to nowhere.
+        SourceError: a file of a folder is there plain and compressed.
     """
     items = _items(source)
     if not items:
         raise SourceNotFound("the list of files to read is empty", hint="Name at least one file.")
-    found = [_find_one(item, suffix) for item in items]
-    paths = tuple(dict.fromkeys(path for paths in found for path in paths))
-    return SourceFiles(paths, fixed=len(items) == 1 and paths == (_absolute(items[0]),))
+    found: dict[Path, Path] = {}
+    left_out: list[str] = []
+    for item in items:
+        listing = _find_one(item, suffixes, hive=hive)
+        left_out += listing.left_out
+        for path in listing.files:
+            found.setdefault(path, _root(item, path))
+    paths = tuple(found)
+    fixed = len(items) == 1 and paths == (_absolute(items[0]),)
+    return SourceFiles(paths, fixed, tuple(found.values()), tuple(left_out))
 
 
 def source_as_json(source: FileSource) -> Json:
@@ -92,7 +116,14 @@ def _absolute(name: str) -> Path:
     return Path(os.path.abspath(os.path.expanduser(name)))  # noqa: PTH100, PTH111
 
 
-def _find_one(item: str, suffix: str) -> list[Path]:
+def _root(item: str, path: Path) -> Path:
+    named = _absolute(item)
+    if path == named:
+        return named.parent
+    return next((folder for folder in (named, *named.parents) if folder in path.parents), path.parent)
+
+
+def _find_one(item: str, suffixes: Suffixes, *, hive: bool) -> Listing:
     if "://" in item:
         raise SourceNotFound(
             f"{item} is an address, but only files on this computer can be read",
@@ -101,37 +132,24 @@ def _find_one(item: str, suffix: str) -> list[Path]:
     path = _absolute(item)
     try:
         if item and path.is_file():
-            return [path]
+            return Listing([path])
         if item and path.is_dir():
-            return _files_in(path, suffix)
-        # Path.glob accepts neither an absolute pattern nor "~".
-        names = glob.iglob(os.path.expanduser(item), recursive=True)  # noqa: PTH111, PTH207
-        files = [match for match in sorted(map(_absolute, names)) if match.is_file()]
+            return folders.in_folder(path, suffixes, hive=hive)
+        folders.refuse_dangling(path)
+        listing = folders.by_glob(item, suffixes)
     except OSError as error:
         raise SourceNotFound(
             f"cannot look for {path}: {describe(error)}", hint="Check the name, and the permissions of its folder."
         ) from error
-    if files:
-        return files
+    if listing.files:
+        return listing
     if glob.has_magic(item):
         raise SourceNotFound(
-            f"no file matches {path}", hint="Check the pattern; a * doesn't match files in subfolders."
+            f"no file matches {path}",
+            hint=" ".join(["Check the pattern; a * doesn't match files in subfolders.", *listing.left_out]),
         )
     raise SourceNotFound(
         f"{path} doesn't exist" if item else "the name of the file to read is empty",
-        hint=f"Name a file, a folder with *{suffix} files, or a glob. A relative name is looked up in {Path.cwd()}.",
+        hint=f"Name a file, a folder with {folders.named(suffixes)} files, or a glob. A relative name is looked up in "
+        f"{Path.cwd()}.",
     )
-
-
-def _files_in(folder: Path, suffix: str) -> list[Path]:
-    files = sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() == suffix and not path.name.startswith(".") and path.is_file()
-    )
-    if not files:
-        raise SourceNotFound(
-            f"the folder {folder} has no *{suffix} files",
-            hint=f"Subfolders are not searched; use the glob {folder}/**/*{suffix} for that.",
-        )
-    return files

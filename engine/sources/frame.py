@@ -1,17 +1,18 @@
 """Batches of a Polars frame: slices of a DataFrame, or of the result of a LazyFrame, which is written to disk first.
 
 Invariant: no row is returned before the whole plan has succeeded. Polars' streams can't promise that (see
-`engine.sources.csv.blocks`), so the plan is run into a temporary Parquet file, in one pass and with bounded memory.
+`engine.sources.text.blocks`), so the plan is run into a temporary Parquet file, in one pass and with bounded memory.
 """
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from engine.batch import Batch
-from engine.errors import SourceChanged, SourceError, describe
+from engine.errors import SourceChanged, SourceError, UsageError, describe, raised_as
 from engine.sources.base import SeekableFetcher, SourceSize
 from engine.sources.parquet.fetcher import ParquetFetcher
 
@@ -38,6 +39,15 @@ class FrameFetcher(SeekableFetcher):
     concurrent = True
 
     def __init__(self, frame: pl.DataFrame | pl.LazyFrame) -> None:
+        import polars as pl
+
+        if not isinstance(frame, pl.DataFrame | pl.LazyFrame):
+            raise UsageError(
+                f"FrameFetcher needs a DataFrame or a LazyFrame of Polars, not a {type(frame).__name__}",
+                hint="To read a file, a folder or a glob, use ParquetFetcher, CsvFetcher or another fetcher of files."
+                if isinstance(frame, str | os.PathLike)
+                else "Make a frame of it: pl.DataFrame(…).",
+            )
         self._frame = frame
         self._folder: TemporaryDirectory[str] | None = None
 
@@ -83,10 +93,8 @@ class FrameFetcher(SeekableFetcher):
 
     def identity(self) -> Mapping[str, Json]:
         """Return the columns and their dtypes: nothing else of a frame is the same in another process."""
-        try:
+        with raised_as(_failed):
             schema = self._frame.lazy().collect_schema()
-        except Exception as error:
-            raise _failed(error) from error
         return {"kind": "frame", "schema": {name: str(dtype) for name, dtype in schema.items()}}
 
     def size(self) -> SourceSize:
@@ -102,21 +110,21 @@ class FrameFetcher(SeekableFetcher):
     def _spool(self, plan: pl.LazyFrame) -> Path:
         self._folder = TemporaryDirectory(prefix="batch-pipeline-", ignore_cleanup_errors=True)
         path = Path(self._folder.name) / "rows.parquet"
-        try:
+        with raised_as(lambda error: _no_space(path, error) if isinstance(error, OSError) else _failed(error)):
             # Snappy and no statistics: the file is written once and read once.
             plan.sink_parquet(path, compression="snappy", statistics=False, row_group_size=SPOOL_ROW_GROUP)
-        except OSError as error:
-            raise SourceError(
-                f"cannot run the lazy frame into {path}: {describe(error)}",
-                hint="The folder needs space for all its rows; the environment variable TMPDIR names another folder.",
-            ) from error
-        except Exception as error:
-            raise _failed(error) from error
         return path
 
 
-def _failed(error: Exception) -> SourceError:
+def _failed(error: BaseException) -> SourceError:
     return SourceError(
         f"the lazy frame can't be run: {describe(error)}",
         hint="To see the whole error, collect it yourself: frame.collect(engine='streaming').",
+    )
+
+
+def _no_space(path: Path, error: OSError) -> SourceError:
+    return SourceError(
+        f"cannot run the lazy frame into {path}: {describe(error)}",
+        hint="The folder needs space for all its rows; the environment variable TMPDIR names another folder.",
     )

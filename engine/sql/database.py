@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from engine.errors import SourceNotFound, UsageError
 from engine.sql.session import settings_of_ours
-from engine.text.masking import keep_secret
+from engine.text.masking import keep_password_of, keep_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,6 +59,8 @@ class Database:
         # A password that is also the name of the user or the database can't be masked without masking that as well.
         if self.url.password not in {self.url.username, self.url.database, self.url.host}:
             keep_secret(self.url.password)
+        if isinstance(url_or_engine, str):
+            keep_password_of(url_or_engine)
 
     def __getstate__(self) -> dict[str, object]:
         """Return the URL, for another process; the settings of a user's engine can't be sent."""

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class RenameBatchStep(LazyBatchStep):
     """The same rows and columns under other names: `RenameBatchStep("rename", {"old": "new"})`.
 
-    All names change at once, so two columns can swap theirs. A missing column makes the batch fail.
+    An old name may be empty, a new one not. All names change at once, so two columns can swap theirs. A missing column
+    makes the batch fail.
 
     Raises:
         UsageError: there is nothing to rename, something isn't a name, or two columns would get the same name.
@@ -29,7 +30,8 @@ class RenameBatchStep(LazyBatchStep):
         if not isinstance(names, Mapping) or not names:
             raise UsageError(f"step '{name}' renames nothing", hint='Give old and new names, such as {"old": "new"}.')
         self.names = {
-            column_name(name, old, "column to rename"): column_name(name, new, "new column")
+            # pandas writes its index as a column with an empty name, and this step is the way to give it another.
+            old if old == "" else column_name(name, old, "column to rename"): column_name(name, new, "new column")
             for old, new in names.items()
         }
         new_names = list(self.names.values())

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from engine.errors import UsageError
+from engine.sql import restricted
 from engine.steps.base import BatchStep
 from engine.steps.sql_dtypes import as_sql_can_hold_it, refuse_what_polars_cannot_hold
 
@@ -24,13 +25,7 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     # With one thread the order of rows is the same each time; the engine already processes several batches at once.
     "threads": 1,
     "preserve_insertion_order": True,
-    # A query over the batch must depend on the batch alone: no files, no downloads, no Python variables.
-    "enable_external_access": False,
-    "autoload_known_extensions": False,
-    "autoinstall_known_extensions": False,
-    "python_enable_replacements": False,
-    "temp_directory": "",
-}
+} | restricted.CONFIG  # a query over the batch must depend on the batch alone
 
 
 class SqlBatchStep(BatchStep):
@@ -119,25 +114,12 @@ class SqlBatchStep(BatchStep):
         connection = duckdb.connect(":memory:", config=_CONFIG)
         try:
             connection.execute("SET TimeZone = 'UTC'")  # else dates would depend on the time zone of the machine
-            connection.execute("SET lock_configuration = true")
-            self._check_query(connection)
+            restricted.restrict(connection)
+            restricted.require_one_select(connection, self.query, prefix=f"step '{self.name}': ")
         except BaseException:
             connection.close()
             raise
         return connection
-
-    def _check_query(self, connection: duckdb.DuckDBPyConnection) -> None:
-        import duckdb
-
-        try:
-            statements = connection.extract_statements(self.query)
-        except duckdb.Error as error:
-            raise UsageError(f"step '{self.name}': the query has a mistake: {error}") from error
-        if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-            raise UsageError(
-                f"step '{self.name}': the query must be a single SELECT",
-                hint="Use WITH for intermediate results, or one step for each statement.",
-            )
 
 
 class _ArrowStream:

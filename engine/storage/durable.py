@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
 
+RANDOM_PART = "[0-9a-f]{16}"
+"""The pattern of the random part of a temporary name."""
+
+
+def temporary(path: Path) -> Path:
+    """Return a hidden, unique name beside `path`, from which a finished file is renamed to `path`."""
+    return path.with_name(f".{path.name}-{secrets.token_hex(8)}.tmp")
+
 
 def fsync_path(path: Path) -> None:
     """Make the present content of a file or folder durable."""
@@ -51,14 +59,14 @@ def new_file(path: Path) -> Iterator[FileIO]:
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield the name of a file to write; after the block it replaces `path`, durably, unless the block raises."""
-    temporary = path.with_name(f".{path.name}-{secrets.token_hex(8)}.tmp")
+    unfinished = temporary(path)
     try:
-        yield temporary
-        fsync_path(temporary)
-        temporary.replace(path)
+        yield unfinished
+        fsync_path(unfinished)
+        unfinished.replace(path)
         fsync_path(path.parent)
     finally:
-        temporary.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
 
 
 def replace_text(path: Path, text: str, *, durable: bool = True) -> None:
@@ -66,17 +74,17 @@ def replace_text(path: Path, text: str, *, durable: bool = True) -> None:
 
     `durable=False` leaves out the fsyncs, for files that can be made again from others.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    unfinished = temporary(path)
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
+        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
             if durable:
                 file.flush()
                 os.fsync(descriptor)
-        temporary.replace(path)
+        unfinished.replace(path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
         raise
     if durable:
         fsync_path(path.parent)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from datetime import datetime, tzinfo
 
 NONE = "-"
+SOURCE = "source"
+"""What is in the place of a step's name when the source refuses rows."""
 EN_DASH = "\N{EN DASH}"
 _MINUTE = 60
 _HOUR = 3600
@@ -49,6 +51,15 @@ def counted(number: int, noun: str) -> str:
     """
     plural = f"{noun}es" if noun.endswith("ch") else f"{noun}s"
     return f"{number:,} {noun if number == 1 else plural}"
+
+
+def refusing(step: str) -> str:
+    """Return what refused rows: a step, or the source.
+
+    >>> refusing("parse"), refusing(SOURCE)
+    ("step 'parse'", 'the source')
+    """
+    return "the source" if step == SOURCE else f"step '{step}'"
 
 
 def compact(number: float | None) -> str:

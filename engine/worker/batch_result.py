@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from engine.batch import Batch
     from engine.text.json_values import Json
-    from engine.worker.bisect import QuarantinedRows
+    from engine.worker.quarantined_rows import QuarantinedRows
     from engine.worker.stage import Stage
 
 

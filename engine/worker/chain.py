@@ -64,6 +64,14 @@ class StepChain:
         """Whether there is a step that takes batches one at a time."""
         return any(stage.ordered for stage in self._stages)
 
+    def _begun(self, batch: Batch) -> BatchResult:
+        """Return the result of a batch before the first step. Raises what `Quarantiner.unreadable` raises."""
+        return BatchResult(quarantined=[self._quarantiner.unreadable(batch)] if batch.unreadable else [])
+
+    def _must_be_cut(self, batch: Batch) -> bool:
+        """Return whether the source can't read some rows of the batch, whose places among the results are wanted."""
+        return bool(batch.unreadable) and not self._quarantiner.obstacle
+
     def leading(self, batch: Batch) -> PartialResult:
         """Take a batch through the leading stages that need no order; `process` continues with what is returned.
 
@@ -72,13 +80,15 @@ class StepChain:
 
         Raises: what `process` raises.
         """
-        result = BatchResult()
+        result = self._begun(batch)
         current: Batch | None = batch
         done = 0
         for segment in self._segments:
             unordered = list(takewhile(lambda stage: not stage.ordered, segment))
             if len(unordered) < len(segment):
-                if unordered and current is not None:  # up to a stage that fails for rows that may be quarantined
+                if (
+                    unordered and not self._must_be_cut(batch) and current is not None
+                ):  # up to a stage that fails for rows that may be quarantined
                     start = self._start(current, result)
                     current, passed, _ = self._along(unordered, current, result, start)
                     return PartialResult(done + passed, current, start, result)
@@ -93,11 +103,12 @@ class StepChain:
 
         Raises:
             StepFailed: a step raised; the first one that did.
+            RowsUnreadable: the source can't read some rows, and the pipeline stops at them.
             QuarantineFull: more rows fail than may go into quarantine.
             StepResultInvalid: a step returned something that isn't its batch.
             Abandoned: the run is stopping, or an earlier batch failed.
         """
-        before = before or PartialResult(0, batch)
+        before = before or PartialResult(0, batch, result=self._begun(batch))
         result = before.result
         current, done, start = before.batch, before.stages, before.start
         for segment in self._segments:
@@ -125,12 +136,14 @@ class StepChain:
         start: SegmentStart | None = None,
     ) -> Batch | None:
         """Take a batch through a segment; it has passed `done` of its stages since `start`."""
+        if self._must_be_cut(batch):  # all steps are row-wise: there is one segment
+            return self._without_bad_rows(segment, 0, batch, None, result)
         start = start or self._start(batch, result)
         batch, passed, error = self._along(segment[done:], batch, result, start)
         if error is None or start is None:
             return batch
         result.dropped = start.dropped
-        return self._without_failing_rows(segment, done + passed, start.batch, error, result)
+        return self._without_bad_rows(segment, done + passed, start.batch, error, result)
 
     def _start(self, batch: Batch, result: BatchResult) -> SegmentStart | None:
         """Return where the search for rows that fail begins; kept only if rows may be quarantined: it costs memory."""
@@ -157,15 +170,18 @@ class StepChain:
             self._announce(stage, batch, rows_in, time.perf_counter() - started)
         return batch, len(stages), None
 
-    def _without_failing_rows(
-        self, segment: Sequence[Stage], failed: int, start: Batch, error: StepFailed, result: BatchResult
+    def _without_bad_rows(
+        self, segment: Sequence[Stage], failed: int, start: Batch, error: StepFailed | None, result: BatchResult
     ) -> Batch | None:
-        """Continue without the rows that fail. The batch keeps the failed stage's turn and takes the later ones."""
-        if not start.data.height and not result.quarantined:
+        """Continue without the rows that fail. The batch keeps the failed stage's turn and takes the later ones.
+
+        `error` is None if only the source refused rows; then the batch hasn't been tried yet, and has no turn.
+        """
+        if error is not None and not start.data.height and not result.quarantined:
             raise error  # there are no rows to quarantine
         started = time.perf_counter()
         rest = segment[failed:]
-        for stage in rest[1:]:
+        for stage in rest if error is None else rest[1:]:
             stage.enter(start.batch_id)
         point = FailurePoint(
             first_step=segment[0].names[0],
@@ -181,7 +197,11 @@ class StepChain:
             return part
 
         frame: pl.DataFrame | None = None
-        if start.data.height:  # otherwise it has lost all its rows before, and the steps fail on a batch without rows
+        if error is None:
+            frame, bad, dropped = self._quarantiner.around_unreadable(start, again, point, result.quarantined[0])
+            result.quarantined += [bad] if bad else []
+            result.dropped += dropped
+        elif start.data.height:  # otherwise it has lost all its rows before, and the steps fail on a batch without rows
             frame, rows, dropped = self._quarantiner.quarantine(start, error, again, point)
             result.quarantined.append(rows)
             result.dropped += dropped

@@ -6,11 +6,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engine.errors import FetchFailed, SourceContractBroken, raised_as
 from engine.policy import NEVER
-from engine.sources.base import SeekableFetcher, answer_problem
+from engine.sources.base import SeekableFetcher, answer_problem, as_batch
 from engine.text.json_values import json_copy
 from engine.worker.retrying import call_with_retries
 from engine.worker.signals import Turnstile
@@ -95,7 +95,7 @@ class Source:
     def _fetch(self, batch_id: int) -> Fetched | None:
         started = time.perf_counter()
         batch, attempts = call_with_retries(
-            lambda: self.fetcher(batch_id, self.batch_size),
+            lambda: self._answer(batch_id),
             self._policy,
             stop=self.stop,
             emit=self.emit,
@@ -109,6 +109,10 @@ class Source:
         if broken:
             raise SourceContractBroken(batch_id, broken)
         return Fetched(batch, self._cursor_after(batch), attempts, time.perf_counter() - started)
+
+    def _answer(self, batch_id: int) -> Any:
+        answer = self.fetcher(batch_id, self.batch_size)
+        return answer if self._seekable else as_batch(answer, batch_id, self.batch_size)
 
     def _cursor_after(self, batch: Batch) -> Mapping[str, Json] | None:
         if self._seekable is None:

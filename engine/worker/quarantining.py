@@ -1,4 +1,7 @@
-"""A batch that a step can't process: whether its rows may be quarantined, which rows, and the results of the others."""
+"""A batch with rows that the source can't read or a step can't process: which rows may be quarantined.
+
+And what the results of the others are.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +11,21 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from engine.errors import QuarantineFull, StepError, StepFailed, StepTimedOut, describe
+from engine.errors import QuarantineFull, RowsUnreadable, StepError, StepFailed, StepTimedOut, describe
 from engine.policy import Quarantine
 from engine.steps.base import StatefulBatchStep
-from engine.worker.bisect import QuarantinedRows, TooManyBadRows, bad_rows, bisect_batch, whole_batch
+from engine.text.format import SOURCE
+from engine.worker.bisect import TooManyBadRows, bisect_batch
+from engine.worker.quarantined_rows import QuarantinedRows, bad_rows, unreadable_rows, whole_batch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from engine.batch import Batch
+    from engine.errors import PipelineError
     from engine.policy import RetryPolicy
     from engine.steps.base import BatchStep
+    from engine.worker.bisect import BisectResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +50,8 @@ class Quarantiner:
         self._by_default = quarantine is not None
         self._quarantine = quarantine or Quarantine()
         self.active = any(self._quarantines(step) for step in steps)
+        self.obstacle = obstacle_in(steps)
+        """Why rows of the source that it can't read can't be replayed, empty if they can."""
 
     def _quarantines(self, step: BatchStep) -> bool:
         return self._by_default if step.on_error is None else step.on_error == "quarantine"
@@ -55,6 +64,42 @@ class Quarantiner:
         if isinstance(cause, MemoryError) or (isinstance(cause, StepTimedOut) and not cause.ended):
             return False
         return isinstance(cause, Exception | pl.exceptions.PanicException)
+
+    def unreadable(self, batch: Batch) -> QuarantinedRows:
+        """Return the rows of a batch that the source can't read. Their places are right if there are no steps.
+
+        Raises:
+            RowsUnreadable: the pipeline stops at them.
+            QuarantineFull: there are more than may go into quarantine.
+        """
+        error = RowsUnreadable(batch)
+        if not self._by_default:
+            raise error
+        if len(batch.unreadable) > self._most(batch):
+            excess = self._quarantine.excess(len(batch.unreadable), batch.end_row + 1)
+            first = batch.unreadable[0]
+            raise QuarantineFull(
+                SOURCE, batch.batch_id, f"at least {excess}", f"{first.place}: {first.reason}"
+            ) from error
+        return unreadable_rows(batch, obstacle=self.obstacle)
+
+    def around_unreadable(
+        self, batch: Batch, again: Callable[[Batch], Batch], point: FailurePoint, unreadable: QuarantinedRows
+    ) -> tuple[pl.DataFrame | None, QuarantinedRows | None, int]:
+        """Process a batch of the source in the pieces between the rows that it can't read, which get their places.
+
+        Return what `quarantine` returns; no bad rows if only the source refused some. Raises what `quarantine` raises.
+        """
+        places = unreadable.frame["position"]
+        try:
+            found = self._bisected(batch, again, unreadable.first_error, cuts=places.to_list())
+        except TooManyBadRows as too_many:
+            raise self._full(batch, too_many.first, too_many.count) from too_many.first
+        unreadable.frame = unreadable.frame.with_columns(pl.Series("position", found.before_cuts, dtype=pl.Int64))
+        if found.bad:
+            _refuse_objects(batch, found.bad[0][2])
+            return self._with_bad_rows(batch, found, again, point)
+        return found.frame if batch.data.height else self._nothing(batch, again), None, found.rows_good - found.height
 
     def quarantine(
         self, batch: Batch, error: StepFailed, again: Callable[[Batch], Batch], point: FailurePoint
@@ -69,12 +114,10 @@ class Quarantiner:
             StepFailed: single rows don't cause the failure, or the rows can't be stored.
         """
         step = self._steps[error.step]
-        if pl.Object in batch.data.dtypes:  # Polars panics when it writes the quarantine's file
-            error.add_note("Its rows can't be kept in quarantine: they hold Python objects, which no file takes.")
-            raise error
+        _refuse_objects(batch, error)
         try:
             if step.row_wise and not isinstance(step, StatefulBatchStep):
-                return self._without_bad_rows(batch, error, again, point)
+                return self._with_bad_rows(batch, self._bisected(batch, again, error), again, point)
         except TooManyBadRows as too_many:
             raise self._full(batch, too_many.first, too_many.count) from too_many.first
         if batch.data.height > self._most(batch):
@@ -88,12 +131,28 @@ class Quarantiner:
             0,
         )
 
-    def _without_bad_rows(
-        self, batch: Batch, error: StepFailed, again: Callable[[Batch], Batch], point: FailurePoint
+    def _bisected(
+        self,
+        batch: Batch,
+        again: Callable[[Batch], Batch],
+        unexplained: PipelineError,
+        cuts: Sequence[int] | None = None,
+    ) -> BisectResult:
+        found = bisect_batch(
+            batch,
+            again,
+            most=self._most(batch) - len(batch.unreadable),
+            fatal=lambda failed: not self.may_quarantine(failed),
+            unexplained=unexplained,
+            cuts=cuts,
+        )
+        if cuts is None and not found.bad:
+            raise unexplained  # both halves passed: the step isn't row-wise, although it says so
+        return found
+
+    def _with_bad_rows(
+        self, batch: Batch, found: BisectResult, again: Callable[[Batch], Batch], point: FailurePoint
     ) -> tuple[pl.DataFrame | None, QuarantinedRows, int]:
-        found = bisect_batch(batch, again, most=self._most(batch), fatal=lambda failed: not self.may_quarantine(failed))
-        if not found.bad:
-            raise error  # both halves passed: the step isn't row-wise, although it says so
         rows = bad_rows(batch, found, at_source=point.at_source, places=not point.steps_after)
         whole = point.steps_after[0].name if point.steps_after else None
         obstacle = "" if whole is None else f"step '{whole}' after it works on whole batches"
@@ -116,8 +175,25 @@ class Quarantiner:
         if self._quarantine.max_fraction is not None:
             limits.append(self._quarantine.max_fraction * (batch.end_row + 1))
         most = min(limits)
-        return batch.data.height if most == math.inf else int(most)
+        return batch.size if most == math.inf else int(most)
 
     def _full(self, batch: Batch, error: StepFailed, count: int) -> QuarantineFull:
         excess = self._quarantine.excess(count, batch.end_row + 1)
         return QuarantineFull(error.step, batch.batch_id, f"at least {excess}", describe(error.__cause__ or error))
+
+
+def obstacle_in(steps: Iterable[BatchStep], *, whole: bool = False) -> str:
+    """Return why rows, alone or as a `whole` batch, can't be taken through the steps later; empty if they can."""
+    for step in steps:
+        if isinstance(step, StatefulBatchStep):
+            return f"step '{step.name}' has a memory of the batches before"
+        if not (step.row_wise or whole):
+            return f"step '{step.name}' works on whole batches"
+    return ""
+
+
+def _refuse_objects(batch: Batch, error: StepFailed) -> None:
+    """Raise the error if the rows of a batch can't be kept."""
+    if pl.Object in batch.data.dtypes:  # Polars panics when it writes the quarantine's file
+        error.add_note("Its rows can't be kept in quarantine: they hold Python objects, which no file takes.")
+        raise error

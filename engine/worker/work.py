@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from engine.checkpoint.parts.parts import PartCompression
     from engine.checkpoint.parts.schema import SchemaPin
     from engine.events import Listener
-    from engine.worker.bisect import QuarantinedRows
     from engine.worker.chain import StepChain
     from engine.worker.fetching import Fetched
+    from engine.worker.quarantined_rows import QuarantinedRows
     from engine.worker.signals import StopSignal
 
 

@@ -60,7 +60,7 @@ def photographs(tmp_path, monkeypatch):
 
         for name in ("fsync", "replace", "rename", "unlink", "mkdir", "rmdir", "write", "pwrite"):
             monkeypatch.setattr(os, name, photographed(getattr(os, name)))
-        monkeypatch.setattr(shutil, "copyfile", photographed(shutil.copyfile))
+        monkeypatch.setattr(shutil, "copyfileobj", photographed(shutil.copyfileobj))
         monkeypatch.setattr(shutil, "rmtree", photographed(shutil.rmtree))
         monkeypatch.setattr(Catalog, "checkpoint", photographed(Catalog.checkpoint))
         monkeypatch.setattr(Catalog, "transaction", photographed_transaction)

@@ -214,13 +214,13 @@ def _while_folding(bomb: Bomb) -> None:
     """Die from another thread while DuckDB folds its log into the file: n is how long after its start, in 1/2 ms."""
     original = compaction._checkpoint
 
-    def patched(path: Path) -> None:
+    def patched(opened: Any) -> None:
         def wait_and_die() -> None:
             time.sleep(bomb.call / 2_000)
             die()
 
         threading.Thread(target=wait_and_die, daemon=True).start()
-        original(path)
+        original(opened)
         time.sleep(1)  # too late for this n: let it die after the checkpoint
 
     compaction._checkpoint = patched

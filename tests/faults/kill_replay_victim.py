@@ -46,18 +46,19 @@ class Kept:
 
 
 class ReplayVictim(Victim):
-    """`mended` is how often the step has been corrected so far."""
+    """`mended` is how often the step has been corrected so far. With `unreadable`, the source refuses rows too."""
 
-    def __init__(self, folder: Path, *, seconds: float = 0.0) -> None:
-        super().__init__(folder, kill_replay_target.expected(), fetch_seconds=seconds)
+    def __init__(self, folder: Path, *, seconds: float = 0.0, unreadable: bool = False) -> None:
+        super().__init__(folder, kill_replay_target.expected(unreadable=unreadable), fetch_seconds=seconds)
         self.mended = 0
+        self._environment |= {"KILL_TARGET_UNREADABLE": "1"} if unreadable else {}
 
     def finish(self) -> None:
         """Resume to the end and replay everything; check that the results are those of a run without bad rows."""
         self.run(*RUN)
         self.mended = 2
         self.run(*REPLAY)
-        kept = check(self.folder)
+        kept = check(self.folder, self._expected)
         assert (kept.next_batch_id, kept.quarantined) == (kill_replay_target.BATCHES, 0)
         parts = sorted((self.folder / "results").iterdir())
         assert len(parts) == kill_replay_target.BATCHES, f"something is left behind: {parts}"
@@ -67,7 +68,7 @@ class ReplayVictim(Victim):
 
     def _killed(self, point: str) -> Kept:
         KILLS[point] += 1
-        return check(self.folder, rewinding=self._rewinding)
+        return check(self.folder, self._expected, rewinding=self._rewinding)
 
     def _start(self, point: str, call: int, command: tuple[str, ...]) -> WarmProcess:
         self._rewinding |= command not in {RUN, REPLAY}
@@ -75,9 +76,9 @@ class ReplayVictim(Victim):
         return WarmProcess(_LAUNCHER, point, call, *command, self.folder, environment=environment)
 
 
-def check(folder: Path, *, rewinding: bool = False) -> Kept:
+def check(folder: Path, expected: pl.DataFrame | None = None, *, rewinding: bool = False) -> Kept:
     """Return what is committed; raises AssertionError if a promise is broken."""
-    expected, size = kill_replay_target.expected(), kill_target.BATCH_SIZE
+    expected, size = kill_replay_target.expected() if expected is None else expected, kill_target.BATCH_SIZE
     batches = _committed(folder)
     in_parts, in_quarantine, names = [], [], set()
     for batch_id, rows_out, rows_quarantined, attempt_id, checksum, files in batches:
@@ -91,7 +92,9 @@ def check(folder: Path, *, rewinding: bool = False) -> Kept:
         for number, about in enumerate(files):
             file = folder / "quarantine" / f"batch-{batch_id:012d}-{attempt_id}-{number}.parquet"
             _assert_whole(file, about["checksum"])
-            taken_out += pl.read_parquet(file)["row"].struct.field("id").to_list()
+            rows_of_file = pl.read_parquet(file)
+            numbered = rows_of_file["source_row"].null_count() == 0
+            taken_out += (rows_of_file["source_row"] if numbered else rows_of_file["row"].struct.field("id")).to_list()
         due = expected.filter(pl.col("id").is_between(batch_id * size, (batch_id + 1) * size - 1))
         assert (rows.height, len(taken_out)) == (rows_out, rows_quarantined)
         assert rows.equals(due.filter(~pl.col("id").is_in(taken_out))), (

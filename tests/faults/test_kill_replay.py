@@ -73,6 +73,24 @@ def test_a_replay_survives_a_kill_at_every_point(replaying):
     replaying.finish()
 
 
+def test_a_replay_of_rows_that_the_source_could_not_read_survives_a_kill_at_every_point(tmp_path):
+    victim = ReplayVictim(tmp_path / "checkpoint", unreadable=True)
+    victim.run(*RUN)
+    expected = kill_replay_target.expected(unreadable=True)
+
+    def waiting(mended):
+        refused = kill_replay_target.is_unreadable(mended) | kill_replay_target.is_bad(mended)
+        return set(expected.filter(refused)["id"])
+
+    assert set().union(*check(victim.folder, expected).in_quarantine) == waiting(0)
+    victim.mended = 1
+    for point in kill_points.REPLAY:
+        assert set().union(*victim.kill_at(point, *REPLAY).in_quarantine) >= waiting(1)
+    victim.run(*REPLAY)
+    assert set().union(*check(victim.folder, expected).in_quarantine) == waiting(1)
+    victim.finish()
+
+
 def test_a_replay_survives_kills_at_random_moments(incomplete, tmp_path):
     kill_at_random(incomplete, tmp_path, random.Random(1972), kills=3)
 

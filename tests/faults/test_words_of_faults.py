@@ -8,6 +8,7 @@ import mishaps
 import pytest
 from test_folder_taken_away import BOUND, needs_setpriv
 
+AT_THE_RENAME = 6
 LOG = "checkpoint.duckdb.wal"
 
 
@@ -55,7 +56,7 @@ def test_a_log_that_may_not_be_made_is_not_called_a_damaged_catalog(folder):
 
 
 def test_a_compaction_that_fails_at_its_end_is_not_called_a_damaged_catalog(shim, folder):
-    told, struck = fail(shim, folder, "ENOSPC", 8, "/.guard-")
+    told, struck = fail(shim, folder, "ENOSPC", AT_THE_RENAME, "/.guard-")
     if not struck.startswith("rename"):  # an error, and not the failure that is expected
         raise RuntimeError(struck)
     assert "damaged" not in told

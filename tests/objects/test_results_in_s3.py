@@ -124,7 +124,9 @@ def test_what_was_computed_and_not_committed_is_deleted(make, url):
     with pytest.raises(Exception, match="broken"):
         make([breaks_at(3)]).run()
     assert not [name for name in names(url) if name.endswith(".tmp")]
-    objects.put(ObjectPath.parsed(url) / "results" / ".part-000000000007-abcd.tmp", b"of a worker that came back")
+    objects.put(
+        ObjectPath.parsed(url) / "results" / ".part-000000000007-0123456789abcdef.tmp", b"of a worker that came back"
+    )
     make().run(accept_changes=True)
     assert not [name for name in names(url) if name.endswith(".tmp")]
     assert_frame_equal(make().collect_results(), expected())

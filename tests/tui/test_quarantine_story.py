@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 import views
 from fake_bridge import FakeBridge
+from line_source import LineSource, lines
 
 from engine import BatchPipeline, FunctionBatchStep, Quarantine, RetryPolicy
 from engine.checkpoint.store import CheckpointStore
@@ -39,6 +40,11 @@ def numbers(tmp_path, *bad, **changes):
     steps = [FunctionBatchStep("parse", fails_at(*bad))]
     changes = {"batch_size": 10, "checkpoint_dir": tmp_path / "numbers", "name": "numbers", "workers": 1} | changes
     return BatchPipeline(changes.pop("steps", steps), NumberSource(100), **changes)
+
+
+def lines_of(tmp_path, *bad):
+    source = LineSource(lines(100, bad))
+    return BatchPipeline([], source, batch_size=10, checkpoint_dir=tmp_path / "lines", name="lines", workers=1)
 
 
 # --- k ----------------------------------------------------------------------------------------------------
@@ -81,6 +87,23 @@ async def test_replay_after_fixing_the_step_empties_the_quarantine(flights_file,
         assert results["speed_mph"].max() > 700
         await on.until(lambda: "nothing in quarantine" in on.screen.query_one(QuarantinePane).shown_text)
         assert any("1 row went through" in words for words in on.toasts)
+
+
+async def test_k_takes_out_rows_that_the_source_cannot_read_and_p_reads_them_again(tmp_path, story):
+    pipeline = lines_of(tmp_path, 64)
+
+    async with story(pipeline=pipeline) as on:
+        await on.quarantine_bad_rows()
+        await on.press("6")
+        pane = on.screen.query_one(QuarantinePane)
+        await on.until(lambda: "numbers.txt, line 65: it is no number" in pane.shown_text)
+        detail = on.screen.query_one(DetailPane)
+        await on.until(lambda: "Unreadable in source, batch 6, source row 64" in detail.plain_text)
+        assert "x64" in detail.plain_text
+        pipeline.batch_fetcher.lines[64] = "64"
+        await on.press("p")
+        await on.until(lambda: on.state is RunState.FINISHED)
+        assert on.bridge.pipeline.collect_results()["id"].to_list() == list(range(100))
 
 
 async def test_replay_that_is_declined_changes_nothing(flights_file, story):

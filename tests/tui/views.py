@@ -11,6 +11,7 @@ import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from engine.batch import SourceRow
 from engine.checkpoint.catalog.records import RunRecord
 from engine.checkpoint.parts.manifest import Manifest, StepTiming
 from engine.events import FailureRecord, RunInfo
@@ -202,6 +203,21 @@ def quarantined_rows(count: int = 12) -> tuple[QuarantinedRow, ...]:
         for number in range(count)
     ]
     return (*rows[:-1], replace(rows[-1], input=None, obstacle="step 'totals' has a memory of the batches before"))
+
+
+def unreadable_row() -> QuarantinedRow:
+    """A line of a CSV file that the source can't read."""
+    reason = "it has 3 fields, and the header has 2"
+    origin = SourceRow(
+        640, '5,"x,1', reason, file="exports/orders.csv", line=641, byte=20_480, hint="Pass quote_char=None."
+    )
+    return QuarantinedRow(2, 640, "source", "Unreadable", reason, origin.text, origin=origin)
+
+
+def hostile_source_row() -> QuarantinedRow:
+    """A row of the source with text from people who don't like us, in every field."""
+    origin = SourceRow(3, HOSTILE_TEXT, HOSTILE_TEXT, file=HOSTILE_TEXT, line=4, hint=HOSTILE_TEXT)
+    return replace(hostile_row(), step="source", input=HOSTILE_TEXT, origin=origin)
 
 
 def hostile_row() -> QuarantinedRow:

@@ -23,7 +23,7 @@ from engine.events import (
     StopWasRequested,
     Warned,
 )
-from engine.text.format import counted
+from engine.text.format import SOURCE, counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,8 +113,8 @@ def _attempt_failed(event: AttemptFailed, sinks: frozenset[str]) -> str:
 
 
 def _quarantined(event: RowsQuarantined) -> str:
-    rows = counted(event.rows, "row")
-    return f"batch {event.batch_id:,}: {rows} that {event.step} can't process taken out: {event.error}"
+    refused = "the source can't read" if event.step == SOURCE else f"{event.step} can't process"
+    return f"batch {event.batch_id:,}: {counted(event.rows, 'row')} that {refused} taken out: {event.error}"
 
 
 def _replayed(event: RowsReplayed) -> str:

@@ -11,6 +11,8 @@ import json
 import os
 import re
 import socket
+import threading
+import weakref
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, astuple, fields
 from datetime import UTC, datetime
@@ -79,18 +81,50 @@ def load_queries(file_name: str = "queries.sql") -> dict[str, str]:
     return {name: query.strip().rstrip(";") for name, query in zip(blocks[::2], blocks[1::2], strict=True)}
 
 
+_open_catalogs: weakref.WeakSet[Catalog] = weakref.WeakSet()
+_closing = threading.Lock()
+
+
+def read_open_file(path: Path, chunk: int) -> Iterator[bytes]:
+    """Yield the content of a catalog file that this process has open, without opening it again; nothing for others."""
+    with _closing:
+        for opened in tuple(_open_catalogs):
+            descriptor = opened.file.fileno()
+            if os.path.samestat(path.lstat(), os.fstat(descriptor)):
+                offset = 0
+                while content := os.pread(descriptor, chunk, offset):
+                    yield content
+                    offset += len(content)
+                return
+
+
 class Catalog:
-    """Typed access to one open catalog. Every method may raise `duckdb.Error`."""
+    """Typed access to one open catalog. Every method may raise `duckdb.Error`.
+
+    `file` is the file itself, to copy it. Never open it a second time while the catalog is open: closing any descriptor
+    of the file drops the lock of DuckDB, which keeps other programs out.
+    """
 
     def __init__(self, path: Path, *, new: bool = False) -> None:
         self._queries = load_queries()
         self._connection = connect(path, new=new)
+        try:
+            self.file = path.open("rb")
+        except BaseException:
+            self._connection.close()
+            raise
+        _open_catalogs.add(self)
         self._new_batches: Any = None  # an appender; it is kept, because making one costs as much as a small commit
 
     def close(self) -> None:
         """Close the connection without a DuckDB checkpoint, so the log stays beside the file."""
         self._new_batches = None
-        self._connection.close()
+        try:
+            self._connection.close()
+        finally:
+            with _closing:
+                _open_catalogs.discard(self)
+                self.file.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -188,6 +222,15 @@ class Catalog:
         """Return the number of committed batches, the greatest id, and the number of their result rows."""
         ((count, last, rows),) = self._run("count_batches")
         return count, last, int(rows)
+
+    def missing_batches(self, next_batch_id: int) -> list[int]:
+        """Return the ids before `next_batch_id` that have no row, in order."""
+        return [batch_id for (batch_id,) in self._run("missing_batches", next_batch_id=next_batch_id)]
+
+    def is_contiguous(self, *, next_batch_id: int, next_row: int) -> bool:
+        """Return whether the batches follow each other without a gap, from row 0 up to `next_row`."""
+        ((count, breaks, last_row),) = self._run("count_breaks")
+        return bool((count, breaks, last_row) == (next_batch_id, 0, next_row - 1))
 
     def batches(self, first_batch_id: int, last_batch_id: int) -> list[Manifest]:
         """Return the manifests of committed batches, both ids inclusive, in order."""

@@ -4,16 +4,23 @@ The checkpoint of DuckDB folds the log into the file by rewriting live blocks in
 the file may never open again. So it runs only here, between commits, while there is a fsynced copy of file and
 log. If a copy is found on opening, a compaction or migration may be half done. Nothing was committed after
 the copy was made, so restoring it loses nothing.
+
+A second writer must never be rolled back by that. So the catalog stays open while it is copied and folded: DuckDB's
+lock on it keeps others out, even if our lock file was removed. And a copy is restored only while nobody has the catalog
+open.
 """
 
 from __future__ import annotations
 
-import secrets
+import fcntl
+import os
 import shutil
-from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING
+from contextlib import closing, contextmanager, suppress
+from typing import IO, TYPE_CHECKING
 
+from engine.checkpoint import temporary as names
 from engine.checkpoint.catalog import catalog
+from engine.errors import CheckpointLocked
 from engine.storage import durable
 
 if TYPE_CHECKING:
@@ -24,6 +31,7 @@ if TYPE_CHECKING:
 
 COMPACT_AT_BYTES = 8 << 20
 """The greatest size of the log: to replay 8 MiB on opening takes about 0.7 s."""
+_CHUNK = 1 << 20
 
 
 def create(layout: Layout, key: str) -> None:
@@ -39,12 +47,11 @@ def migrate(layout: Layout, old_format: int) -> None:
     Its rows are copied into a new file: a migration in place would have to alter and drop tables. After a kill at any
     point, the old catalog is still there, or the next opening restores it.
     """
-
-    def copy(new: catalog.Catalog) -> None:
-        with closing(catalog.Catalog(layout.catalog)) as old:
-            new.create_from(old, old_format)
-
-    with _new_file(layout, copy) as temporary, _guarded(layout):
+    with (
+        closing(catalog.Catalog(layout.catalog)) as old,
+        _new_file(layout, lambda new: new.create_from(old, old_format)) as temporary,
+        _guarded(layout, old),
+    ):
         layout.wal.unlink(missing_ok=True)  # DuckDB would replay the log of the old file into the new one
         temporary.replace(layout.catalog)
         durable.fsync_path(layout.folder)
@@ -53,7 +60,7 @@ def migrate(layout: Layout, old_format: int) -> None:
 @contextmanager
 def _new_file(layout: Layout, fill: Callable[[catalog.Catalog], None]) -> Iterator[Path]:
     """Yield the temporary name of a new, durable catalog file, filled in one transaction, without a log."""
-    temporary = layout.folder / f".checkpoint-{secrets.token_hex(8)}.tmp"
+    temporary = names.new_catalog(layout.folder)
     try:
         with closing(catalog.Catalog(temporary, new=True)) as new:
             with new.transaction():
@@ -75,32 +82,38 @@ def needs_compacting(layout: Layout) -> bool:
         return False
 
 
-def compact(layout: Layout) -> None:
-    """Fold the log, if there is one, into the catalog. No connection to it may be open.
+def compact(layout: Layout, opened: catalog.Catalog) -> None:
+    """Fold the log, if there is one, into the catalog, which stays open, unless folding fails.
 
-    If this raises while the copy exists, the catalog must not be opened before the copy is restored: the restoration
-    would lose later commits.
+    If this raises while the copy exists, nothing may be committed before the copy is restored: the restoration would
+    lose it.
     """
     if not layout.wal.exists():
         return
-    with _guarded(layout):
-        _checkpoint(layout.catalog)
-        durable.fsync_path(layout.catalog)
+    with _guarded(layout, opened):
+        try:
+            _checkpoint(opened)
+            os.fsync(opened.file.fileno())
+        except BaseException:
+            opened.close()  # its file will be replaced
+            raise
 
 
 @contextmanager
-def _guarded(layout: Layout) -> Iterator[None]:
-    """Keep a copy of the catalog and its log while the block changes them; restore it if the block raises."""
-    temporary = layout.folder / f".guard-{secrets.token_hex(8)}.tmp"
+def _guarded(layout: Layout, opened: catalog.Catalog) -> Iterator[None]:
+    """Keep a copy of the open catalog and its log while the block changes them; restore it if the block raises."""
+    temporary = names.new_guard(layout.folder)
     try:
         temporary.mkdir(durable.PRIVATE_FOLDER)
-        for path in (layout.catalog, layout.wal):
-            if path.exists():
-                _copy(path, temporary / path.name)
+        _copy(opened.file, temporary / layout.catalog.name)
+        if layout.wal.exists():
+            with layout.wal.open("rb") as log:
+                _copy(log, temporary / layout.wal.name)
         durable.fsync_path(temporary)
         temporary.replace(layout.guard)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)  # it was renamed, unless something failed
+        with suppress(OSError):
+            names.delete(temporary)  # it was renamed, unless something failed
     durable.fsync_path(layout.folder)
     try:
         yield
@@ -111,36 +124,57 @@ def _guarded(layout: Layout) -> Iterator[None]:
 
 
 def restore(layout: Layout) -> bool:
-    """Restore the copy if there is one; return whether there was one. It can be repeated after a kill."""
+    """Restore the copy if there is one; return whether there was one. It can be repeated after a kill.
+
+    Raises:
+        CheckpointLocked: somebody has the catalog open, so its compaction isn't dead; nothing is changed.
+    """
     if not layout.guard.exists():
         return False
-    for path in (layout.catalog, layout.wal):
-        copy = layout.guard / path.name
-        if copy.exists():
-            temporary = path.with_name(f".{path.name}-{secrets.token_hex(8)}.tmp")
-            _copy(copy, temporary)
-            temporary.replace(path)
-        else:
-            path.unlink(missing_ok=True)
-    durable.fsync_path(layout.folder)
-    _remove_guard(layout)
+    with _nobody_has_it_open(layout.catalog):
+        for path in (layout.catalog, layout.wal):
+            try:
+                with (layout.guard / path.name).open("rb") as copy:
+                    temporary = durable.temporary(path)
+                    _copy(copy, temporary)
+            except FileNotFoundError:
+                path.unlink(missing_ok=True)
+            else:
+                temporary.replace(path)
+        durable.fsync_path(layout.folder)
+        _remove_guard(layout)
     return True
 
 
-def _checkpoint(path: Path) -> None:
-    with closing(catalog.Catalog(path)) as opened:
-        opened.checkpoint()
+@contextmanager
+def _nobody_has_it_open(path: Path) -> Iterator[None]:
+    """Hold the lock of DuckDB on a file during the block. Raises CheckpointLocked if another process holds it."""
+    try:
+        file = path.open("r+b")
+    except FileNotFoundError:
+        yield
+        return
+    with file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            raise CheckpointLocked(path.parent, "a program that has its catalog open") from None
+        yield
 
 
-def _copy(source: Path, target: Path) -> None:
-    shutil.copyfile(source, target)
-    target.chmod(durable.PRIVATE_FILE)
-    durable.fsync_path(target)
+def _checkpoint(opened: catalog.Catalog) -> None:
+    opened.checkpoint()
+
+
+def _copy(source: IO[bytes], target: Path) -> None:
+    source.seek(0)
+    with durable.new_file(target) as file:
+        shutil.copyfileobj(source, file, _CHUNK)
 
 
 def _remove_guard(layout: Layout) -> None:
     # Rename it first: a partly removed folder must not look like a complete copy.
-    gone = layout.folder / f".guard-{secrets.token_hex(8)}.tmp"
+    gone = names.new_guard(layout.folder)
     layout.guard.replace(gone)
     durable.fsync_path(layout.folder)
-    shutil.rmtree(gone)
+    names.delete(gone)

@@ -18,6 +18,7 @@ import duckdb
 from engine.checkpoint.catalog import compaction, opening
 from engine.checkpoint.catalog.catalog import Catalog
 from engine.checkpoint.translate_errors import REPAIR_HINT, translated
+from engine.checkpoint.waiting import patiently
 from engine.errors import CheckpointCorrupt
 from engine.storage import durable
 
@@ -139,6 +140,21 @@ class Ledger:
             if now is None or now.attempt_id != manifest.attempt_id:
                 raise
 
+    def fill(self, manifests: Sequence[Manifest]) -> None:
+        """Add batches that were lost before the frontier, in one transaction.
+
+        Raises:
+            CheckpointCorrupt: a gap would remain; nothing is changed.
+        """
+        with self.catalog.transaction():
+            self.catalog.append_batches(manifests, datetime.now(UTC))
+            if not self.catalog.is_contiguous(next_batch_id=self.head.next_batch_id, next_row=self.head.next_row):
+                raise CheckpointCorrupt(
+                    self.layout.catalog,
+                    f"the catalog {self.layout.catalog} has lost batches, and their parts don't fill the gap",
+                    hint=REPAIR_HINT,
+                )
+
     def rewind(self, *, next_batch_id: int, next_row: int) -> None:
         """Drop the batches from `next_batch_id` on and begin a new epoch, in one transaction."""
         with self.catalog.transaction():
@@ -154,7 +170,7 @@ class Ledger:
         with suppress(Exception):  # the connection is broken; errors of closing it don't matter
             self.catalog.close()
         self._log_secured = False  # the new connection may have created another log
-        self.catalog = Catalog(self.layout.catalog)
+        self.catalog = patiently(lambda: Catalog(self.layout.catalog))
         self.head = self.catalog.head()
 
     # --- the log ------------------------------------------------------------------------------------
@@ -168,13 +184,15 @@ class Ledger:
 
     def compact(self) -> None:
         """Fold the log into the file of the catalog, after making a copy of both."""
-        self.catalog.close()
         try:
-            compaction.compact(self.layout)
-        finally:
+            compaction.compact(self.layout, self.catalog)
+        except BaseException:
+            with suppress(Exception):
+                self.catalog.close()
             if not self.layout.guard.exists():
-                self.catalog = Catalog(self.layout.catalog)
-                self._log_secured = False
+                self._reconnect()
+            raise
+        self._log_secured = False
 
 
 def row_after(catalog: Catalog, layout: Layout, batch_id: int) -> int:

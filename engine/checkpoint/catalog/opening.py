@@ -9,7 +9,8 @@ import duckdb
 from engine.checkpoint.catalog import compaction
 from engine.checkpoint.catalog.catalog import FORMAT, Catalog
 from engine.checkpoint.translate_errors import REPAIR_HINT
-from engine.errors import CheckpointCorrupt, CheckpointForeign, CheckpointNewer, CheckpointNotWritable
+from engine.checkpoint.waiting import patiently
+from engine.errors import CheckpointCorrupt, CheckpointForeign, CheckpointLocked, CheckpointNewer, CheckpointNotWritable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +33,17 @@ def check_name(folder: Path) -> None:
     """
     if "?" in str(folder):
         raise CheckpointNotWritable(folder, ValueError("there is a '?' in its name"))
+
+
+def refuse_links(layout: Layout) -> None:
+    """Refuse a folder in which one of our files is a link: writing through it would change a file elsewhere.
+
+    Raises:
+        CheckpointForeign: one of them is a link.
+    """
+    for path in (layout.catalog, layout.wal, layout.guard, layout.lock, layout.location, layout.folder / "results"):
+        if path.is_symlink():
+            raise CheckpointForeign(path, "a link")
 
 
 def inspect(path: Path) -> None:
@@ -63,8 +75,9 @@ def open_catalog(layout: Layout) -> tuple[Catalog, str, list[str]]:
         duckdb.Error, OSError: it can't be read or migrated; nothing was changed.
     """
     inspect(layout.catalog)
-    catalog = Catalog(layout.catalog)
+    catalog = patiently(lambda: Catalog(layout.catalog))
     try:
+        _refuse_a_copy(layout)
         found, key = check_identity(layout.catalog, catalog)
     except BaseException:
         catalog.close()
@@ -74,6 +87,13 @@ def open_catalog(layout: Layout) -> tuple[Catalog, str, list[str]]:
     catalog.close()
     compaction.migrate(layout, found)
     return Catalog(layout.catalog), key, [f"the checkpoint was migrated from format {found} to format {FORMAT}"]
+
+
+def _refuse_a_copy(layout: Layout) -> None:
+    # The caller has restored the copy that was there. Another one shows that a second process is compacting; it would
+    # be restored later, and what is committed until then would be lost.
+    if layout.guard.exists():
+        raise CheckpointLocked(layout.folder, "another process, which is compacting its catalog")
 
 
 def check_identity(path: Path, catalog: Catalog) -> tuple[int, str]:

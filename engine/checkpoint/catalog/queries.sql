@@ -36,6 +36,17 @@ SELECT batch_id, attempt_id FROM batches WHERE rows_quarantined > 0 ORDER BY bat
 -- name: count_batches
 SELECT count(*), coalesce(max(batch_id), -1), coalesce(sum(rows_out), 0) FROM batches;
 
+-- name: missing_batches
+SELECT batch_id FROM range($next_batch_id) AS ids(batch_id) WHERE batch_id NOT IN (SELECT batch_id FROM batches)
+ORDER BY batch_id;
+
+-- name: count_breaks
+SELECT count(*), coalesce(sum((batch_id <> before_id + 1 OR start_row <> before_row + 1)::INTEGER), 0),
+       coalesce(max(end_row), -1)
+FROM (SELECT batch_id, start_row, end_row, coalesce(lag(batch_id) OVER ordered, -1) AS before_id,
+             coalesce(lag(end_row) OVER ordered, -1) AS before_row
+      FROM batches WINDOW ordered AS (ORDER BY batch_id));
+
 -- name: select_batches
 SELECT batch_id, start_row, end_row, rows_out, run_id, epoch, attempt_id, attempts, fetch_seconds, write_seconds,
        timings, "cursor", states, bytes_written, checksum, rows_quarantined, quarantine

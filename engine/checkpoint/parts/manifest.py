@@ -19,6 +19,10 @@ _WORDS_OF_FORMAT_1 = {"token": "attempt_id", "generation": "epoch"}
 """The format of the metadata. A migration of the catalog doesn't change the metadata of existing parts."""
 
 
+FROM_SOURCE = ""
+"""The `from_step` of rows that the source can't read: a replay reads them again. No step has an empty name."""
+
+
 @dataclass(frozen=True, slots=True)
 class StepTiming:
     """How long one step, or several fused steps, took for a batch. Row counts are None if they weren't counted."""
@@ -33,9 +37,9 @@ class StepTiming:
 class QuarantineFile:
     """One file of rows in quarantine: its content, and how a replay continues with them.
 
-    `step` is the step in which the first of them failed, with `error`. `from_step` is the first step that a replay
-    applies to the rows. `whole` is True if the file has all rows of the batch at that step, and not single rows.
-    `obstacle` says why they can't be replayed; it is empty if they can.
+    `step` is the step in which the first of them failed, or "source", with `error`. `from_step` is the first step that
+    a replay applies to the rows, `FROM_SOURCE` if it must read them again. `whole` is True if the file has all rows of
+    the batch at that step, and not single rows. `obstacle` says why they can't be replayed; it is empty if they can.
     """
 
     rows: int

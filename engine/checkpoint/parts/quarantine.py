@@ -1,8 +1,8 @@
 """The files of the quarantine: written before the commit, and deleted if no committed batch names them.
 
 One row of a file is one row in quarantine: its origin, the error of the step, and `row`, a struct of the columns with
-which a replay continues. A file has its final name from the start; it counts if the catalog names the attempt that
-wrote it.
+which a replay continues, or of the row's place and text if the source can't read it. A file has its final name from
+the start; it counts if the catalog names the attempt that wrote it.
 """
 
 from __future__ import annotations
@@ -32,6 +32,20 @@ SCHEMA = {
 """The columns beside `row`: the number of the row in the source, None if earlier steps lost it; its place in the
 results of the batch (the number of result rows before it), None if unknown; the step, the type and the message of its
 error; the row as the step received it, as text."""
+
+
+SOURCE_ROW = pl.Struct(
+    {
+        "file": pl.String(),
+        "line": pl.Int64(),
+        "byte": pl.Int64(),
+        "text": pl.String(),
+        "hint": pl.String(),
+        "mended": pl.Boolean(),
+    }
+)
+"""`row` of rows that the source can't read. `mended` says that `text` is what a person made of the line, and that the
+source can read it, but a step refused it."""
 
 
 def write(

@@ -7,9 +7,9 @@ middle. Each function returns sentences about what it repaired; the user should 
 from __future__ import annotations
 
 import secrets
-import shutil
 from typing import TYPE_CHECKING
 
+from engine.checkpoint import temporary
 from engine.checkpoint.catalog import compaction
 from engine.checkpoint.parts import parts, quarantine
 from engine.checkpoint.recovery import plan
@@ -19,7 +19,6 @@ from engine.storage import files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from engine.checkpoint.catalog.catalog import Catalog
     from engine.checkpoint.catalog.head import CatalogHead
@@ -28,24 +27,27 @@ if TYPE_CHECKING:
     from engine.checkpoint.parts.manifest import Manifest
     from engine.storage.files import StoredPath
 
+_NAMED = 20
+"""How many lost batches a notice names."""
+
 
 def recover_files(layout: Layout) -> list[str]:
-    """Restore the copy of the catalog that a killed compaction left, and delete temporary files beside it.
-
-    Call it before you connect to the catalog.
-    """
+    """Restore the copy of the catalog that a killed compaction left. Call it before you connect to the catalog."""
     restored = compaction.restore(layout)
-    _sweep(layout.folder)
     return ["the last run died while the catalog was being compacted; its copy was put back"] if restored else []
 
 
 def recover(ledger: Ledger) -> list[str]:
     """Make the parts agree with the catalog, and mark the runs that ended without recording how.
 
+    It also deletes temporary files: only now, because the open catalog shows that no other process needs them.
+
     Raises:
         CheckpointCorrupt: committed parts are missing, or the catalog has lost its latest entries.
     """
-    notices = _recover_parts(ledger)
+    temporary.sweep(ledger.layout.folder)
+    notices = _restore_lost_batches(ledger)
+    notices += _recover_parts(ledger)
     crashed = ledger.catalog.mark_crashed_runs()
     if crashed:
         notices.append(
@@ -53,6 +55,25 @@ def recover(ledger: Ledger) -> list[str]:
             f"the next batch is batch {ledger.head.next_batch_id}"
         )
     return notices
+
+
+def recover_copy(ledger: Ledger, *, held: bool) -> dict[int, StoredPath]:
+    """Do in a copy of the catalog what `recover` does in the catalog, and nothing to the files.
+
+    Return the paths of the committed parts that still have their temporary names. `held` says whether a process is at
+    work: then its run isn't crashed.
+
+    Raises:
+        CheckpointCorrupt: as `recover`.
+    """
+    _restore_lost_batches(ledger)
+    to_do = _plan(ledger)
+    _take_back_replays(ledger, to_do)
+    _check_last_part(ledger, to_do)
+    _take_back(ledger, to_do)
+    if not held:
+        ledger.catalog.mark_crashed_runs()
+    return {one.batch_id: ledger.layout.temporary_part(one.batch_id, one.attempt_id) for one in to_do.publish}
 
 
 def recovery_plan(layout: Layout, catalog: Catalog, head: CatalogHead, key: str) -> plan.Plan:
@@ -68,17 +89,41 @@ def recovery_plan(layout: Layout, catalog: Catalog, head: CatalogHead, key: str)
     )
 
 
-def _sweep(folder: Path) -> None:
-    """Delete the temporary files of this package that a dead process left."""
-    for entry in folder.iterdir():
-        if entry.name.startswith((".checkpoint", ".guard", ".frontier.json")) and ".tmp" in entry.name:
-            if entry.is_dir():
-                shutil.rmtree(entry)
-            else:
-                entry.unlink()
+def lost_batches(layout: Layout, catalog: Catalog, head: CatalogHead, key: str) -> list[Manifest]:
+    """Return the manifests of batches before the frontier that the catalog has lost, from their parts.
+
+    Raises:
+        CheckpointCorrupt: a part is missing or of another checkpoint, or nothing is lost and yet the batches don't
+            follow each other up to the frontier.
+    """
+    if catalog.is_contiguous(next_batch_id=head.next_batch_id, next_row=head.next_row):
+        return []
+    lost = []
+    for batch_id in catalog.missing_batches(head.next_batch_id):
+        own = parts.read_own(layout, batch_id, key)
+        if own is None or own.batch_id != batch_id:
+            raise _gap(layout, f"it has lost batch {batch_id}, whose part is missing or not of this checkpoint")
+        lost.append(own)
+    if not lost:
+        raise _gap(layout, f"its batches don't follow each other up to its frontier, batch {head.next_batch_id - 1}")
+    return lost
 
 
-def _recover_parts(ledger: Ledger) -> list[str]:
+def _restore_lost_batches(ledger: Ledger) -> list[str]:
+    """Put batches back that the catalog has lost, such as by another process that replaced its file."""
+    lost = lost_batches(ledger.layout, ledger.catalog, ledger.head, ledger.key)
+    if not lost:
+        return []
+    ledger.fill(lost)
+    numbers = ", ".join(str(one.batch_id) for one in lost[:_NAMED]) + (", …" if len(lost) > _NAMED else "")
+    return [f"the catalog had lost {len(lost):,} committed batches ({numbers}); they were restored from their parts"]
+
+
+def _gap(layout: Layout, what: str) -> CheckpointCorrupt:
+    return CheckpointCorrupt(layout.catalog, f"the catalog {layout.catalog} has a gap: {what}", hint=REPAIR_HINT)
+
+
+def _plan(ledger: Ledger) -> plan.Plan:
     layout = ledger.layout
     to_do = recovery_plan(layout, ledger.catalog, ledger.head, ledger.key)
     if to_do.missing:
@@ -89,19 +134,18 @@ def _recover_parts(ledger: Ledger) -> list[str]:
             "missing one."
             + (" If they are in object storage, name its results_url." if not files.exists(layout.location) else ""),
         )
+    return to_do
+
+
+def _recover_parts(ledger: Ledger) -> list[str]:
+    layout, to_do = ledger.layout, _plan(ledger)
     notices = _take_back_replays(ledger, to_do)
     _check_last_part(ledger, to_do)
     notices += [_set_aside(layout.part(batch_id)) for batch_id in to_do.set_aside]
     files.delete(layout.temporary_part(batch_id, attempt_id) for batch_id, attempt_id in to_do.delete_temporary)
     files.delete(layout.part(batch_id) for batch_id in to_do.delete_parts)
     parts.publish(layout, to_do.publish)
-    if to_do.take_back:
-        lost = [parts.measured(layout.part(one.batch_id), one) for one in to_do.take_back]
-        ledger.append(lost, pipeline=_pipeline_of(layout.part(lost[-1].batch_id)))
-        notices.append(
-            f"the log of the catalog had lost {len(to_do.take_back)} committed batches; they were restored from "
-            "their parts"
-        )
+    notices += _take_back(ledger, to_do)
     quarantine.sweep(layout, ledger.catalog.quarantined())
     return notices
 
@@ -150,6 +194,16 @@ def _check_last_part(ledger: Ledger, to_do: plan.Plan) -> None:
             "attempt than the catalog records",
             hint=REPAIR_HINT,
         )
+
+
+def _take_back(ledger: Ledger, to_do: plan.Plan) -> list[str]:
+    """Put batches back whose parts are beyond the frontier, because the log of the catalog has lost them."""
+    if not to_do.take_back:
+        return []
+    layout = ledger.layout
+    lost = [parts.measured(layout.part(one.batch_id), one) for one in to_do.take_back]
+    ledger.append(lost, pipeline=_pipeline_of(layout.part(lost[-1].batch_id)))
+    return [f"the log of the catalog had lost {len(lost)} committed batches; they were restored from their parts"]
 
 
 def _set_aside(part: StoredPath) -> str:

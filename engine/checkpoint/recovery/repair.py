@@ -13,12 +13,12 @@ dropped, as by a rewind; `Repair.loss` says in advance how much that is.
 from __future__ import annotations
 
 import secrets
-import shutil
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import duckdb
 
+from engine.checkpoint import temporary
 from engine.checkpoint.catalog import compaction
 from engine.checkpoint.catalog.catalog import PAGE, Catalog
 from engine.checkpoint.catalog.head import CatalogHead
@@ -74,7 +74,7 @@ def _rebuild(layout: Layout, batches: int) -> list[str]:
         )
     files.make_folder(layout.results)
     # If this is killed, the next opening deletes the folder because of its name.
-    workshop = Layout(layout.folder / f".checkpoint-{secrets.token_hex(8)}.tmp")
+    workshop = Layout(temporary.new_catalog(layout.folder))
     workshop.folder.mkdir(durable.PRIVATE_FOLDER)
     try:
         _make_catalog(layout, workshop, batches)
@@ -82,7 +82,7 @@ def _rebuild(layout: Layout, batches: int) -> list[str]:
         workshop.catalog.replace(layout.catalog)
         durable.fsync_path(layout.folder)
     finally:
-        shutil.rmtree(workshop.folder)
+        temporary.delete(workshop.folder)
     done = f"the catalog was rebuilt from {batches:,} parts; the history of runs before is lost"
     return [f"the damaged catalog is kept as {aside.name}", done] if aside else [done]
 
@@ -112,9 +112,9 @@ def _make_catalog(layout: Layout, workshop: Layout, batches: int) -> None:
                 batch_size=batch_size,
                 message=f"the catalog was rebuilt from {batches:,} parts; the runs before are not known",
             )
+        compaction.compact(workshop, catalog)
     finally:
         catalog.close()
-    compaction.compact(workshop)
 
 
 def _rebuilt(layout: Layout, batch_id: int, previous: RebuiltBatch | None) -> RebuiltBatch:

@@ -1,8 +1,9 @@
 """Checks whether a checkpoint is whole: reads everything, changes nothing, and reports what it checked.
 
-The caller holds the lock. If the next run repairs something by itself (a part that waits for its final name, temporary
-files, an older frontier file), it is a note and not a fault. Two things are changed nevertheless, as by every opening:
-a copy of the catalog that a killed compaction left is restored, and a catalog of an older format is migrated.
+`look` reads a copy of the catalog, without a lock. If the next run repairs something by itself (a part that waits for
+its final name, temporary files, an older frontier file), it is a note and not a fault. Only a repair, which holds the
+lock, changes two things as every opening does: a copy of the catalog that a killed compaction left is restored, and a
+catalog of an older format is migrated.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import duckdb
 
 from engine.checkpoint.catalog import compaction, opening
 from engine.checkpoint.catalog.catalog import PAGE
-from engine.checkpoint.location import acquire, check, located
-from engine.checkpoint.lock import CheckpointLock
+from engine.checkpoint.copying import copied
+from engine.checkpoint.location import check, located
+from engine.checkpoint.lock import CheckpointLock, holder
 from engine.checkpoint.loss import Loss
 from engine.checkpoint.parts import parts, quarantine
 from engine.checkpoint.recovery import plan, recover
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
     from engine.checkpoint.parts.manifest import Manifest
 
 
+_TRIES = 3
+
+
 @contextmanager
 def held(folder: Path) -> Iterator[Layout]:
     """Hold the lock of the checkpoint in `folder` during the block; yield its layout.
@@ -48,6 +53,7 @@ def held(folder: Path) -> Iterator[Layout]:
     """
     with translated(folder):
         layout = located(folder)
+        opening.refuse_links(layout)
         lock = CheckpointLock(layout.lock)
         try:
             yield layout
@@ -55,8 +61,26 @@ def held(folder: Path) -> Iterator[Layout]:
             lock.release()
 
 
+def look(folder: Path) -> Report:
+    """Check everything and change nothing. A run that works meanwhile isn't disturbed.
+
+    Raises: see `verify`.
+    """
+    layout = located(folder.absolute())
+    opening.refuse_links(layout)
+    for tries_left in reversed(range(_TRIES)):
+        with translated(folder), copied(layout) as (copy, held):
+            report = verify(copy)
+        if not held:
+            return report
+        if report.sound or not tries_left:  # else the run may have replaced a part after the catalog was copied
+            break
+    note = f"in use by {holder(layout.lock)}; what it does meanwhile isn't checked"
+    return replace(report, catalog=replace(report.catalog, notes=(*report.catalog.notes, note)))
+
+
 def verify(layout: Layout) -> Report:
-    """Check everything. The caller must hold the lock.
+    """Check everything. The caller must hold the lock, or give the layout of a copy.
 
     Raises:
         CheckpointForeign, CheckpointNewer: this version can't judge the checkpoint.
@@ -65,9 +89,12 @@ def verify(layout: Layout) -> Report:
     notes = []
     if compaction.restore(layout):
         notes.append("a compaction was killed; the copy of the catalog from before was put back")
+    elif layout.copied_to is not None and (layout.folder / layout.guard.name).is_dir():
+        notes.append("a compaction was killed or is at work; the copy of the catalog from before was checked")
     try:
         with _opened(layout) as (catalog, key, migrated):
-            notes += migrated
+            of_copy = migrated and layout.copied_to is not None
+            notes += ["it has an older format; the next run migrates it"] if of_copy else migrated
             return _against_catalog(layout, catalog, key, tuple(notes))
     except (CheckpointCorrupt, CheckpointForeign) as error:
         return _without_catalog(layout, error, tuple(notes))
@@ -97,8 +124,14 @@ def _opened(layout: Layout) -> Iterator[tuple[Catalog, str, list[str]]]:
 def _against_catalog(layout: Layout, catalog: Catalog, key: str, notes: tuple[str, ...]) -> Report:
     head = catalog.head()
     if head.next_batch_id:
-        acquire(layout, key, empty=False)  # in another location, everything would seem to be missing
+        check(layout)  # in another location, everything would seem to be missing
     catalog.read_history()
+    lost = {one.batch_id: one for one in recover.lost_batches(layout, catalog, head, key)}
+    if lost:
+        notes = (
+            *notes,
+            f"{len(lost):,} batches that the catalog has lost; the next run restores them from their parts",
+        )
     to_do = recover.recovery_plan(layout, catalog, head, key)
     replayed = {own.batch_id: own for own, _ in recover.lost_replays(layout, catalog, to_do, key)}
     record, rows_out_of = PartsAgainstCatalog(layout, key), QuarantineAgainstCatalog(layout)
@@ -106,7 +139,9 @@ def _against_catalog(layout: Layout, catalog: Catalog, key: str, notes: tuple[st
     loss = Loss()
     expected_row = 0
     for first in range(0, head.next_batch_id, PAGE):
-        page = catalog.batches(first, min(first + PAGE, head.next_batch_id) - 1)
+        after = min(first + PAGE, head.next_batch_id)
+        page = catalog.batches(first, after - 1)
+        page = sorted([*page, *(lost[one] for one in range(first, after) if one in lost)], key=lambda one: one.batch_id)
         for batch_id, manifest in enumerate(page, first):
             if (manifest.batch_id, manifest.start_row) != (batch_id, expected_row):
                 raise CheckpointCorrupt(layout.catalog, f"the catalog has no record of batch {batch_id}")
@@ -116,14 +151,16 @@ def _against_catalog(layout: Layout, catalog: Catalog, key: str, notes: tuple[st
                 first_bad = batch_id
             if first_bad is not None:
                 loss = loss.plus([manifest])
-    count, last, rows_out = catalog.count_batches()
-    if (count, last, expected_row) != (head.next_batch_id, head.next_batch_id - 1, head.next_row):
+    if expected_row != head.next_row:
         raise CheckpointCorrupt(
             layout.catalog,
-            f"the catalog has {count:,} batches up to row {expected_row - 1:,}, but its frontier says "
-            f"{head.next_batch_id:,} up to row {head.next_row - 1:,}",
+            f"the catalog has {head.next_batch_id:,} batches up to row {expected_row - 1:,}, but its frontier says "
+            f"up to row {head.next_row - 1:,}",
         )
-    found = f"opens; {count:,} batches without a gap, {head.next_row:,} source rows, {rows_out:,} result rows"
+    rows_out = catalog.count_batches()[2] + sum(one.rows_out for one in lost.values())
+    found = (
+        f"opens; {head.next_batch_id:,} batches without a gap, {head.next_row:,} source rows, {rows_out:,} result rows"
+    )
     return Report(
         catalog=Check("catalog", found, notes=notes),
         parts=_parts_check(layout, record, to_do, len(replayed)),

@@ -1,4 +1,4 @@
-"""`batch-pipeline quarantine …`: the rows that no step could process, listed, exported and replayed."""
+"""`batch-pipeline quarantine …`: the rows that the source or a step refused, listed, exported and replayed."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +11,8 @@ from engine.cli.streams import print_message, print_result, user_output_on_stder
 from engine.cli.tables import table_lines
 from engine.cli.targets import CheckpointDir, OptionalTarget, Target, load_pipeline, open_checkpoint
 from engine.text.exit_codes import ExitCode
-from engine.text.format import counted, next_attempt
-from engine.text.terminal_safe import safe
+from engine.text.format import counted, next_attempt, refusing
+from engine.text.terminal_safe import ELLIPSIS, safe
 
 if TYPE_CHECKING:
     from engine import BatchPipeline, QuarantinedRow, Replayed
@@ -23,7 +23,7 @@ _CELL_WIDTH = 60
 quarantine = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    help="Read and replay the rows that no step could process.",
+    help="Read and replay the rows that the source could not read or no step could process.",
 )
 
 
@@ -36,15 +36,19 @@ def list_rows(
         int, typer.Option("--limit", "-n", min=1, metavar="N", help="Maximum number, in source order.")
     ] = 20,
 ) -> None:
-    """List the rows in quarantine, each with the step that can't process it and the error."""
+    """List the rows in quarantine, each with the error of the step or the source, and its line if it was unreadable."""
     quarantined = open_checkpoint(target, checkpoint_dir).quarantine
     total = quarantined.row_count()
     if not total:
         print_message("nothing in quarantine")
         return
     rows = quarantined.rows(limit)
-    head = ("batch", "row", "step", "error", "input")
-    print_result(*table_lines(head, [_cells(row) for row in rows], cell_width=_CELL_WIDTH))
+    head: tuple[str, ...] = ("batch", "row", "step", "error", "input")
+    cells = [_cells(row) for row in rows]
+    if any(row.origin for row in rows):
+        head = (*head[:2], "line", *head[2:])
+        cells = [(*cell[:2], _line(row), *cell[2:]) for cell, row in zip(cells, rows, strict=True)]
+    print_result(*table_lines(head, cells, cell_width=_CELL_WIDTH))
     if len(rows) < total:
         print_message(
             f"{len(rows):,} of {counted(total, 'row')}; --limit shows more, quarantine export writes all of them"
@@ -61,7 +65,7 @@ def export(
     checkpoint_dir: CheckpointDir = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
-    """Write all rows in quarantine into one file, with their errors, each row as a JSON text."""
+    """Write all rows in quarantine into one file, with their errors; each row as a JSON text, or as its line's text."""
     quarantined = open_checkpoint(target, checkpoint_dir).quarantine
     if not quarantined.row_count():
         print_message("nothing in quarantine, nothing written")
@@ -75,13 +79,23 @@ def replay(
     target: Target,
     *,
     checkpoint_dir: CheckpointDir = None,
+    mended: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="FILE",
+            help="Read rows of the source from the column text of this file, which quarantine export wrote.",
+        ),
+    ] = None,
     accept_changes: Annotated[
         bool, typer.Option("--accept-changes", help="Replay although steps or source have changed.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Write each event as a line of JSON to stdout.")] = False,
 ) -> ExitCode:
-    """Send the rows in quarantine through the steps again, after you have fixed the steps.
+    """Send the rows in quarantine through the steps again, after you have fixed the steps or the source.
 
+    Rows that the source could not read are read again: from the source, or with --from from a file in which you have
+    corrected them; then all other rows stay in quarantine.
     Rows that the steps can process now go to their place in the results. Exit code 0 if no row is left in quarantine,
     5 if some are, 4 if it was stopped before it had tried all. The first Ctrl-C lets it finish the current batch.
     """
@@ -94,7 +108,9 @@ def replay(
         pipeline.add_listener(_print_event)
         if json:
             pipeline.add_listener(JsonLines(stdout))
-        done, stopped = call_with_signals(pipeline, lambda: pipeline.quarantine.replay(accept_changes=accept_changes))
+        done, stopped = call_with_signals(
+            pipeline, lambda: pipeline.quarantine.replay(mended=mended, accept_changes=accept_changes)
+        )
     print_message(*_last_words(pipeline, done))
     return (stopped or ExitCode.QUARANTINED) if done.still else ExitCode.DONE
 
@@ -118,13 +134,22 @@ def _last_words(pipeline: "BatchPipeline", done: "Replayed") -> Iterator[str]:
         yield "nothing in quarantine"
         return
     yield f"{counted(done.rows, 'row')} replayed into the results, {done.still:,} still in quarantine"
+    for obstacle in done.obstacles:
+        yield f"  not tried: {safe(obstacle)}"
     if not done.still:
         return
     for reason in pipeline.quarantine.reasons():
-        yield f"  {counted(reason.rows, 'row')}: step '{safe(reason.step)}': {safe(reason.error)}"
-    for obstacle in done.obstacles:
-        yield f"  not tried: {safe(obstacle)}"
+        yield f"  {counted(reason.rows, 'row')}: {safe(refusing(reason.step))}: {safe(reason.error)}"
     yield f"see {list_quarantine(pipeline.checkpoint_dir)}"
+
+
+def _line(row: "QuarantinedRow") -> str:
+    """Return the file and the line of a row that the source can't read; the end of a long name tells more."""
+    if row.origin is None:
+        return ""
+    file, line = row.origin.file, str(row.origin.line or "")
+    most = _CELL_WIDTH - len(line) - 1
+    return f"{file if len(file) <= most else f'{ELLIPSIS}{file[-most + 1 :]}'}:{line}"
 
 
 def _cells(row: "QuarantinedRow") -> tuple[str, ...]:

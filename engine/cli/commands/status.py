@@ -51,7 +51,7 @@ def _fields(view: "CheckpointView", status: "CheckpointStatus") -> Iterator[tupl
     if status.rows_quarantined:
         see = list_quarantine(view.checkpoint_dir)
         yield "quarantine", f"{counted(status.rows_quarantined, 'row')}; see {see}"
-    rows = "" if status.result_rows is None else f", {counted(status.result_rows, 'row')}"
+    rows = f", {counted(status.result_rows, 'row')}"
     yield "results", f"{counted(status.parts, 'part')}, {size(status.part_bytes)}{rows}"
     if status.results_url:
         yield "results", f"in {status.results_url}"

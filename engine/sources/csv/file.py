@@ -1,115 +1,165 @@
 """The rows of one CSV file, block by block.
 
-Invariant: a row is yielded only after all rows before it. A row that can't be read is an error at that row; the rows
-before it are yielded first, so that the frontier gets as near to it as the batch size allows.
+A block that is plain (its quotes are in order, no row is short or long, every value fits) is parsed at once. Any other
+block is sorted first, row by row. Both ways give the same rows.
+
+Invariant: a piece has all rows of its block, those that can't be read included, and comes after all pieces before it.
 """
 
 from __future__ import annotations
 
-import gzip
-import io
-import zlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from engine.errors import SourceError, describe
-from engine.sources.csv import blocks
-from engine.sources.csv.blocks import RowTooLong, open_bytes, row_end_of
+from engine.batch import SourceRow
+from engine.errors import SourceChanged, SourceError
+from engine.sources.csv.grammar import Grammar, RowScan
+from engine.sources.csv.header import read_header
+from engine.sources.csv.sorting import sort_rows
+from engine.sources.csv.values import Unparsable, lost_values, parse_rows
+from engine.sources.text import blocks
+from engine.sources.text.blocks import RowTooLong, line_ends, read_blocks
+from engine.sources.text.opening import damage_named, open_bytes
+from engine.sources.text.row_stream import RowPiece
+from engine.sources.text.rows import LineCounter, line_too_long, row_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     import polars as pl
 
     from engine.sources.csv.format import CsvFormat
-
-MESSAGE_LENGTH_SHOWN = 300
-
-_HINT = (
-    "Correct the file, or say how to read such values: null_values=[…] makes them null, "
-    "schema_overrides={column: dtype} gives a column another dtype (pl.String accepts everything), "
-    "encoding='utf8-lossy' replaces invalid bytes. "
-    "Then run again: the run continues from there."
-)
+    from engine.sources.text.watched_file import WatchedFile
 
 
 class CsvFile:
     """The file at `path`, read with `schema`; in the file the columns may have another order."""
 
-    def __init__(self, path: Path, written: CsvFormat, schema: Mapping[str, pl.DataType]) -> None:
+    def __init__(self, path: Path, written: CsvFormat, grammar: Grammar, schema: Mapping[str, pl.DataType]) -> None:
         self._path = path
         self._written = written
-        self._schema = schema
-        self._row_end = row_end_of(written)
+        self._grammar = grammar
+        self._without_quotes = replace(written, quote_char=None)
+        self._grammar_without_quotes = Grammar(self._without_quotes)
+        self._columns = list(schema)
+        self._header = read_header(path, written, grammar)
+        names = self._header.names if written.has_header and self._header.names else self._columns
+        if sorted(names) != sorted(schema):
+            raise SourceChanged(f"{path} has other columns now than when the run began")
+        self._schema = {name: schema[name] for name in names}
+        self._lines = LineCounter(path)
 
-    def frames(self, byte: int, row: int) -> Iterator[tuple[int, pl.DataFrame]]:
-        """Yield the rows from `byte` on, in frames, each with the byte where its first row begins.
+    @property
+    def first_row_byte(self) -> int:
+        """Where the header ends."""
+        return self._header.end
 
-        A row must begin at `byte`. `row` is the number of that row in the source, for messages.
+    def pieces(self, file: WatchedFile, row: int) -> Iterator[tuple[bytes, RowPiece, Sequence[int] | None]]:
+        """Yield the rows from where `file` is to its end, in pieces, each with its bytes and the ends of its rows.
+
+        Row `row` of the source must begin there. The ends are None if each line outside of quotes is a row.
 
         Raises:
-            SourceError: a row can't be read.
+            SourceError: a line doesn't end.
         """
         try:
-            names = self._written.infer(self._path, 0) if self._written.has_header else self._schema
-            self._file_order = {name: self._schema[name] for name in names}
-            with open_bytes(self._path) as file:
-                yield from self._parsed(
-                    blocks.read_blocks(file, byte, self._row_end, blocks.BLOCK_BYTES), row, first=byte == 0
-                )
+            for begin, block in read_blocks(file, file.mark.end, self._grammar.row_end, blocks.BLOCK_BYTES):
+                piece, ends = self.piece(begin, block, row)
+                row += piece.rows
+                yield block, piece, ends
         except RowTooLong as error:
-            raise SourceError(
-                f"{self._path}: {error}",
-                hint="A quote there is probably never closed; quote_char=None reads quotes as ordinary characters.",
-            ) from error
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise SourceError(
-                f"{self._path} is damaged: {describe(error)}", hint="Compress or download it again."
-            ) from error
+            raise line_too_long(self._path, error.byte) from error
 
-    def _parsed(
-        self, pieces: Iterable[tuple[int, bytes]], row: int, *, first: bool
-    ) -> Iterator[tuple[int, pl.DataFrame]]:
+    def one_row(self, row: SourceRow, text: str | None) -> pl.DataFrame:
+        """Return the row that `text` is, or the one that begins at the line of `row` now.
+
+        Raises:
+            SourceError: it isn't one row that can be read, or the line isn't there.
+        """
+        where = f"the corrected text of row {row.row:,}" if text is not None else f"{self._path}, line {row.line:,}"
+        content = self._line_now(row.line) if text is None else text.removesuffix("\n").encode() + b"\n"
+        piece, _ = self.piece(0, content, row.row)
+        if piece.unreadable:
+            bad = piece.unreadable[0]
+            raise SourceError(f"{where}: {bad.reason}", hint=bad.hint)
+        if piece.data.height != 1:
+            raise SourceError(
+                f"{where} is {piece.data.height:,} rows, not one", hint="Correct it to one row, then replay."
+            )
+        return piece.data
+
+    def _line_now(self, line: int) -> bytes:
+        byte = self._lines.byte_of(line)
+        if byte is None or byte < self._header.end:
+            raise SourceError(
+                f"{self._path} has no row at line {line:,} now",
+                hint="Bring the line back, or replay with the corrected text of the row.",
+            )
+        with damage_named(self._path), open_bytes(self._path) as file:
+            file.seek(byte)
+            data, complete = b"", False
+            while not complete and len(data) <= 2 * blocks.LONGEST_ROW_BYTES:
+                more = file.read(max(len(data), 1 << 16))
+                data, complete = data + more, not more
+                if found := RowScan(self._grammar, data, whole=complete).row_at(0):
+                    return data[: found[0]]
+        raise SourceError(f"line {line:,} of {self._path} doesn't end", hint="Correct it, then replay.")
+
+    def piece(self, start: int, block: bytes, row: int) -> tuple[RowPiece, Sequence[int] | None]:
+        """Return the rows of a block that begins at byte `start` with row `row` of the source, and where they end.
+
+        The ends are None if each line outside of quotes is a row.
+        """
+        written, grammar = self._written, self._grammar
+        if grammar.opens_none(block):  # Polars would take marks inside fields for quotes
+            written, grammar = self._without_quotes, self._grammar_without_quotes
+        frame = self._plain(block, written, grammar)
+        if frame is not None:
+            has_marks = not grammar.quote and self._grammar.quote and self._grammar.quote in block
+            return RowPiece(row, frame.select(self._columns)), line_ends(block) if has_marks else None
+        rows = sort_rows(block, written, grammar, len(self._schema))
+        try:
+            frame, faults = parse_rows(rows.texts, written, self._schema)
+        except Unparsable as error:
+            first, last = self._lines.line_at(start), self._lines.line_at(start + len(block) - 1)
+            raise SourceError(
+                f"{self._path}, lines {first:,} to {last:,} can't be read: {error}",
+                hint="Check the dtypes, or read every column as text with infer_rows=0.",
+            ) from error
+        faults = {rows.good[number]: fault for number, fault in faults.items()} | rows.faults
+        unreadable: list[SourceRow] = []
+        file, line, counted = str(self._path), self._lines.line_at(start) if faults else 0, 0
+        for number in sorted(faults):
+            begin, end, fault = rows.starts[number], rows.ends[number], faults[number]
+            line, counted = line + block.count(b"\n", counted, begin), begin
+            text = row_text(block[begin:end])
+            unreadable.append(SourceRow(row + number, text, fault.reason, file, line, start + begin, fault.hint))
+        return RowPiece(row, frame.select(self._columns), tuple(unreadable)), rows.ends
+
+    def _plain(self, block: bytes, written: CsvFormat, grammar: Grammar) -> pl.DataFrame | None:
+        """Return the block parsed in one go, or None if a row of it may be none that Polars should parse."""
         import polars as pl
 
-        for byte, block in pieces:
-            fault = None
-            try:
-                # A block before the end of the header counts as the start of the file: a resume must find the header.
-                frames: Iterable[tuple[int, pl.DataFrame]] = [(0 if first else byte, self._parse(block, first=first))]
-            except pl.exceptions.PolarsError as error:
-                fault = error
-            if fault is not None:
-                smaller = self._split(byte, block)
-                if len(smaller) == 1:
-                    counted = isinstance(fault, pl.exceptions.SchemaError)
-                    what = f"it doesn't have {len(self._schema)} fields" if counted else _said(fault)
-                    raise SourceError(
-                        f"{self._path}, row {row:,} of the source (byte {byte:,}): {what}", hint=_HINT
-                    ) from fault
-                frames = self._parsed(smaller, row, first=first)
-            for start, frame in frames:
-                yield start, frame
-                row += frame.height
-            first = first and not self._written.infer(block, 0)  # comments alone are no header
+        if grammar.comment and (block.startswith(grammar.comment) or b"\n" + grammar.comment in block):
+            return None
+        if not grammar.is_clean(block):
+            return None
+        try:
+            frame = written.scan(block, self._schema).collect()
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
+            return None
+        # The last value of a short or blank line is null.
+        last = next(reversed(self._schema))
+        if (
+            len(self._schema) > 1
+            and frame[last].null_count()
+            and not self._has_all_fields(grammar.unquoted(block), frame.height)
+        ):
+            return None
+        return None if lost_values(frame, block, written, self._schema) else frame
 
-    def _parse(self, block: bytes, *, first: bool) -> pl.DataFrame:
-        schema = self._schema if first else self._file_order
-        return self._written.scan(block, schema, first=first).collect().select(list(self._schema))
-
-    def _split(self, byte: int, block: bytes) -> list[tuple[int, bytes]]:
-        """Return the block divided into smaller ones, or the block alone if it is a single row."""
-        for size in (len(block) // 8, 1):
-            pieces = [
-                (byte + start, piece)
-                for start, piece in blocks.read_blocks(io.BytesIO(block), 0, self._row_end, size or 1)
-            ]
-            if len(pieces) > 1:
-                break
-        return pieces
-
-
-def _said(error: Exception) -> str:
-    """Return the message of Polars about the value, without its advice and without terminal control characters."""
-    text = str(error).split("\n\n", 1)[0].replace("\n", " ")[:MESSAGE_LENGTH_SHOWN]
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    def _has_all_fields(self, text: bytes, rows: int) -> bool:
+        blank = text.startswith((b"\n", b"\r\n")) or b"\n\n" in text or b"\n\r\n" in text
+        separators = (len(self._schema) - 1) * rows
+        return not blank and (self._written.short_lines == "null" or text.count(self._grammar.separator) == separators)

@@ -1,6 +1,6 @@
 """The format of a CSV file, and the only place that passes it to Polars.
 
-Invariant: every read of a source uses the same format, and a file name is taken literally.
+Invariant: every read of a source uses the same format.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from engine.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     import polars as pl
 
@@ -31,45 +30,52 @@ class CsvFormat:
     decimal_comma: bool = False
     try_parse_dates: bool = False
     encoding: Literal["utf8", "utf8-lossy"] = "utf8"
+    short_lines: Literal["error", "null"] = "error"
+    long_lines: Literal["error", "cut"] = "error"
 
     def __post_init__(self) -> None:
         for name, value in (("separator", self.separator), ("quote_char", self.quote_char)):
-            if value is not None and len(value.encode()) != 1:
+            if value is not None and (len(value.encode()) != 1 or value in "\r\n"):
                 raise UsageError(f"{name} must be one ASCII character, not {value!r}")
         if self.encoding not in ("utf8", "utf8-lossy"):
             raise UsageError(
                 f"encoding must be 'utf8' or 'utf8-lossy', not {self.encoding!r}",
                 hint="Convert other files first: iconv -f LATIN1 -t UTF-8 old.csv > new.csv",
             )
+        if self.short_lines not in ("error", "null"):
+            raise UsageError(f"short_lines must be 'error' or 'null', not {self.short_lines!r}")
+        if self.long_lines not in ("error", "cut"):
+            raise UsageError(f"long_lines must be 'error' or 'cut', not {self.long_lines!r}")
 
-    def infer(self, source: Path | bytes, rows: int) -> pl.Schema:
-        """Return the columns, with dtypes that fit the first `rows` rows; no columns if there is no line.
-
-        With `rows=0` only the header is read (the first line if there is no header), and every dtype is String.
-        """
+    def infer(self, rows: bytes, columns: Sequence[str]) -> list[pl.DataType]:
+        """Return dtypes that fit all of some rows without a header, by column."""
         import polars as pl
 
-        return pl.scan_csv(
-            source,
-            has_header=self.has_header,
-            infer_schema_length=rows,
-            try_parse_dates=self.try_parse_dates and rows > 0,
-            **self._options(),
+        nulls = self.null_values
+        if isinstance(nulls, dict):
+            nulls = {f"column_{number}": nulls[name] for number, name in enumerate(columns) if name in nulls}
+        schema = pl.scan_csv(
+            rows,
+            has_header=False,
+            infer_schema_length=None,
+            try_parse_dates=self.try_parse_dates,
+            **self._options() | {"null_values": nulls, "comment_prefix": None},
         ).collect_schema()
+        return schema.dtypes()
 
-    def scan(self, block: bytes, schema: Mapping[str, pl.DataType], *, first: bool) -> pl.LazyFrame:
-        """Return the plan that reads a block of complete rows.
+    def scan(self, rows: bytes, schema: Mapping[str, pl.DataType], *, ignore_errors: bool = False) -> pl.LazyFrame:
+        """Return the plan that reads complete rows without a header; columns are found by their order in `schema`.
 
-        In the `first` block of a file, columns are found by the names in the header, if there is one; in later
-        blocks by their order in `schema`. A short row is filled with nulls, in any block.
+        A short row is filled with nulls. With `ignore_errors` a value that doesn't fit is null.
         """
         import polars as pl
 
         return pl.scan_csv(
-            block,
-            has_header=self.has_header and first,
+            rows,
+            has_header=False,
             schema=pl.Schema(schema),
-            missing_columns="raise" if first else "insert",
+            missing_columns="insert",
+            ignore_errors=ignore_errors,
             **self._options(),
         )
 

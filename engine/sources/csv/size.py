@@ -8,21 +8,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.sources.base import SourceSize
-from engine.sources.csv.blocks import GZIP, row_end_of
+from engine.sources.csv.header import read_header
+from engine.sources.text.opening import GZIP
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from engine.sources.csv.format import CsvFormat
+    from engine.sources.csv.grammar import Grammar
 
 SAMPLE_BYTES = 1 << 20
 
 
-def estimate_rows(paths: Sequence[Path], written: CsvFormat) -> SourceSize | None:
-    """Return the estimate for all files together, or None if one is compressed or damaged."""
-    import polars as pl
-
+def estimate_rows(paths: Sequence[Path], written: CsvFormat, grammar: Grammar) -> SourceSize | None:
+    """Return the estimate for all files together, or None if one is compressed."""
     total = header = 0
     bytes_per_row = 0.0
     for path in paths:
@@ -32,12 +32,10 @@ def estimate_rows(paths: Sequence[Path], written: CsvFormat) -> SourceSize | Non
             return None
         size = path.stat().st_size
         if start and not bytes_per_row:
-            sample = start if len(start) == size else start[: row_end_of(written)(start)]
-            try:
-                rows = written.scan(sample, written.infer(sample, 0), first=True).select(pl.len()).collect().item()
-            except pl.exceptions.PolarsError:
-                return None
-            header = sample.find(b"\n") + 1 if written.has_header else 0
-            bytes_per_row = (len(sample) - header) / rows if rows else 0.0
+            header = read_header(path, written, grammar).end or len(start)
+            sample = start[header:] if len(start) == size else start[header : grammar.row_end(start[header:]) + header]
+            text = grammar.unquoted(sample)
+            rows = text.count(b"\n") + (bool(text) and not text.endswith(b"\n"))
+            bytes_per_row = len(sample) / rows if rows else 0.0
         total += max(size - header, 0)
     return SourceSize(round(total / bytes_per_row) if bytes_per_row else 0, exact=False)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -9,7 +11,7 @@ import pytest
 
 from engine.checkpoint.lock import CheckpointLock
 from engine.checkpoint.store import CheckpointStore
-from engine.errors import CheckpointLocked
+from engine.errors import CheckpointLocked, CheckpointUnlockable, LockLost
 
 HOLDER = """
 import sys
@@ -123,6 +125,65 @@ def test_a_holder_that_did_not_say_who_it_is_is_another_process(path, content):
     path.write_bytes(content)
     with pytest.raises(CheckpointLocked, match="another process"):
         CheckpointLock(path)
+    held.release()
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL])
+def test_a_file_system_without_locks_is_refused_by_its_name(path, monkeypatch, number):
+    def unsupported(*_):
+        raise OSError(number, os.strerror(number))
+
+    before = open_descriptors()
+    monkeypatch.setattr(fcntl, "flock", unsupported)
+    with pytest.raises(CheckpointUnlockable, match=os.strerror(number)) as caught:
+        CheckpointLock(path)
+    assert "share" in caught.value.hint
+    assert open_descriptors() == before
+
+
+def test_locks_that_keep_nobody_out_are_found_out(path, monkeypatch):
+    before = open_descriptors()
+    monkeypatch.setattr(fcntl, "flock", lambda *_: None)  # as on a share that is mounted with "nolock"
+    with pytest.raises(CheckpointUnlockable, match="no effect"):
+        CheckpointLock(path)
+    assert open_descriptors() == before
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_file_that_is_replaced_before_it_is_locked_is_not_taken_for_the_lock(path, monkeypatch, times):
+    flock, left = fcntl.flock, [None] * times
+
+    def replaced_before(*arguments):
+        if left:
+            left.pop()
+            path.unlink()
+        return flock(*arguments)
+
+    monkeypatch.setattr(fcntl, "flock", replaced_before)
+    held = CheckpointLock(path)
+    held.check()
+    assert is_held(path)
+    held.release()
+
+
+def replaced(path):
+    path.unlink()
+    path.write_bytes(b"")
+
+
+def hidden_behind_a_link(path):
+    path.rename(path.with_name("elsewhere"))
+    path.symlink_to(path.with_name("elsewhere"))
+
+
+@pytest.mark.parametrize("change", [Path.unlink, replaced, hidden_behind_a_link])
+def test_a_lock_whose_file_is_not_at_its_path_any_more_is_lost(path, change):
+    held = CheckpointLock(path)
+    held.check()
+    change(path)
+    with pytest.raises(LockLost, match=r"checkpoint\.lock was deleted or replaced") as caught:
+        held.check()
+    assert "run again" in caught.value.hint
     held.release()
 
 

@@ -472,7 +472,7 @@ def test_a_long_log_is_compacted_by_a_commit(store, written, monkeypatch):
     monkeypatch.setattr(compaction, "COMPACT_AT_BYTES", 2_000)
     compacted = []
     original = compaction.compact
-    monkeypatch.setattr(compaction, "compact", lambda layout: (compacted.append(layout), original(layout)))
+    monkeypatch.setattr(compaction, "compact", lambda *given: (compacted.append(given), original(*given)))
     for batch_id in range(20):
         store.commit([written(store, batch_id)])
     assert 1 <= len(compacted) < 20
@@ -486,7 +486,7 @@ def test_compacting_that_finds_the_disk_full_costs_no_batch(folder, written, mon
         def full(*_):
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr("shutil.copyfile", full)
+        monkeypatch.setattr("shutil.copyfileobj", full)
         with pytest.raises(DiskFull):
             store.commit([written(store, 0)])
         assert store.next_batch_id == 1

@@ -71,26 +71,6 @@ def test_a_missing_mirror_is_made(committed):
     assert Frontier.load(committed / "frontier.json").last_completed_batch_id == 2
 
 
-def test_temporary_files_of_this_package_are_swept_and_no_others(committed):
-    for name in (".checkpoint-ab.tmp", ".checkpoint-ab.tmp.wal", ".frontier.json.ab.tmp", ".checkpoint.duckdb-ab.tmp"):
-        (committed / name).write_bytes(b"left")
-    (committed / ".guard-ab.tmp").mkdir()
-    (committed / ".guard-ab.tmp" / "checkpoint.duckdb").write_bytes(b"left")
-    (committed / "notes.txt").write_text("mine")
-    (committed / "results" / "notes.txt").write_text("mine")
-    with CheckpointStore(committed):
-        pass
-    assert sorted(path.name for path in committed.iterdir()) == [
-        "checkpoint.duckdb",
-        "checkpoint.duckdb.wal",
-        "checkpoint.lock",
-        "frontier.json",
-        "notes.txt",
-        "results",
-    ]
-    assert "notes.txt" in names(committed)
-
-
 @pytest.mark.parametrize("batch_id", [0, 1, 2])
 def test_a_missing_part_is_refused_and_nothing_touched(committed, contents, batch_id):
     part(committed, batch_id).unlink()

@@ -12,9 +12,17 @@ import threading
 import polars as pl
 import pytest
 from contract_target import QUICK, Noted, Refuses, Total, ids, in_background, leftovers, pipeline
+from line_source import LineSource, lines
 
 from engine import BatchPipeline, Frontier, Quarantine, RetryPolicy, RunState
-from engine.errors import FetchFailed, QuarantineFull, RowsNotContiguous, SourceContractBroken, StepFailed
+from engine.errors import (
+    FetchFailed,
+    QuarantineFull,
+    RowsNotContiguous,
+    RowsUnreadable,
+    SourceContractBroken,
+    StepFailed,
+)
 from engine.events import AttemptFailed, BatchCommitted, BatchStarted, RunEnded, StopWasRequested
 from engine.testing import EventLog, NumberSource, SeekableNumbers, TransientError, numbers
 
@@ -67,6 +75,32 @@ def test_an_executor_can_be_used_again(tmp_path, executor):
         run = pipeline(tmp_path / name, executor, Noted(name, tmp_path))
         run.run()
         assert ids(run) == list(range(100))
+
+
+@pytest.mark.parametrize("way", ["in order", "concurrent", "planned"])
+@pytest.mark.parametrize("concurrent", [True, False])
+def test_rows_that_the_source_cannot_read_go_into_quarantine_in_their_places(tmp_path, executor, way, concurrent):
+    source = LineSource(lines(60, {3, 27, 28, *range(40, 50)}), way=way)
+    steps = [Refuses("refuses", {5, 26}, concurrent=True), Refuses("last", {29}, concurrent=concurrent)]
+    run = pipeline(tmp_path / "ck", executor, *steps, source=source)
+    run.run(on_error=Quarantine(max_rows=None, max_fraction=None))
+    missing = {3, 5, 26, 27, 28, 29, *range(40, 50)}
+    assert ids(run) == [row for row in range(60) if row not in missing]
+    assert [row.source_row for row in run.quarantine.rows()] == sorted(missing)
+    source.lines = lines(60)
+    run.quarantine.replay()
+    assert ids(run) == [row for row in range(60) if row not in {5, 26, 29}]
+
+
+@pytest.mark.parametrize("way", ["in order", "concurrent", "planned"])
+def test_rows_that_the_source_cannot_read_stop_the_run_and_are_named(tmp_path, executor, way):
+    run = pipeline(tmp_path / "ck", executor, source=LineSource(lines(60, {27, 28}), way=way))
+    with pytest.raises(
+        RowsUnreadable, match=r"2 rows of batch 2 .* line 28: it is no number: x27; numbers.txt, line 29"
+    ):
+        run.run()
+    assert ids(run) == list(range(20))
+    assert run.failures()[0].row_numbers == (27, 28)
 
 
 # --- back-pressure --------------------------------------------------------------------------------------

@@ -36,7 +36,9 @@ def test_they_are_written_into_one_file(run, tmp_path, suffix):
     path = tmp_path / f"bad{suffix}"
     assert run.quarantine.export(path) == 3
     frame = pl.read_csv(path) if suffix == ".csv" else pl.read_parquet(path)
-    assert frame.columns == ["batch_id", "source_row", "step", "error_type", "error", "row"]
+    assert frame.columns == [
+        "batch_id", "source_row", "step", "error_type", "error", "row", "file", "line", "text",
+    ]  # fmt: skip
     assert frame["source_row"].to_list() == [3, 15, 27]
     assert frame["error"][1] == "ValueError: 15 is bad"
     assert json.loads(frame["row"][2]) == {"id": 27}

@@ -14,6 +14,7 @@ from polars.testing import assert_frame_equal
 from engine import BatchPipeline
 from engine.batch import Batch
 from engine.errors import UsageError
+from engine.sql import restricted
 from engine.storage import durable
 from engine.testing import FailingStep, NumberSource, numbers
 
@@ -33,6 +34,11 @@ def run(tmp_path_factory):
 @pytest.fixture
 def empty(tmp_path):
     return BatchPipeline([], NumberSource(45), 10, tmp_path / "none")
+
+
+def contents(folder):
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != "checkpoint.lock")
+    return {path: path.read_bytes() for path in files}
 
 
 def left(folder):
@@ -132,12 +138,93 @@ def test_results_are_asked_in_sql(run):
 
 @pytest.mark.parametrize(
     "sql",
-    ["SELEKT 1", "SELECT nope FROM results", "SELECT * FROM reslts", "", "SELECT 1 / 'a'"],
+    ["SELECT nope FROM results", "SELECT * FROM reslts", "SELECT 1 / 'a'"],
 )
 def test_a_question_that_cannot_be_asked_is_said_so(run, sql):
     with pytest.raises(UsageError, match="query can't be run") as caught:
         run.query_results(sql)
     assert "results" in caught.value.hint
+
+
+READING = [
+    "SELECT id FROM results",
+    "FROM results",
+    "TABLE results",
+    "DESCRIBE results",
+    "SUMMARIZE results",
+    "SHOW TABLES",
+    "WITH few AS (SELECT * FROM results LIMIT 3) SELECT count(*) FROM few",
+    "SELECT * FROM results r JOIN results s USING (id) ORDER BY id DESC",
+    "PIVOT results ON id IN (1, 2) USING count(*)",
+    "VALUES (1);",
+]
+
+
+@pytest.mark.parametrize("sql", READING)
+def test_every_kind_of_reading_is_answered(run, sql):
+    assert run.query_results(sql).height
+
+
+NOT_READING = [
+    "COPY results TO '{part}'",
+    "COPY results TO '{other}' (FORMAT csv)",
+    "COPY (SELECT 1) TO '{part}'",
+    "EXPORT DATABASE '{folder}'",
+    "ATTACH '{other}'",
+    "INSTALL httpfs",
+    "LOAD httpfs",
+    "PRAGMA version",
+    "SET threads = 1",
+    "RESET threads",
+    "CALL pragma_version()",
+    "CHECKPOINT",
+    "CREATE TABLE t AS SELECT 1",
+    "INSERT INTO results VALUES (1)",
+    "DROP VIEW results",
+    "PREPARE q AS SELECT 1",
+    "EXPLAIN ANALYZE COPY results TO '{other}'",
+    "SELECT 1; SELECT 2",
+    "SELECT 1; COPY results TO '{other}'",
+    "",
+    "-- nothing",
+    "SELEKT 1",
+]
+OTHER_FILES = [
+    "SELECT * FROM read_text('{secret}')",
+    "SELECT * FROM read_blob('{secret}')",
+    "SELECT * FROM read_csv('{secret}')",
+    "SELECT * FROM '{secret}'",
+    "SELECT * FROM '{secret}.csv'",
+    "SELECT * FROM glob('{folder}/*')",
+    "SELECT * FROM read_parquet('{folder}/ck/results/*.parquet')",
+    "SELECT * FROM read_parquet('{folder}/ck/results/../../mine.parquet')",
+    "SELECT (SELECT content FROM read_text('{secret}')) FROM results",
+    "SELECT * FROM query('SELECT * FROM read_text(''{secret}'')')",
+    "SELECT * FROM duckdb_secrets()",
+    "WITH w AS (INSERT INTO results VALUES (1) RETURNING *) SELECT * FROM w",
+]
+
+
+@pytest.mark.parametrize("sql", [*NOT_READING, *OTHER_FILES])
+def test_a_query_can_only_read_and_only_the_results(run, sql):
+    ck = run.checkpoint_dir
+    secret = ck.parent / "secret"
+    secret.write_text("hunter2")
+    numbers(0, 3).write_parquet(ck.parent / "mine.parquet")
+    places = {"part": ck / "results" / "part-000000000000.parquet", "secret": secret, "folder": ck.parent}
+    before = contents(ck.parent)
+    with pytest.raises(UsageError, match="the query") as caught:
+        run.query_results(sql.format(**places, other=ck.parent / "other"))
+    assert "hunter2" not in str(caught.value)
+    assert contents(ck.parent) == before
+    if sql in NOT_READING and sql != "SELEKT 1":
+        assert "single SELECT" in str(caught.value)
+
+
+def test_a_query_that_needs_more_memory_than_there_is_spills(run, monkeypatch):
+    monkeypatch.setattr(restricted, "CONFIG", restricted.CONFIG | {"memory_limit": "60MB", "threads": 1})
+    sql = "SELECT count(*) FROM (SELECT md5(range::VARCHAR) FROM range(2_000_000) ORDER BY 1 LIMIT 1_900_000)"
+    assert run.query_results(sql).item() == 1_900_000
 
 
 def test_without_results_nothing_can_be_asked(empty):

@@ -19,7 +19,7 @@ DROP = DropNullsBatchStep("drop")
 
 def failure(steps, *, step="check", source=SOURCE):
     """What the engine raises when `steps` are run over the source and `step` is where it fails."""
-    batch = Batch(5, 100, 107, source)
+    batch = Batch(5, 100, 99 + source.height, source)
     data = batch
     try:
         for one in steps:

@@ -6,6 +6,7 @@ import shutil
 
 import polars as pl
 import pytest
+from line_source import LineSource, lines
 
 from engine import BatchPipeline, Quarantine, RunState
 from engine.checkpoint.catalog.catalog import Catalog
@@ -83,6 +84,44 @@ def test_killed_anywhere_in_a_replay(tmp_path, killed_anywhere):
         assert rows_of(photograph) == (list(range(ROWS)), [])
         run.run()
         assert run.refresh().state is RunState.FINISHED
+
+
+def of_source(folder, unreadable=(), refused=()):
+    source = LineSource(lines(ROWS, unreadable))
+    return BatchPipeline([PickyStep("a", refused)], source, 6, folder, executor=InlineExecutor(), on_error=UNLIMITED)
+
+
+def ids_of_source(run):
+    """The ids in the results and the numbers of the rows in quarantine, after an opening."""
+    return run.collect_results()["id"].to_list(), [row.source_row for row in run.quarantine.rows()]
+
+
+@pytest.mark.parametrize("mended", [False, True])
+def test_killed_anywhere_while_rows_of_the_source_are_replayed(tmp_path, killed_anywhere, mended):
+    file = tmp_path / "bad.parquet"
+    of_source(tmp_path / "ck", unreadable={1, 7, 8}, refused={2, 9}).run()
+    if mended:
+        of_source(tmp_path / "ck").quarantine.export(file)
+        texts = pl.col("text").str.strip_prefix("x")
+        pl.read_parquet(file).filter(pl.col("source_row") != 8).with_columns(text=texts).write_parquet(file)
+    replaying = of_source(tmp_path / "ck", unreadable={8}, refused={2})
+
+    def replay(run):
+        return run.quarantine.replay(mended=file if mended else None)
+
+    for photograph in killed_anywhere(lambda: replay(replaying)):
+        with held(photograph) as layout:
+            assert verify(layout).sound
+        run = of_source(photograph, unreadable={8}, refused={2})
+        results, waiting = ids_of_source(run)
+        assert sorted(results + waiting) == list(range(ROWS))
+        assert results == sorted(results)
+        replay(run)
+        left = [2, 8, 9] if mended else [2, 8]
+        assert ids_of_source(run) == ([n for n in range(ROWS) if n not in left], left)
+        run = of_source(photograph)
+        run.quarantine.replay()
+        assert ids_of_source(run) == (list(range(ROWS)), [])
 
 
 def catalog_files(folder):

@@ -120,7 +120,7 @@ def test_a_last_batch_that_comes_back_with_other_rows_is_refused():
         resume_point(fetch, 10, committed(1, 10, 14))
 
 
-@pytest.mark.parametrize("answer", ["batch 1", numbers(10, 15), 5])
+@pytest.mark.parametrize("answer", ["batch 1", numbers(10, 50), 5])
 def test_a_last_batch_that_comes_back_as_something_else_is_refused(answer):
     with pytest.raises(SourceContractBroken):
         resume_point(lambda batch_id, batch_size: answer, 10, committed(1, 10, 14))
@@ -130,3 +130,28 @@ def test_a_source_that_fails_when_it_is_looked_at_again_says_so():
     with pytest.raises(FetchFailed, match="fetching batch 1 failed: ConnectionError: gone") as caught:
         resume_point(NumberSource(30, errors={1: [ConnectionError("gone")]}), 10, committed(1, 10, 14))
     assert isinstance(caught.value.__cause__, ConnectionError)
+
+
+class Continued(SeekableNumbers):
+    """Says that a row, which was read before it was complete, has been continued."""
+
+    def __init__(self, row):
+        super().__init__(30)
+        self.row = row
+
+    def continued_from(self, cursor):
+        return self.row
+
+
+def test_the_last_batch_is_done_again_if_a_row_of_it_was_continued():
+    before = committed(0, 0, 9, {"next_row": 10})
+    last = committed(1, 10, 14, {"next_row": 15})
+    again = ResumePoint(Position(1, 10, {"next_row": 10}), replaces_last=True)
+    assert resume_point(Continued(14), 10, last, before=before) == again
+    assert resume_point(Continued(4), 10, committed(0, 0, 4, {"next_row": 5})) == ResumePoint(Position(), True)
+
+
+def test_a_row_that_was_continued_before_the_last_batch_is_refused_with_the_way_out():
+    with pytest.raises(SourceChanged, match="rows from 9 on were read before they were complete") as caught:
+        resume_point(Continued(9), 10, committed(1, 10, 14, {"next_row": 15}), before=committed(0, 0, 9))
+    assert "Rewind" in caught.value.hint

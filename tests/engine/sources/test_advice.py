@@ -54,3 +54,11 @@ def test_inner_functions_are_looked_at_too():
         return query()
 
     assert len(advice.warnings_for(fetch)) == 1
+
+
+def test_a_function_over_an_iterator_is_told_that_it_cannot_be_read_again(tmp_path):
+    frames = iter([1, 2])
+    [sentence] = advice.warnings_for(lambda batch_id, batch_size: next(frames, None))
+    assert "uses the iterator frames, which can be read only once" in sentence
+    with (tmp_path / "x").open("wb") as file:
+        assert advice.warnings_for(lambda batch_id, batch_size: file.tell()) == []

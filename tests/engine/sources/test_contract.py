@@ -16,10 +16,10 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from engine import CsvFetcher, FrameFetcher, ParquetFetcher, SqlFetcher
+from engine import CsvFetcher, FrameFetcher, GeneratorFetcher, IpcFetcher, ParquetFetcher, SqlFetcher
 from engine.errors import SourceChanged
 from engine.sources.base import Position
-from engine.sources.csv import blocks
+from engine.sources.text import blocks
 
 pytestmark = pytest.mark.integration
 
@@ -50,6 +50,23 @@ def parquet_folder_with_an_empty_file(folder):
     ROWS[9:10].write_parquet(folder / "c.parquet")
     ROWS[10:].write_parquet(folder / "d.parquet", row_group_size=5)
     return ParquetFetcher(folder)
+
+
+def ipc_folder_with_an_empty_file(folder):
+    ROWS[:9].write_ipc(folder / "a.arrow", record_batch_size=4)
+    ROWS[:0].write_ipc(folder / "b.feather")
+    ROWS[9:].write_ipc(folder / "c.ipc", compression="zstd")
+    return IpcFetcher(folder)
+
+
+def rows_in_frames():
+    yield ROWS[:9]
+    yield ROWS[:0]
+    yield ROWS[9:].lazy()
+
+
+def generator_function(folder):
+    return GeneratorFetcher(rows_in_frames)
 
 
 def csv_file(folder):
@@ -100,11 +117,13 @@ CONCURRENT = [
     parquet_in_one_row_group,
     parquet_in_row_groups_of_four,
     parquet_folder_with_an_empty_file,
+    ipc_folder_with_an_empty_file,
     data_frame,
     lazy_frame,
 ]
 SOURCES = [
     *CONCURRENT,
+    generator_function,
     csv_file,
     csv_in_many_blocks,
     csv_folder_in_many_blocks,
@@ -195,6 +214,11 @@ def test_a_position_without_a_cursor_is_found_by_its_row(fetcher):
         assert_frame_equal(joined(rest), ROWS[next_row:])
 
 
+# A generator function is called by the first fetch: looking at a pipeline must not run it up to the frontier.
+CHECKED_WHEN_OPENED = [source for source in SOURCES if source is not generator_function]
+
+
+@pytest.mark.parametrize("fetcher", CHECKED_WHEN_OPENED, indirect=True, ids=lambda source: source.__name__)
 def test_a_source_that_ends_before_the_position_has_changed(fetcher):
     with pytest.raises(SourceChanged):
         fetcher.open(Position(6, 24, {"next_row": 24}))

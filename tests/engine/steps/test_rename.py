@@ -41,3 +41,8 @@ def test_settings_do_not_depend_on_the_order_of_names():
 def test_wrong_arguments_are_refused(names, message):
     with pytest.raises(UsageError, match=message):
         RenameBatchStep("rename", names)
+
+
+def test_a_column_without_a_name_gets_one():
+    frame = pl.DataFrame({"": [0, 1], "x": [2, 3]})
+    assert RenameBatchStep("rename", {"": "i"}).process(Batch(0, 0, 1, frame)).data.columns == ["i", "x"]

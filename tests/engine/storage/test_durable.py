@@ -60,7 +60,7 @@ def test_replacing_syncs_the_text_before_its_name_and_the_folder_after(tmp_path,
     original = os.replace
     monkeypatch.setattr(os, "replace", lambda *paths: (syncs.append("replace"), original(*paths)))
     durable.replace_text(tmp_path / "a", "text")
-    assert syncs[0].startswith(".a.")
+    assert syncs[0].startswith(".a-")
     assert syncs[1:] == ["replace", tmp_path.name]
 
 

@@ -13,7 +13,10 @@ from polars.testing import assert_frame_equal
 from engine.batch import Batch
 from engine.errors import StepFailed
 from engine.testing import numbers
-from engine.worker.bisect import TooManyBadRows, bad_rows, bisect_batch, errors_as_columns, whole_batch
+from engine.worker.bisect import TooManyBadRows, bisect_batch
+from engine.worker.quarantined_rows import bad_rows, errors_as_columns, whole_batch
+
+UNEXPLAINED = StepFailed("s", 0, 0, 0, ValueError("no row explains it"))
 
 
 def batch(rows, start=0):
@@ -46,7 +49,7 @@ class Process:
 
 
 def search(one, process, most=10_000):
-    return bisect_batch(one, process, most=most, fatal=lambda error: False)
+    return bisect_batch(one, process, most=most, fatal=lambda error: False, unexplained=UNEXPLAINED)
 
 
 batches_with_bad_rows = st.integers(1, 80).flatmap(
@@ -120,7 +123,13 @@ def test_an_error_that_is_no_rows_fault_ends_it():
         raise failed(one, MemoryError())
 
     with pytest.raises(StepFailed):
-        bisect_batch(batch(8), process, most=10, fatal=lambda error: isinstance(error.__cause__, MemoryError))
+        bisect_batch(
+            batch(8),
+            process,
+            most=10,
+            fatal=lambda error: isinstance(error.__cause__, MemoryError),
+            unexplained=UNEXPLAINED,
+        )
 
 
 def test_a_dtype_that_depends_on_the_rows_is_that_of_all_good_ones():

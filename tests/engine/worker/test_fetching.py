@@ -203,7 +203,7 @@ TEN = numbers(0, 10)
 @pytest.mark.parametrize(
     ("answer", "problem"),
     [
-        (TEN, "it is a DataFrame, not a Batch"),
+        (pl.concat([TEN, TEN]), "it is a DataFrame with more rows than the batch size"),
         (False, "it is a bool, not a Batch"),
         ([], "it is a list, not a Batch"),
         ((0, 0, 9, TEN), "it is a tuple, not a Batch"),

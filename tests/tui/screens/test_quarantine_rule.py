@@ -17,6 +17,15 @@ def test_a_step_that_failed_at_rows_may_go_on_without_them():
     assert why_no_quarantine(views.failed()) == ""
 
 
+def test_rows_that_the_source_cannot_read_may_be_taken_out_too():
+    assert why_no_quarantine(failed_with(step=None, error_type="RowsUnreadable")) == ""
+
+
+def test_too_many_rows_that_the_source_cannot_read_are_no_fault_of_a_step():
+    full = failed_with(step="source", start_row=None, error_type="QuarantineFull")
+    assert "Otherwise fix the source;" in why_no_quarantine(full)
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

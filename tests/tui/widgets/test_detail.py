@@ -80,6 +80,24 @@ def test_a_row_in_quarantine_is_told_as_the_step_saw_it():
     ]
 
 
+def test_a_row_that_the_source_cannot_read_is_shown_as_its_line():
+    lines = [line_text(line).rstrip() for line in block_lines(row_blocks(views.unreadable_row()), 80, "…")]
+
+    assert lines == [
+        "Unreadable in source, batch 2, source row 640",
+        "",
+        "exports/orders.csv, line 641: it has 3 fields, and the header has 2",
+        "",
+        '5,"x,1',
+        "",
+        "file  exports/orders.csv",
+        "line  641",
+        "byte  20,480",
+        "",
+        "Pass quote_char=None.",
+    ]
+
+
 def test_a_row_of_a_batch_that_was_taken_out_whole_says_so():
     row = replace(views.quarantined_row(), source_row=None, input=None, obstacle="step 'totals' has a memory")
     lines = [line_text(line) for line in block_lines(row_blocks(row), 80, "…")]

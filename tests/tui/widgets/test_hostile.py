@@ -29,7 +29,10 @@ SHOWS = {
     RunsPane: lambda pane: views.show_in(pane, VIEW, records=views.runs()),
     FailuresPane: lambda pane: (pane.show(VIEW), pane.set_filter("[")),
     DetailPane: lambda pane: pane.show_failure(views.hostile_failure()),
-    QuarantinePane: lambda pane: (pane.show(views.incomplete()), pane.show_rows([views.hostile_row()] * 3)),
+    QuarantinePane: lambda pane: (
+        pane.show(views.incomplete()),
+        pane.show_rows([views.hostile_row(), views.hostile_source_row()] * 2),
+    ),
     ResultsPane: lambda pane: pane.show_page(
         TextPage(TABLE, ((views.HOSTILE_TEXT, "\x9b2J\u200f"), (None, "🚀" * 300)), 0, 2)
     ),
@@ -86,6 +89,13 @@ def test_a_row_in_quarantine_is_told_and_copied_to_the_letter(drawn):
 
     assert "[bold red]x[/bold]" in pane.shown_text
     assert '{"[/]": [null, 1]}' in pane.plain_text
+    assert {c for c in pane.plain_text if unicodedata.category(c) in {"Cc", "Cf"}} <= {"\n"}
+
+
+def test_a_row_of_the_source_is_shown_and_copied_to_the_letter(drawn):
+    pane = drawn(DetailPane(), lambda pane: pane.show_row(views.hostile_source_row()), size=(120, 60))
+
+    assert "[bold red]x[/bold]" in pane.shown_text
     assert {c for c in pane.plain_text if unicodedata.category(c) in {"Cc", "Cf"}} <= {"\n"}
 
 

@@ -32,6 +32,14 @@ def test_each_row_says_where_it_was_and_why(drawn):
     ]  # fmt: skip
 
 
+def test_a_row_that_the_source_cannot_read_says_in_which_line_it_is(drawn):
+    pane = drawn(QuarantinePane(), showing([views.unreadable_row()]), size=(120, 9), focus=False)
+
+    assert " ".join(pane.shown_text.splitlines()[1].split()) == (
+        "▌ 2 640 source Unreadable exports/orders.csv, line 641: it has 3 fields, and the header has 2"
+    )
+
+
 def test_an_empty_quarantine_says_so(drawn):
     pane = drawn(QuarantinePane(), lambda pane: pane.show(views.finished()))
 
@@ -124,7 +132,7 @@ def test_rows_that_say_the_same_are_still_told_apart():
 
 @pytest.mark.parametrize("width", range(48, 140, 7))
 def test_no_line_is_wider_than_the_pane(width):
-    rows = [ROW, views.hostile_row(), *MANY]
+    rows = [ROW, views.hostile_row(), views.hostile_source_row(), *MANY]
     listing = quarantine_listing(rows, width, ASCII)
 
     assert all(line_width(row.line) <= width for row in listing.rows)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from engine.text.format import SOURCE
 from tui.actions import key_of
 from tui.widgets.drawing.describe import failure_reason
 from tui.widgets.steps import blocking_failure
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from engine.events import FailureRecord
 
 QUARANTINE_FULL = "QuarantineFull"
+ROWS_UNREADABLE = "RowsUnreadable"
 
 
 def why_no_quarantine(view: RunView, stopping: Collection[str] = ()) -> str:
@@ -29,6 +31,8 @@ def why_no_quarantine(view: RunView, stopping: Collection[str] = ()) -> str:
     failure = blocking_failure(view)
     if failure is None:
         return "No batch has failed, so there are no rows to take out."
+    if failure.error_type == ROWS_UNREADABLE:
+        return ""
     if failure.step is None:
         return f"No step failed, so there are no rows to take out. {key_of('retry')} tries again."
     return _why_no_quarantine_of(failure, view, stopping)
@@ -40,9 +44,10 @@ def _why_no_quarantine_of(failure: FailureRecord, view: RunView, stopping: Colle
             f"Batch {failure.batch_id:,} is committed, but not to {failure.step}. {key_of('retry')} delivers it again."
         )
     if failure.error_type == QUARANTINE_FULL:
+        what = SOURCE if failure.step == SOURCE else "step"
         return (
             f"{failure_reason(failure.message)} To take out more, say so in the pipeline: "
-            f"on_error=Quarantine(max_rows=…, max_fraction=…). Otherwise fix the step; {key_of('retry')} continues."
+            f"on_error=Quarantine(max_rows=…, max_fraction=…). Otherwise fix the {what}; {key_of('retry')} continues."
         )
     if failure.step in stopping:
         return f"Step {failure.step} has on_error='stop': it declares that a bad row stops the run."

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from engine import RunState
-from engine.text.format import EN_DASH, counted
+from engine.text.format import EN_DASH, SOURCE, counted
 from tui.actions import key_of
 from tui.backend.jobs import Job
 from tui.screens.panes import PANE
@@ -99,10 +99,12 @@ def _incomplete(view: RunView) -> StatusLine:
     is_one = number == 1
     left = f"{number:,}, which {'is' if is_one else 'are'} in quarantine"
     words = f"all {counted(view.rows_committed, 'row')} done but {left}"
+    them = "it" if is_one else "them"
+    what = SOURCE if view.latest_quarantined and view.latest_quarantined.step == SOURCE else "step"
     return StatusLine(
         Tone.WARN,
         words,
-        f"{PANE['quarantine'].digit} shows {'it' if is_one else 'them'}; fix the step, then {key_of('replay')} replays",
+        f"{PANE['quarantine'].digit} shows {them}; fix the {what}, then {key_of('replay')} replays",
     )
 
 

@@ -45,13 +45,13 @@ def failure_place(step: str | None, *, is_sink: bool, limit: int = _NAME) -> str
 
 
 def quarantine_message(row: QuarantinedRow) -> str:
-    """Return the error of a row in quarantine without its type, which is shown beside it.
+    """Return the error of a row in quarantine without its type, which is shown beside it; first its line in a file.
 
     >>> from engine import QuarantinedRow
     >>> quarantine_message(QuarantinedRow(21, 7, "parse", "ValueError", "ValueError: no number", None))
     'no number'
     """
-    return row.error.removeprefix(f"{row.error_type}: ")
+    return row.message if row.origin else row.error.removeprefix(f"{row.error_type}: ")
 
 
 def failure_blocks(failure: FailureRecord, dash: str = EN_DASH, *, of_sink: bool = False) -> tuple[Block, ...]:
@@ -115,7 +115,7 @@ def batch_blocks(manifest: Manifest, dash: str = EN_DASH) -> tuple[Block, ...]:
 
 
 def row_blocks(row: QuarantinedRow, null: str = "null") -> tuple[Block, ...]:
-    """Return a row in quarantine: what the step said, and the row as the step saw it."""
+    """Return a row in quarantine: what the step or the source said, and the row as it was then."""
     number = "" if row.source_row is None else f", source row {row.source_row:,}"
     blocks: list[Block] = [
         Paragraph(f"{safe(row.error_type, _NAME)} in {safe(row.step, _NAME)}, batch {row.batch_id:,}{number}", "warn"),
@@ -126,8 +126,17 @@ def row_blocks(row: QuarantinedRow, null: str = "null") -> tuple[Block, ...]:
             Paragraph(f"Its batch was taken out whole; {key_of('export_quarantine')} exports its rows.", "muted")
         )
     else:
-        cells = _as_cells(row.input, null)
+        cells = {} if row.origin and row.input == row.origin.text else _as_cells(row.input, null)
         blocks.append(Table(tuple(cells), (tuple(cells.values()),)) if cells else Paragraph(safe(row.input)))
+    if row.origin:
+        facts = (
+            ("file", safe(row.origin.file, 400)),
+            ("line", count(row.origin.line) if row.origin.line else ""),
+            ("byte", count(row.origin.byte) if row.origin.line else ""),
+        )
+        blocks.append(NamedValues(facts))
+        if row.origin.hint:
+            blocks.append(Paragraph(row.origin.hint, "accent"))
     if row.obstacle:
         blocks.append(Paragraph(f"It can't be replayed: {safe(row.obstacle)}.", "warn"))
     return tuple(blocks)

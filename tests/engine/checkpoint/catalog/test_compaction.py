@@ -80,18 +80,18 @@ def test_a_checkpoint_that_fails_costs_nothing_that_is_committed_later(committed
     def fail(_):
         raise OSError(5, "Input/output error")
 
-    copyfile = shutil.copyfile
+    copyfileobj = shutil.copyfileobj
 
-    def full(source, target):
-        if Path(source).parent.name == "checkpoint.guard":
+    def full(source, *target):
+        if Path(source.name).parent.name == "checkpoint.guard":
             raise OSError(28, "No space left on device")
-        return copyfile(source, target)
+        return copyfileobj(source, *target)
 
     expected = 40
     with CheckpointStore(committed) as store:
         monkeypatch.setattr(Catalog, "checkpoint", fail)
         if disk == "is full":
-            monkeypatch.setattr(shutil, "copyfile", full)
+            monkeypatch.setattr(shutil, "copyfileobj", full)
         with pytest.raises(CheckpointError):
             store.compact()
         try:

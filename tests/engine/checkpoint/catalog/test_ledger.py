@@ -15,12 +15,6 @@ from engine.checkpoint.store import CheckpointStore
 from engine.errors import CheckpointCorrupt, CheckpointNotWritable
 
 
-def lose(folder, batch_id):
-    catalog = Catalog(Layout(folder).catalog)
-    catalog._connection.execute("DELETE FROM batches WHERE batch_id = ?", [batch_id])
-    catalog.close()
-
-
 def test_a_log_that_is_made_anew_by_a_reconnection_is_made_private_again(store, written):
     store.commit([written(store, 0)])
     store._ledger._reconnect()
@@ -40,8 +34,8 @@ def test_a_log_that_cannot_be_looked_at_is_an_error_of_the_checkpoint(store, wri
 
 
 def test_a_rewind_to_a_batch_that_the_catalog_has_lost_is_refused_and_changes_nothing(committed):
-    lose(committed, 1)
     with CheckpointStore(committed) as store:
+        store._ledger.catalog._connection.execute("DELETE FROM batches WHERE batch_id = 1")
         with pytest.raises(CheckpointCorrupt, match="the catalog has no batch 1, although its frontier is beyond it"):
             store.rewind(1)
         assert (store.next_batch_id, store.next_row) == (3, 30)
@@ -53,7 +47,9 @@ def test_a_rewind_to_a_batch_that_the_catalog_has_lost_is_refused_and_changes_no
 
 
 def test_a_repair_refuses_it_as_well(committed):
-    lose(committed, 1)
+    catalog = Catalog(Layout(committed).catalog)
+    catalog._connection.execute("DELETE FROM batches WHERE batch_id = 1")
+    catalog.close()
     with pytest.raises(CheckpointCorrupt, match="the catalog has no batch 1"):
         carry_out(Layout(committed), Repair(Means.REWIND, 2))
 

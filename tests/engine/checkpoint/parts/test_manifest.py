@@ -31,7 +31,7 @@ manifests = st.builds(
     rows_out=st.integers(0, 2**40),
     run_id=st.integers(1, 2**40),
     epoch=st.integers(0, 2**40),
-    attempt_id=st.text("0123456789abcdef", min_size=1),
+    attempt_id=st.text("0123456789abcdef", min_size=16, max_size=16),
     attempts=st.integers(1, 100),
     fetch_seconds=st.floats(0, 1e6),
     write_seconds=st.floats(0, 1e6),

@@ -13,6 +13,8 @@ from engine.checkpoint.parts.manifest import Manifest
 from engine.storage import files
 from engine.testing import numbers
 
+ATTEMPT = "0123456789abcdef"
+
 
 @pytest.fixture
 def layout(tmp_path):
@@ -21,7 +23,7 @@ def layout(tmp_path):
 
 
 def manifest(batch_id=0, **fields):
-    return Manifest(batch_id, 0, 9, 10, run_id=1, epoch=0, attempt_id="ab12", **fields)
+    return Manifest(batch_id, 0, 9, 10, run_id=1, epoch=0, attempt_id=ATTEMPT, **fields)
 
 
 def write(layout, frame, described=None, compression="zstd"):
@@ -37,20 +39,20 @@ def write(layout, frame, described=None, compression="zstd"):
 def test_a_part_is_written_under_a_name_that_no_glob_finds(layout):
     write(layout, numbers(0, 10))
     assert list(layout.results.glob("*.parquet")) == []
-    assert [path.name for path in layout.results.iterdir()] == [".part-000000000000-ab12.tmp"]
+    assert [path.name for path in layout.results.iterdir()] == [".part-000000000000-0123456789abcdef.tmp"]
 
 
 def test_a_part_is_for_its_owner_alone(layout):
     write(layout, numbers(0, 10))
-    assert stat.S_IMODE(layout.temporary_part(0, "ab12").stat().st_mode) == 0o600
+    assert stat.S_IMODE(layout.temporary_part(0, ATTEMPT).stat().st_mode) == 0o600
 
 
 def test_size_and_checksum_are_those_of_the_file(layout):
     done = write(layout, numbers(0, 10))
-    content = layout.temporary_part(0, "ab12").read_bytes()
+    content = layout.temporary_part(0, ATTEMPT).read_bytes()
     assert done.bytes_written == len(content)
     assert done.checksum == f"{zlib.crc32(content):08x}"
-    assert files.checksum(layout.temporary_part(0, "ab12")) == done.checksum
+    assert files.checksum(layout.temporary_part(0, ATTEMPT)) == done.checksum
 
 
 def test_a_part_knows_its_manifest_and_its_checkpoint(layout):

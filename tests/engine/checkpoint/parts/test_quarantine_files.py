@@ -130,7 +130,7 @@ def test_many_faults_are_counted(folder, written):
 
 
 def test_leftovers_are_noted_and_swept_on_the_next_opening(folder, file):
-    left = Layout(folder).quarantine_file(7, "ab", 0)
+    left = Layout(folder).quarantine_file(7, new_attempt_id(), 0)
     left.write_bytes(file.read_bytes())
     (file.parent / "notes.txt").write_text("mine")
     report = report_on(folder)

@@ -10,7 +10,7 @@ from engine.checkpoint.layout import Layout
 from engine.checkpoint.parts.manifest import Manifest
 from engine.checkpoint.recovery.plan import Plan, decide, survey
 
-FIRST = "aa"
+FIRST, SECOND = "a" * 16, "b" * 16
 
 
 def batch(batch_id, attempt_id=FIRST, *, epoch=0, start_row=None):
@@ -62,21 +62,21 @@ def test_a_whole_group_committed_and_not_renamed_is_published():
 
 
 def test_written_and_not_committed_is_deleted():
-    assert decided([part(0), temporary(1)], committed=[batch(0)]) == Plan(delete_temporary=[(1, "aa")])
+    assert decided([part(0), temporary(1)], committed=[batch(0)]) == Plan(delete_temporary=[(1, FIRST)])
 
 
 def test_another_attempt_at_a_committed_batch_is_deleted():
-    plan = decided([temporary(0, "aa"), temporary(0, "bb")], committed=[batch(0, "bb")])
-    assert plan == Plan(publish=[batch(0, "bb")], delete_temporary=[(0, "aa")])
+    plan = decided([temporary(0, FIRST), temporary(0, SECOND)], committed=[batch(0, SECOND)])
+    assert plan == Plan(publish=[batch(0, SECOND)], delete_temporary=[(0, FIRST)])
 
 
 def test_a_replacement_that_was_not_committed_is_deleted():
-    assert decided([part(0), temporary(0, "bb")], committed=[batch(0, "aa")]) == Plan(delete_temporary=[(0, "bb")])
+    assert decided([part(0), temporary(0, SECOND)], committed=[batch(0, FIRST)]) == Plan(delete_temporary=[(0, SECOND)])
 
 
 def test_a_replacement_that_was_committed_is_published():
-    plan = decided([part(0), temporary(0, "bb")], committed=[batch(0, "bb")])
-    assert plan == Plan(publish=[batch(0, "bb")])
+    plan = decided([part(0), temporary(0, SECOND)], committed=[batch(0, SECOND)])
+    assert plan == Plan(publish=[batch(0, SECOND)])
 
 
 def test_a_part_that_is_missing_is_counted():
@@ -85,7 +85,7 @@ def test_a_part_that_is_missing_is_counted():
 
 
 def test_a_missing_part_is_not_made_up_for_by_a_replacement_of_another():
-    plan = decided([part(1), temporary(1, "bb")], committed=[batch(0), batch(1, "bb")])
+    plan = decided([part(1), temporary(1, SECOND)], committed=[batch(0), batch(1, SECOND)])
     assert plan.missing == 1
 
 
@@ -150,7 +150,7 @@ def test_ids_beyond_twelve_digits_have_their_place():
 @given(
     committed=st.integers(0, 6),
     published=st.sets(st.integers(0, 9)),
-    waiting=st.sets(st.tuples(st.integers(0, 9), st.sampled_from(["aa", "bb"]))),
+    waiting=st.sets(st.tuples(st.integers(0, 9), st.sampled_from([FIRST, SECOND]))),
     readable=st.sets(st.integers(0, 9)),
 )
 def test_whatever_is_found_everything_has_one_fate_and_the_frontier_stays_contiguous(

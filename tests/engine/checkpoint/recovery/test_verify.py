@@ -86,13 +86,18 @@ def test_a_catalog_that_is_missing_or_empty_is_a_fault(committed):
     assert report_on(committed).catalog.faults == ("checkpoint.duckdb is missing",)
 
 
-def test_a_record_with_a_hole_is_a_fault_of_the_catalog(committed):
+def test_a_record_with_a_hole_is_a_note_if_its_part_is_there_and_else_a_fault(committed):
     catalog = Catalog(committed / "checkpoint.duckdb")
     catalog._connection.execute("DELETE FROM batches WHERE batch_id = 1")
     catalog.close()
     report = report_on(committed)
-    assert report.catalog.faults == ("the catalog has no record of batch 1",)
-    assert report.usable_batches == 3
+    assert (report.sound, report.usable_batches) == (True, 3)
+    assert report.catalog.found == "opens; 3 batches without a gap, 30 source rows, 30 result rows"
+    assert report.catalog.notes == ("1 batches that the catalog has lost; the next run restores them from their parts",)
+    (committed / "results" / "part-000000000001.parquet").unlink()
+    report = report_on(committed)
+    assert "lost batch 1, whose part is missing" in report.catalog.faults[0]
+    assert report.usable_batches == 1
 
 
 def test_a_frontier_behind_its_batches_is_a_fault_of_the_catalog(committed):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 
 import polars as pl
 import pytest
@@ -9,7 +10,7 @@ from polars.testing import assert_frame_equal
 from engine import ParquetFetcher
 from engine.errors import SourceChanged, SourceError, SourceNotFound, UsageError
 from engine.sources.base import Position
-from engine.sources.parquet.files import ParquetFiles
+from engine.sources.parquet.files import ColumnFiles
 
 
 def numbers(start, stop):
@@ -30,13 +31,13 @@ def cursor_at(fetcher, next_row):
 def decoded(monkeypatch):
     """First and last row of each decoding, in the order in which they began."""
     seen = []
-    decode = ParquetFiles.decode
+    decode = ColumnFiles.decode
 
     def spy(self, group):
         seen.append((group.start, group.stop - 1))
         return decode(self, group)
 
-    monkeypatch.setattr(ParquetFiles, "decode", spy)
+    monkeypatch.setattr(ColumnFiles, "decode", spy)
     return seen
 
 
@@ -56,6 +57,51 @@ def test_each_row_is_decoded_once_by_four_threads(tmp_path, decoded):
         batches = list(pool.map(lambda batch_id: fetcher(batch_id, 3), range(67)))
     assert_frame_equal(pl.concat([batch.data for batch in batches]), numbers(0, 200))
     assert sorted(decoded) == [(start, start + 9) for start in range(0, 200, 10)]
+
+
+def wide(rows):
+    return pl.DataFrame({"n": range(rows), "text": [f"{n:01000}" for n in range(rows)]})
+
+
+def all_batches(fetcher, batch_size):
+    ids = count(fetcher.position.next_batch_id)
+    return list(iter(lambda: fetcher(next(ids), batch_size), None))
+
+
+@pytest.mark.parametrize("row_group", [1, 7, 50, 400])
+@pytest.mark.parametrize(("batch_size", "most_rows"), [(1_000, 20), (12, 12), (3, 3)])
+def test_wide_rows_give_batches_within_the_bound_in_bytes(tmp_path, row_group, batch_size, most_rows):
+    wide(400).write_parquet(tmp_path / "n.parquet", row_group_size=row_group, compression="uncompressed")
+    batches = all_batches(opened(tmp_path / "n.parquet", Position(batch_bytes=21_000)), batch_size)
+    assert_frame_equal(pl.concat([batch.data for batch in batches]), wide(400))
+    assert max(batch.size for batch in batches) <= most_rows
+    assert [batch.start_row for batch in batches[1:]] == [batch.end_row + 1 for batch in batches[:-1]]
+
+
+def test_a_resume_with_another_bound_continues_at_the_same_row(tmp_path):
+    wide(400).write_parquet(tmp_path / "n.parquet", row_group_size=150)
+    for next_row in [0, 1, 13, 149, 150, 399]:
+        cursor = {"next_row": next_row}
+        for batch_bytes in [None, 1, 4_000, 50_000]:
+            fetcher = opened(tmp_path / "n.parquet", Position(5, next_row, cursor, batch_bytes))
+            assert_frame_equal(pl.concat([batch.data for batch in all_batches(fetcher, 90)]), wide(400)[next_row:])
+
+
+def test_of_a_huge_row_group_only_pieces_are_decoded(tmp_path, decoded):
+    rows = 30_000_000
+    tiny = pl.select(n=pl.repeat(7, rows, dtype=pl.Int64))
+    tiny.write_parquet(tmp_path / "n.parquet", row_group_size=rows, statistics=False)
+    fetcher = opened(tmp_path / "n.parquet")
+    assert len(fetcher._files.groups) == 4
+    assert fetcher(2_000, 10_000).data["n"].to_list() == [7] * 10_000
+    [(first, last)] = decoded
+    assert (last - first + 1) * 8 <= 64 << 20
+
+
+def test_columns_that_are_not_read_take_no_memory(tmp_path):
+    wide(400).write_parquet(tmp_path / "n.parquet")
+    fetcher = opened(tmp_path / "n.parquet", Position(batch_bytes=21_000), columns=["n"])
+    assert [batch.size for batch in all_batches(fetcher, 1_000)] == [400]
 
 
 def test_row_groups_that_lie_in_one_batch_are_decoded_together(tmp_path, decoded):
@@ -166,16 +212,19 @@ def test_a_source_that_is_not_there_is_not_found(tmp_path):
         opened(tmp_path)
 
 
-def test_the_cursor_of_one_named_file_is_the_row_alone(tmp_path):
+def test_the_cursor_of_one_named_file_is_the_row_and_its_version(tmp_path):
     numbers(0, 5).write_parquet(tmp_path / "n.parquet")
-    assert cursor_at(opened(tmp_path / "n.parquet"), 3) == {"next_row": 3}
+    cursor = cursor_at(opened(tmp_path / "n.parquet"), 3)
+    assert cursor.keys() == {"next_row", "before", "seen"}
+    assert (cursor["next_row"], cursor["before"]) == (3, "")
 
 
 def test_the_cursor_of_a_folder_says_where_the_last_row_was(tmp_path):
     numbers(0, 5).write_parquet(tmp_path / "a.parquet")
     numbers(5, 9).write_parquet(tmp_path / "b.parquet")
-    assert cursor_at(opened(tmp_path), 5) == {"next_row": 5, "file": 0, "name": "a.parquet", "row": 5}
-    assert cursor_at(opened(tmp_path), 6) == {"next_row": 6, "file": 1, "name": "b.parquet", "row": 1}
+    first, second = (cursor_at(opened(tmp_path), row) for row in (5, 6))
+    assert first == first | {"next_row": 5, "file": 0, "name": "a.parquet", "row": 5}
+    assert second == second | {"next_row": 6, "file": 1, "name": "b.parquet", "row": 1}
 
 
 @pytest.fixture
@@ -194,29 +243,81 @@ def test_a_file_that_comes_later_is_read_after_the_cursor(folder_and_cursor):
 def test_a_file_that_comes_before_the_cursor_is_noticed(folder_and_cursor):
     folder, cursor = folder_and_cursor
     numbers(90, 99).write_parquet(folder / "a.parquet")
-    with pytest.raises(SourceChanged, match=r"file 2 of the source, c\.parquet; that file is now b\.parquet"):
+    with pytest.raises(
+        SourceChanged, match=r"c\.parquet, .* was file 2 of the source and is now file 3: files were added before it"
+    ):
         opened(folder, Position(1, 7, cursor))
 
 
 def test_a_file_before_the_cursor_that_has_grown_is_noticed(folder_and_cursor):
     folder, cursor = folder_and_cursor
     numbers(0, 6).write_parquet(folder / "b.parquet")
-    with pytest.raises(SourceChanged, match=r"ended at row 2 of c\.parquet, but now they end in another place"):
+    with pytest.raises(SourceChanged, match=r"a file before .*c\.parquet was replaced"):
         opened(folder, Position(1, 7, cursor))
+    of_an_older_version = {key: value for key, value in cursor.items() if key not in {"before", "seen"}}
+    with pytest.raises(SourceChanged, match=r"ended at row 2 of c\.parquet, but now they end in another place"):
+        opened(folder, Position(1, 7, of_an_older_version))
 
 
 def test_a_file_that_is_gone_is_noticed(folder_and_cursor):
     folder, cursor = folder_and_cursor
     numbers(0, 50).write_parquet(folder / "b.parquet")
     (folder / "c.parquet").unlink()
-    with pytest.raises(SourceChanged, match=r"c\.parquet; that file is now not there"):
+    with pytest.raises(SourceChanged, match=r"c\.parquet, which has the last committed row, is no longer a file"):
         opened(folder, Position(1, 7, cursor))
 
 
-def test_a_file_that_has_grown_behind_the_cursor_gives_its_new_rows(folder_and_cursor):
+REPLACED = {
+    "more rows": numbers(5, 12),
+    "as many rows with other values": numbers(50, 54),
+    "as many rows, of which the committed ones are the same": numbers(5, 8).vstack(numbers(9, 10)),
+    "fewer rows": numbers(5, 7),
+}
+
+
+@pytest.mark.parametrize("what", REPLACED)
+@pytest.mark.parametrize("single", [False, True])
+def test_a_file_that_was_replaced_between_two_runs_is_noticed(tmp_path, what, single):
+    numbers(5, 9).write_parquet(tmp_path / "c.parquet")
+    if not single:
+        numbers(0, 5).write_parquet(tmp_path / "b.parquet")
+    source = tmp_path / "c.parquet" if single else tmp_path
+    rows = 2 if single else 7
+    cursor = cursor_at(opened(source), rows)
+    REPLACED[what].write_parquet(tmp_path / "c.parquet")
+    with pytest.raises(SourceChanged, match=r"c\.parquet isn't the file any more whose rows are committed") as caught:
+        opened(source, Position(1, rows, cursor))
+    assert "accept" in caught.value.hint
+    accepted = opened(source, Position(1, rows, cursor, accept_changes=True))
+    assert [row for batch in all_batches(accepted, 9) for row in batch.data["n"]] == REPLACED[what]["n"][2:].to_list()
+
+
+def test_a_file_that_was_only_copied_or_touched_is_the_same(folder_and_cursor):
     folder, cursor = folder_and_cursor
-    numbers(5, 12).write_parquet(folder / "c.parquet")
-    assert opened(folder, Position(1, 7, cursor))(1, 10).data["n"].to_list() == [7, 8, 9, 10, 11]
+    content = (folder / "c.parquet").read_bytes()
+    (folder / "c.parquet").unlink()
+    (folder / "c.parquet").write_bytes(content)
+    assert opened(folder, Position(1, 7, cursor))(1, 10).data["n"].to_list() == [7, 8]
+
+
+@pytest.mark.parametrize("how", ["replaced", "written in place", "gone", "cut"])
+def test_a_file_that_changes_while_it_is_read_is_noticed(tmp_path, how):
+    path = tmp_path / "n.parquet"
+    numbers(0, 40).write_parquet(path, row_group_size=10)
+    fetcher = opened(path)
+    fetcher(0, 10)
+    numbers(100, 140).write_parquet(tmp_path / "other", row_group_size=10)
+    match how:
+        case "replaced":
+            (tmp_path / "other").replace(path)
+        case "written in place":
+            path.write_bytes((tmp_path / "other").read_bytes())
+        case "gone":
+            path.unlink()
+        case "cut":
+            path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(SourceChanged, match="was changed or replaced while it was read"):
+        fetcher(1, 10)
 
 
 def test_nested_columns_and_nulls_come_through(tmp_path):

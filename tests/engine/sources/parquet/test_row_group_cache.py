@@ -9,7 +9,7 @@ import pytest
 from engine.sources.parquet.files import RowGroup
 from engine.sources.parquet.row_group_cache import RowGroupCache
 
-GROUPS = [RowGroup(start, start + 10, 0, start) for start in range(0, 100, 10)]
+GROUPS = [RowGroup(start, start + 10, 80, 0, start) for start in range(0, 100, 10)]
 
 
 class Decoder:

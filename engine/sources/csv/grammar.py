@@ -1,0 +1,154 @@
+r"""What a row of a CSV file is: where it ends, and which fields it has.
+
+A quote opens a field only where a field begins; elsewhere it is a character like others (`v500,5" pipe`). A quoted
+field that goes over several lines doubles each quote in it, and ends with its closing quote. A row for which that isn't
+true is its first line only: a quote that is never closed takes one line, not the rest of the file.
+
+Invariant: where a row ends depends on the bytes from its start on, and on nothing before. So a resume, which begins at
+another byte, finds the same rows. Each byte is looked at a bounded number of times, whatever the bytes are.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from engine.sources.text import blocks
+from engine.sources.text.blocks import after_last_line
+
+if TYPE_CHECKING:
+    from engine.sources.csv.format import CsvFormat
+
+NEVER_CLOSED = "a quote is never closed"
+TEXT_AFTER_QUOTE = "text follows a closing quote"
+
+
+class Grammar:
+    """The rows of one format.
+
+    `line` matches a row of one line, `row` any row, and `row_start` as much of a row as can be one.
+    """
+
+    def __init__(self, written: CsvFormat) -> None:
+        self.separator = written.separator.encode()
+        self.quote = (written.quote_char or "").encode()
+        self.comment = (written.comment_prefix or "").encode()
+        s, q = re.escape(written.separator), re.escape(written.quote_char or "\0")
+        end = rf"(?=[{s}\n]|\r\n|\r?\Z)"
+        eol = r"(?:\r?\n|\r?\Z)"
+        strict = rf"{q}[^{q}]*+(?:{q}{q}[^{q}]*+)*+{q}{end}"
+        loose = rf"(?:{q}[^{q}\n]*+{q}[^{q}{s}\n]*+(?={q}))*+{q}[^{q}\n]*+{q}{end}"
+        literal = rf"[^{s}\n{q}][^{s}\n]*+"
+        field = rf"(?:{strict}|{loose}|{literal})?+"
+        in_line = rf"(?:{loose}|{literal})?+"
+        opened = rf"(?:{q}[^{q}]*+(?:{q}{q}[^{q}]*+)*+)?+"
+        self._clean = _compiled(rf"(?:[^{q}]*+(?<![^{s}\n])(?:{strict}|{loose}))*+[^{q}]*+")
+        self.line = _compiled(rf"{in_line}(?:{s}{in_line})*+{eol}")
+        self.row = _compiled(rf"{field}(?:{s}{field})*+{eol}")
+        self.row_start = _compiled(rf"(?:{field}{s})*+{opened}")
+        self._field = _compiled(field)
+
+    def opens_none(self, rows: bytes) -> bool:
+        """Return whether no quote opens a field, so that all quotes are characters like others."""
+        quote = self.quote
+        return not quote or not (rows.startswith(quote) or self.separator + quote in rows or b"\n" + quote in rows)
+
+    def is_clean(self, rows: bytes) -> bool:
+        """Return whether each quote in some complete rows belongs to a quoted field."""
+        return not self.quote or self.quote not in rows or self._clean.fullmatch(rows) is not None
+
+    def unquoted(self, rows: bytes) -> bytes:
+        """Return what isn't inside quotes; the rows must be clean."""
+        return b"".join(rows.split(self.quote)[::2]) if self.quote and self.quote in rows else rows
+
+    def fields(self, row: bytes) -> list[bytes]:
+        """Return the fields of a row without its line end, each as it is in the file."""
+        if not self.quote or self.quote not in row:
+            return row.split(self.separator)
+        found, at = [], 0
+        while match := self._field.match(row, at):
+            found.append(match.group())
+            at = match.end() + 1
+            if match.end() == len(row):
+                break
+        return found
+
+    def row_end(self, data: bytes) -> int:
+        """Return the end of the last complete row in `data`, which begins with a row; 0 if there is none."""
+        if self.opens_none(data):
+            return after_last_line(data)
+        known = 0 if self.comment else _end_of_match(self._clean, data)
+        end = self._last_line_outside(data, known)
+        if known == len(data):
+            return end
+        scan = RowScan(self, data, whole=False)
+        while (start := scan.next_with_quote(end)) < len(data):
+            row = scan.row_at(start)
+            if row is None:
+                return start
+            end = row[0]
+        return after_last_line(data)
+
+    def _last_line_outside(self, data: bytes, size: int) -> int:
+        """Return the end of the last line after an even number of quotes: in clean rows it isn't inside a field."""
+        end = data.rfind(b"\n", 0, size) + 1
+        quotes = data.count(self.quote, 0, end)
+        while quotes % 2:
+            earlier = data.rfind(b"\n", 0, end - 1) + 1
+            quotes -= data.count(self.quote, earlier, end)
+            end = earlier
+        return end
+
+
+class RowScan:
+    """Goes through the rows of `data`, from its start to its end.
+
+    `whole` says that a row ends where `data` ends; else more bytes may follow.
+    """
+
+    def __init__(self, grammar: Grammar, data: bytes, *, whole: bool) -> None:
+        self._grammar = grammar
+        self._data = data
+        self._whole = whole
+        # A row that is open at a line end before this byte is never closed. It follows from an earlier row that was
+        # open at all line ends up to here: without it, many such rows would each be read up to here.
+        self._open_until = 0
+
+    def next_with_quote(self, start: int) -> int:
+        """Return the start of the next line with a quote, or the end of the data. A row begins at `start`."""
+        grammar, data = self._grammar, self._data
+        quote = data.find(grammar.quote, start) if grammar.quote else -1
+        return len(data) if quote < 0 else max(start, data.rfind(b"\n", start, quote) + 1)
+
+    def row_at(self, start: int) -> tuple[int, str] | None:  # noqa: PLR0911 (one for each kind of row)
+        """Return the end of the row, and what is wrong with its quotes; or None: more bytes are needed to tell."""
+        grammar, data = self._grammar, self._data
+        line_end = data.find(b"\n", start) + 1 or (len(data) if self._whole else 0)
+        if not line_end:
+            return None
+        if (grammar.comment and data.startswith(grammar.comment, start)) or grammar.line.match(data, start):
+            return line_end, ""
+        if line_end <= self._open_until:
+            return line_end, NEVER_CLOSED
+        row = grammar.row.match(data, start)
+        if row and (self._whole or data[row.end() - 1 : row.end()] == b"\n"):
+            self._open_until = row.end()
+            too_long = row.end() - start > blocks.LONGEST_ROW_BYTES
+            return (line_end, NEVER_CLOSED) if too_long else (row.end(), "")
+        stuck = _end_of_match(grammar.row_start, data, start)
+        if stuck < line_end:
+            return line_end, TEXT_AFTER_QUOTE
+        undecided = data.find(b"\n", stuck) < 0  # the rest of that line may make a field of it
+        if undecided and not self._whole and len(data) - start <= blocks.LONGEST_ROW_BYTES:
+            return None
+        self._open_until = stuck
+        return line_end, NEVER_CLOSED
+
+
+def _compiled(pattern: str) -> re.Pattern[bytes]:
+    return re.compile(pattern.encode())
+
+
+def _end_of_match(pattern: re.Pattern[bytes], data: bytes, start: int = 0) -> int:
+    match = pattern.match(data, start)
+    return match.end() if match else start

@@ -1,0 +1,1 @@
+"""What all sources of text files need: opening, blocks of whole rows, line numbers, and text for people to read."""
