@@ -60,6 +60,21 @@ def database(postgres):
 
 
 @pytest.fixture(scope="session")
+def mariadb():
+    """A running MariaDB server, if its programs are installed (mariadb-server-core, mariadb-client-core)."""
+    pytest.importorskip("pymysql")
+    from mariadb_server import PROGRAMS, MariadbServer, program
+
+    if not all(map(program, PROGRAMS)):
+        pytest.skip(f"these programs aren't installed: {', '.join(PROGRAMS)}")
+    with (
+        tempfile.TemporaryDirectory(prefix="my-", ignore_cleanup_errors=True) as folder,
+        MariadbServer(Path(folder) / "server") as server,
+    ):
+        yield server
+
+
+@pytest.fixture(scope="session")
 def s3_server():
     """A running server with the S3 protocol."""
     if not os.environ.get("CI"):

@@ -14,6 +14,7 @@ from sqlalchemy.dialects import mysql
 
 from engine.sinks.base import LEDGER, OWNER, filled_by_another, folded
 from engine.sql.database import ConnectionLost
+from engine.sql.mysql_types import KINDS, TRANSACTIONAL
 
 if TYPE_CHECKING:
     from engine.sinks.base import Delivery
@@ -46,6 +47,7 @@ class SqlLedger:
             sa.Column("token", sa.String(64), nullable=False),
             sa.Column("row_count", sa.BigInteger),  # NULL: delivered by a version that didn't count
             schema=schema,
+            **TRANSACTIONAL,
         )
         self._mine: sa.ColumnElement[bool] = self._table.c.target == target
 
@@ -72,7 +74,7 @@ class SqlLedger:
 
     def _folds(self, connection: sa.Connection) -> bool:
         """Return whether names of tables that differ in case only are names of one table."""
-        if connection.dialect.name in {"mysql", "mariadb"}:
+        if connection.dialect.name in KINDS:
             return bool(connection.execute(sa.text("SELECT @@lower_case_table_names")).scalar_one())
         return connection.dialect.name == "sqlite"
 

@@ -17,6 +17,8 @@ from engine.sinks import sql_table
 from engine.sinks.base import Sink, changed_meanwhile, holds_other_rows, kept_other_rows
 from engine.sinks.sql_ledger import SqlLedger
 from engine.sql.database import Database
+from engine.sql.mysql_types import KINDS, TRANSACTIONAL, has_transactions, rounds_times
+from engine.sql.relation import found_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,8 +40,9 @@ class SqlSink(Sink):
     Args:
         url_or_engine: a URL such as `postgresql://user:password@host/name`, or a SQLAlchemy engine. Rows are written
             by COPY to PostgreSQL with the driver psycopg, and by multi-row INSERT to other databases.
-        table: the name of the table, not quoted.
-        schema: the schema of the table.
+        table: the name of the table, not quoted. `a.b` is the table b in the schema a, as for `SqlFetcher`, unless a
+            table is called `a.b`.
+        schema: the schema of the table, which must exist.
         batch_column: the name of the column for the batch id, or None.
 
     Raises:
@@ -73,11 +76,23 @@ class SqlSink(Sink):
         """Create the ledger if it doesn't exist, check the owner, and compare the table with the ledger."""
         self._table = None
         self._counted = False
-        self._ledger = SqlLedger(self.name, self._table_name, self._schema, checkpoint_key)
         self._database.make_file()
         with self._database.transaction() as connection:
+            self._schema, self._table_name = self._found(connection)
+            self._ledger = SqlLedger(self.name, self._table_name, self._schema, checkpoint_key)
             self._ledger.open(connection)
             self._look(connection)
+
+    def _found(self, connection: sa.Connection) -> tuple[str | None, str]:
+        inspector = sa.inspect(connection)
+        schema, table = found_table(inspector, self._table_name, self._schema)
+        if schema is not None and schema not in inspector.get_schema_names():
+            raise SinkNotUsable(
+                self.name,
+                f"there is no schema '{schema}' in {self._database.label}",
+                hint=f'Create it: CREATE SCHEMA "{schema}". In table=, the part before the first dot names a schema.',
+            )
+        return schema, table
 
     def _look(self, connection: sa.Connection) -> None:
         """Take batches out of the ledger that aren't whole in the table: they are delivered again."""
@@ -85,6 +100,12 @@ class SqlSink(Sink):
             self._ledger.remove(connection)
             return
         table = self._reflected(connection)
+        if self._database.kind in KINDS and not has_transactions(connection, table):
+            raise SinkNotUsable(
+                self.name,
+                f"the storage engine of {self.name} has no transactions, so a batch could be stored in part",
+                hint=f"Change it: ALTER TABLE {self._table_name} ENGINE=InnoDB.",
+            )
         if self._batch_column is None:
             self._look_at_rows(connection, table)
             return
@@ -231,7 +252,7 @@ class SqlSink(Sink):
             columns.append(sa.Column(name, declared))
         if self._batch_column is not None:
             columns.append(sa.Column(self._batch_column, sa.BigInteger))
-        table = sa.Table(self._table_name, sa.MetaData(), *columns, schema=self._schema)
+        table = sa.Table(self._table_name, sa.MetaData(), *columns, schema=self._schema, **TRANSACTIONAL)
         if self._batch_column is not None:
             # Names of indexes are unique in a schema, and a table that was renamed keeps its index.
             sa.Index(f"batchpipe_{uuid.uuid4().hex[:16]}", table.c[self._batch_column])
@@ -239,6 +260,13 @@ class SqlSink(Sink):
         return table
 
     def _check_columns(self, table: sa.Table, schema: Mapping[str, pl.DataType]) -> None:
+        coarse = [name for name, dtype in schema.items() if name in table.c and rounds_times(table.c[name].type, dtype)]
+        if self._database.kind in KINDS and coarse:
+            raise SinkNotUsable(
+                self.name,
+                f"column '{coarse[0]}' of {self.name} is {table.c[coarse[0]].type}, which rounds times",
+                hint="Declare it with 6 digits: DATETIME(6) or TIME(6). Or convert the values to texts in a step.",
+            )
         wanted = [*schema, *([self._batch_column] if self._batch_column else [])]
         missing = [name for name in wanted if name not in table.c]
         if missing:

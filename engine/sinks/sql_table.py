@@ -13,6 +13,9 @@ from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
+from sqlalchemy.dialects import mysql
+
+from engine.sql.mysql_types import KINDS
 
 _COPY_ROWS = 20_000
 _INSERT_ROWS = 10_000
@@ -39,12 +42,28 @@ _TYPES: tuple[tuple[type[pl.DataType], sa.types.TypeEngine[Any]], ...] = (
     (pl.Binary, sa.LargeBinary()),
 )
 
+_LONG_TEXT = mysql.LONGTEXT(charset="utf8mb4", collation="utf8mb4_bin")
+_MYSQL_TYPES: tuple[tuple[type[pl.DataType], sa.types.TypeEngine[Any]], ...] = (
+    (pl.Datetime, mysql.DATETIME(fsp=6)),  # zoned ones in UTC: TIMESTAMP ends in 2038
+    (pl.Time, mysql.TIME(fsp=6)),
+    (pl.Float32, mysql.DOUBLE()),
+    (pl.Float64, mysql.DOUBLE()),
+    (pl.String, _LONG_TEXT),
+    (pl.Categorical, _LONG_TEXT),
+    (pl.Enum, _LONG_TEXT),
+    (pl.Binary, mysql.LONGBLOB()),
+)
+
 
 def column_type(dtype: pl.DataType, kind: str) -> sa.types.TypeEngine[Any] | None:
     """Return the type for a dtype in a database of this kind; None if every type would lose information.
 
     That is so for durations, nested dtypes, and times finer than a microsecond.
     """
+    if kind in KINDS:
+        found = next((declared for known, declared in _MYSQL_TYPES if isinstance(dtype, known)), None)
+        if found is not None and getattr(dtype, "time_unit", "us") != "ns":
+            return found
     if isinstance(dtype, pl.Decimal):
         return sa.Numeric(dtype.precision, dtype.scale)
     if isinstance(dtype, pl.Datetime):
@@ -107,6 +126,9 @@ def _execute_many(connection: sa.Connection, table: sa.Table, frame: pl.DataFram
         frame = frame.with_columns(_sqlite_value(name, dtype) for name, dtype in frame.schema.items())
     else:
         statement = table.insert()
+        if connection.dialect.name in KINDS:
+            zoned = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Datetime) and dtype.time_zone]
+            frame = frame.with_columns(pl.col(zoned).dt.convert_time_zone("UTC").dt.replace_time_zone(None))
     kept = [connection.execute(statement, piece.to_dicts()).rowcount for piece in frame.iter_slices(_INSERT_ROWS)]
     return sum(kept) if min(kept) >= 0 else None
 

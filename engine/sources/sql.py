@@ -50,6 +50,8 @@ class SqlFetcher(SeekableFetcher):
             rows, including new ones.
         dtypes: dtypes by column, instead of those of the declared types.
         schema: the schema of the table.
+        writers_seconds: with until="start" on a table of PostgreSQL, how long to wait for transactions that were
+            writing to the table when the bound was taken; None doesn't wait, and may miss their rows.
 
     Raises:
         UsageError: an argument is wrong, or a database driver isn't installed.
@@ -70,6 +72,7 @@ class SqlFetcher(SeekableFetcher):
         until: Literal["start"] | None = "start",
         dtypes: Mapping[str, Any] | None = None,
         schema: str | None = None,
+        writers_seconds: float | None = 10.0,
     ) -> None:
         from engine.sql.database import Database
 
@@ -91,6 +94,7 @@ class SqlFetcher(SeekableFetcher):
         self._where = where
         self._until_start = until == "start"
         self._dtypes = dict(dtypes or {})
+        self._writers_seconds = writers_seconds
         self._reader: Any = None
 
     def __getstate__(self) -> dict[str, object]:
@@ -106,6 +110,7 @@ class SqlFetcher(SeekableFetcher):
             SourceNotFound: there is no such table, or no such SQLite file.
             UsageError: there is no usable key, or a column can't be read.
             SourceChanged: the cursor belongs to another key.
+            SourceError: transactions that write to the table stay open for longer than `writers_seconds`.
             ConnectionError: the database can't be reached.
         """
         from engine.sql import reading
@@ -133,7 +138,7 @@ class SqlFetcher(SeekableFetcher):
             whole = relation_of_table(connection, str(self._table), self._schema, dtypes, **named)
         else:
             whole = relation_of_query(connection, self._query, dtypes, **named)
-        key = key_columns(whole, self._key_names)
+        key = key_columns(whole, self._key_names, self._database.kind)
         handed_on = with_columns(whole, self._column_names)
         return KeysetQuery(handed_on, key, self._where, self._database.kind, proven=whole.constrained)
 
@@ -154,6 +159,17 @@ class SqlFetcher(SeekableFetcher):
             self._bound = None
         elif self._bound is None or self._after is None or not keyset.has_rows(connection, self._after, self._bound):
             self._bound = keyset.greatest_key(connection)  # a bound is kept while rows up to it are still to be read
+            self._wait_for_writers(connection)
+
+    def _wait_for_writers(self, connection: sa.Connection) -> None:
+        """Wait until no transaction can commit a row below the bound, as far as the database can tell."""
+        from engine.sql.writers import wait_for_writers
+
+        source = self._keyset.relation.source
+        waits = self._database.kind == "postgresql" and self._query is None and self._bound is not None
+        if waits and self._writers_seconds is not None:
+            table: Any = source
+            wait_for_writers(connection, table.name, table.schema, self._writers_seconds)
 
     # --- reading --------------------------------------------------------------------------------------
 
@@ -297,7 +313,8 @@ class SqlFetcher(SeekableFetcher):
 
 
 _ARGUMENTS = {
-    "_database", "_table", "_schema", "_query", "_key_names", "_column_names", "_where", "_until_start", "_dtypes"
+    "_database", "_table", "_schema", "_query", "_key_names", "_column_names", "_where", "_until_start", "_dtypes",
+    "_writers_seconds",
 }  # fmt: skip
 _MORE = 1_000
 """How many rows more than planned are read, to report the number of rows that others have added."""

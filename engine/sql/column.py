@@ -9,6 +9,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from engine.sql.dtypes import plain_dtype, way_out
+from engine.sql.mysql_types import KINDS, read_element, read_type
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +34,9 @@ class Column:
     def wire(self, kind: str) -> sa.ColumnElement[Any]:
         """Return the expression to select."""
         if self.as_text:
-            return sa.cast(self.element, sa.CHAR() if kind == "mysql" else sa.Text()).label(self.name)
+            return sa.cast(self.element, sa.CHAR() if kind in KINDS else sa.Text()).label(self.name)
+        if kind in KINDS:
+            return read_element(self.element, self.declared).label(self.name)
         if kind == "sqlite":  # unconverted values: a date is a text there, for every reader
             return sa.type_coerce(self.element, sa.types.NullType()).label(self.name)
         if kind == "postgresql":
@@ -69,7 +72,7 @@ def column_of(
     """Return a column with the dtype in `dtypes`, else that of its type."""
     kind = connection.dialect.name
     name = str(element.key)
-    plain = plain_dtype(declared, kind)
+    plain = plain_dtype(read_type(declared) if kind in KINDS else declared, kind)
     wanted = dtypes.get(name)
     if isinstance(declared, sa.types.NullType):
         return Column(name, element, declared, nullable, dtypes[name], None, as_text=False)

@@ -15,7 +15,17 @@ from engine.text.masking import keep_password_of, keep_secret
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_DRIVERS = {"postgresql": "pip install 'batchpipe-tui[postgres]'"}
+_DRIVERS = {
+    "postgresql": "pip install 'batchpipe-tui[postgres]', and write postgresql:// or postgresql+psycopg://",
+    "mysql": "pip install 'batchpipe-tui[mysql]', and write mysql+pymysql://",
+    "mariadb": "pip install 'batchpipe-tui[mysql]', and write mariadb+pymysql://",
+}
+
+_OTHER_NAMES = {
+    "postgres": "Write postgresql:// instead of postgres://.",
+    "duckdb": "Read the tables of a DuckDB file with a fetcher of your own, or write them to Parquet and read that.",
+}
+"""What to do about kinds of databases that SQLAlchemy doesn't know."""
 
 # SQLSTATE: connection exceptions; serialization failure and deadlock; too many connections; server shutting down,
 # crashed, starting up. (PostgreSQL documentation, appendix A "Error Codes".)
@@ -143,7 +153,10 @@ def _engine(url: str | sa.URL) -> sa.Engine:
     try:
         return sa.create_engine(parsed)
     except sa.exc.NoSuchModuleError as error:
-        raise UsageError(f"databases of the kind {parsed.drivername} aren't supported") from error
+        hint = _OTHER_NAMES.get(
+            parsed.drivername, "Kinds are postgresql, sqlite, mysql, mariadb, and those of drivers."
+        )
+        raise UsageError(f"databases of the kind {parsed.drivername} aren't supported", hint=hint) from error
     except ModuleNotFoundError as error:
         name = parsed.get_backend_name()
         raise UsageError(

@@ -14,6 +14,7 @@ from sqlalchemy.ext.compiler import compiles
 from engine.errors import SourceNotFound, UsageError
 from engine.sql.column import Column, column_of
 from engine.sql.described import postgresql_types
+from engine.sql.mysql_types import KINDS, can_be_key
 from engine.sql.uniqueness import Uniqueness, uniqueness
 
 if TYPE_CHECKING:
@@ -73,9 +74,9 @@ def relation_of_table(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", sa.exc.SAWarning)  # a type that SQLAlchemy doesn't know is read as text
         reflected = inspector.get_columns(table, schema=schema)
+        unique = uniqueness(connection, table, schema)
     name = f"{schema}.{table}" if schema else table
     nullable = {one["name"]: bool(one["nullable"]) for one in reflected}
-    unique = uniqueness(connection, table, schema)
     read = _read(name, nullable, wanted, unique.primary_key if key is None else key)
     types = {one["name"]: one["type"] for one in reflected if one["name"] in read}
     if connection.dialect.name == "postgresql":
@@ -208,7 +209,7 @@ def _near(name: str, names: Sequence[str]) -> str:
     return f"The tables and views are {', '.join(sorted(names)[:20])}." if names else "There are no tables."
 
 
-def key_columns(relation: Relation, names: Sequence[str] | None) -> tuple[Column, ...]:
+def key_columns(relation: Relation, names: Sequence[str] | None, kind: str) -> tuple[Column, ...]:  # noqa: C901
     """Return the columns of the key: those in `names`, by default the primary key.
 
     Raises:
@@ -238,6 +239,8 @@ def key_columns(relation: Relation, names: Sequence[str] | None) -> tuple[Column
             raise UsageError(
                 f"the key column '{column.name}' of {relation.name} is an array, which can't be a key here"
             )
+        if kind in KINDS:
+            _refuse_other_order(relation, column)
     if not relation.constrained:
         return key
     listed = ", ".join(names)
@@ -264,6 +267,15 @@ def key_columns(relation: Relation, names: Sequence[str] | None) -> tuple[Column
         else one
         for one in key
     )
+
+
+def _refuse_other_order(relation: Relation, column: Column) -> None:
+    if not can_be_key(column):
+        raise UsageError(
+            f"the key column '{column.name}' of {relation.name} has the type {column.declared}, whose order isn't "
+            "that of its values as they are read",
+            hint="Choose a key of integers, decimals, texts, dates or bytes.",
+        )
 
 
 def with_columns(relation: Relation, names: Sequence[str] | None) -> Relation:

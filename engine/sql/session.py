@@ -5,10 +5,12 @@ They last for one transaction, so a connection goes back to a user's pool, or to
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+
+from engine.sql.mysql_types import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +28,10 @@ _POSTGRESQL = {
 @contextmanager
 def settings_of_ours(connection: sa.Connection) -> Iterator[None]:
     """Begin a transaction with these settings; in databases without such settings do nothing."""
+    if connection.dialect.name in KINDS:
+        with _of_mysql(connection):
+            yield
+        return
     if connection.dialect.name != "postgresql":
         yield
         return
@@ -41,3 +47,20 @@ def settings_of_ours(connection: sa.Connection) -> Iterator[None]:
     finally:
         if named:
             driver.prepare_threshold = before
+
+
+@contextmanager
+def _of_mysql(connection: sa.Connection) -> Iterator[None]:
+    """Refuse values that don't fit, and use UTC. These settings last for the session, so they are put back."""
+    mode, zone = connection.exec_driver_sql("SELECT @@SESSION.sql_mode, @@SESSION.time_zone").one()
+    ours = ",".join(dict.fromkeys([*filter(None, mode.split(",")), "STRICT_ALL_TABLES", "NO_ENGINE_SUBSTITUTION"]))
+    change = sa.text("SET SESSION sql_mode = :mode, SESSION time_zone = :zone")
+    connection.execute(change, {"mode": ours, "zone": "+00:00"})
+    try:
+        yield
+    finally:
+        if not connection.closed and not connection.invalidated:
+            with suppress(sa.exc.DBAPIError):  # the connection broke: the pool makes a new one
+                connection.rollback()
+                connection.execute(change, {"mode": mode, "zone": zone})
+                connection.rollback()

@@ -118,7 +118,7 @@ def test_a_query_must_tell_the_types_of_its_expressions(sqlite, path):
     query = "SELECT id, v + 1 AS more FROM t"
     with pytest.raises(UsageError, match="doesn't say which type these columns have: more") as caught:
         fetch_all(SqlFetcher(sqlite.sources()[path], query=query, key="id"))
-    assert caught.value.hint == "Give its dtype with dtypes={'more': pl.Int64}, or write CAST(… AS …) in a query."
+    assert caught.value.hint.startswith("Give their dtypes with dtypes={'more': pl.Int64}")
     told = SqlFetcher(sqlite.sources()[path], query=query, key="id", dtypes={"more": pl.Int64})
     assert read(told).rows() == [(1, 3)]
 

@@ -19,7 +19,7 @@ import pytest
 TESTS = Path(__file__).parents[1]
 TIERS = ("unit", "integration", "faults")
 FOLDERS = {"cluster": "integration", "databases": "integration", "faults": "faults", "objects": "integration"}
-SERVERS = ("cluster", "postgres", "s3_server")
+SERVERS = ("cluster", "mariadb", "postgres", "s3_server")
 """Fixtures with one server per session. The tests of each run one after the other, in one process."""
 
 TIME_LIMITS = {"unit": 300, "integration": 600, "faults": 600, "long": 12 * 3600}

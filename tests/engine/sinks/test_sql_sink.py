@@ -130,3 +130,33 @@ def test_a_text_that_postgresql_cannot_hold_fails_the_batch_with_its_reason(tmp_
     run = pipeline(tmp_path, pl.DataFrame({"id": [1], "text": ["nul \0 byte"]}), SqlSink(url, "target"))
     with pytest.raises(SinkFailed, match="0x00"):
         run.run()
+
+
+def test_a_dot_means_the_same_as_in_a_source(tmp_path, postgres, numbers):
+    url = postgres.new_database()
+    with pytest.raises(SinkNotUsable, match="there is no schema 'st'") as caught:
+        pipeline(tmp_path, numbers, SqlSink(url, "st.t")).run()
+    assert caught.value.hint.startswith('Create it: CREATE SCHEMA "st"')
+    with postgres.connect(url.rpartition("/")[2]) as connection:
+        connection.execute("CREATE SCHEMA st")
+        pipeline(tmp_path, numbers, SqlSink(url, "st.t")).run()
+        pipeline(tmp_path, numbers, SqlSink(url, "t", schema="st")).run()
+        assert connection.execute("SELECT count(*) FROM st.t").fetchall() == [(95,)]
+        connection.execute('CREATE TABLE "a.b" (id bigint, value bigint, batch_id bigint)')
+        pipeline(tmp_path / "other", numbers, SqlSink(url, "a.b")).run()
+        assert connection.execute('SELECT count(*) FROM "a.b"').fetchall() == [(95,)]
+
+
+@pytest.mark.parametrize(
+    ("url", "hint"),
+    [
+        ("postgres://host/db", "Write postgresql://"),
+        ("duckdb:///file.duckdb", "write them to Parquet"),
+        ("mysql://host/db", "and write mysql+pymysql://"),
+        ("postgresql+psycopg2://host/db", "write postgresql:// or postgresql+psycopg://"),
+    ],
+)
+def test_a_url_without_a_driver_says_what_to_write(url, hint):
+    with pytest.raises(UsageError) as caught:
+        SqlSink(url, "target")
+    assert hint in caught.value.hint
