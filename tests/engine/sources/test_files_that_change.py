@@ -17,7 +17,7 @@ from engine.sources.text import blocks
 from engine.testing import EventLog
 
 PAGE = (Path(__file__).parents[3] / "docs" / "files.md").read_text(encoding="utf-8")
-TABLES = PAGE.partition("For CSV files")[2].partition("For Parquet")[0]
+TABLES = PAGE.partition("plain or compressed by gzip:")[2].partition("For Parquet")[0]
 STORIES = {}
 
 
