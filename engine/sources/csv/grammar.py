@@ -53,6 +53,8 @@ class Grammar:
         self._field = _compiled(field)
         self.clean_bytes = 0
         """How many of the bytes that `row_end` saw last are known to be clean."""
+        run = rf"(?:{loose}|[^{s}\n{q}]*+)"
+        self._run = rf"(?>{run}(?:{s}{run})" + "{{count}}\r?\n)*+"
         regular = rf"(?:{strict}|{loose}|[^{s}\n{q}]*+)"
         self._regular = regular + rf"(?:{s}{regular})" + "{{count}}\r?"
 
@@ -68,6 +70,10 @@ class Grammar:
     def regular(self, fields: int) -> re.Pattern[bytes]:
         """Return the pattern of a row with so many fields whose quotes are all those of quoted fields."""
         return _compiled(self._regular.replace("{{count}}", f"{{{fields - 1}}}"))
+
+    def regular_lines(self, fields: int) -> re.Pattern[bytes]:
+        """Return the pattern of some such rows of one line each, with their line ends."""
+        return _compiled(self._run.replace("{{count}}", f"{{{fields - 1}}}"))
 
     def unquoted(self, rows: bytes) -> bytes:
         """Return what isn't inside quotes; the rows must be clean."""
@@ -118,6 +124,8 @@ class Grammar:
     def _last_line_outside(self, data: bytes, size: int) -> int:
         """Return the end of the last line after an even number of quotes: in clean rows it isn't inside a field."""
         end = data.rfind(b"\n", 0, size) + 1
+        if data.rfind(self.quote, 0, size) < end:  # the usual case: all quoted fields are complete there
+            return end
         quotes = data.count(self.quote, 0, end)
         while quotes % 2:
             earlier = data.rfind(b"\n", 0, end - 1) + 1

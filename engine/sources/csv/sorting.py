@@ -59,6 +59,9 @@ def sort_rows(block: bytes, written: CsvFormat, grammar: Grammar, fields: int) -
         if start > at:
             sorter.plain_lines(at, start)
             at = start
+        elif (end := sorter.end_of_regular_lines(at)) > at:
+            sorter.regular_lines(at, end)
+            at = end
         elif row := scan.row_at(at):
             sorter.row_with_quotes(at, *row)
             at = row[0]
@@ -74,6 +77,7 @@ class _Sorter:
         self._grammar = grammar
         self._fields = fields
         self._regular = grammar.regular(fields) if grammar.quote else None
+        self._regular_lines = grammar.regular_lines(fields) if grammar.quote and not grammar.comment else None
         self.rows = SortedRows()
 
     def plain_lines(self, start: int, end: int) -> None:
@@ -83,11 +87,7 @@ class _Sorter:
         lines = chunk.removesuffix(b"\n").split(b"\n")
         comment = self._grammar.comment
         if not comment and all(line.count(separator) == separators for line in lines):  # the usual case
-            ends = [start + size for size in accumulate(len(line) + 1 for line in lines)]
-            rows.good += range(len(rows.starts), len(rows.starts) + len(lines))
-            rows.texts += lines
-            rows.starts += [start, *ends[:-1]]
-            rows.ends += ends
+            self._good_lines(start, lines)
             return
         for match in (_LINES if separators else _LINES_AND_BLANKS).finditer(chunk):
             line, begin = match.group().removesuffix(b"\n"), start + match.start()
@@ -100,6 +100,15 @@ class _Sorter:
                 self._other_count(line.split(separator))
             rows.starts.append(begin)
             rows.ends.append(begin + len(line) + 1)
+
+    def end_of_regular_lines(self, start: int) -> int:
+        """Return where lines end that are rows with the right number of fields, and nothing wrong with their quotes."""
+        match = self._regular_lines.match(self._block, start) if self._regular_lines else None
+        return match.end() if match else start
+
+    def regular_lines(self, start: int, end: int) -> None:
+        """Add such lines."""
+        self._good_lines(start, self._block[start : end - 1].split(b"\n"))
 
     def row_with_quotes(self, start: int, end: int, problem: str) -> None:
         """Add one row, or one comment; `problem` says what is wrong with its quotes."""
@@ -123,6 +132,14 @@ class _Sorter:
                 self._add(row, fields)
         rows.starts.append(start)
         rows.ends.append(end)
+
+    def _good_lines(self, start: int, lines: list[bytes]) -> None:
+        rows = self.rows
+        ends = [start + size for size in accumulate(len(line) + 1 for line in lines)]
+        rows.good += range(len(rows.starts), len(rows.starts) + len(lines))
+        rows.texts += lines
+        rows.starts += [start, *ends[:-1]]
+        rows.ends += ends
 
     def _other_count(self, fields: list[bytes]) -> None:
         found, wanted = len(fields), self._fields

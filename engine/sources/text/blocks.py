@@ -52,7 +52,9 @@ def read_blocks(
     file.seek(start)
     held, looked_at = b"", size
     while True:
-        chunk = file.read(max(size, len(held)))  # what is held doubles: a long row is looked at a few times only
+        # What is held has `size` bytes then, and needs no copy to be looked at. More doubles: a long row is looked at a
+        # few times only.
+        chunk = file.read(max(size - len(held), len(held)))
         held += chunk
         done = 0
         if not chunk:

@@ -32,6 +32,7 @@ class BlocksRead:
         self._done = 0
         self._first_row = self._row = self._stop_row = 0
         self._ends: Sequence[int] | None = None
+        self._lines = -1  # not counted yet
         self._last = False
 
     def add(self, block: bytes, row: int, rows: int, ends: Sequence[int] | None = None, *, last: bool = False) -> Mark:
@@ -44,7 +45,7 @@ class BlocksRead:
         self._block, self._done = block, 0
         self._first_row = self._row = row
         self._stop_row = row + rows
-        self._ends, self._last = ends, last
+        self._ends, self._last, self._lines = ends, last, -1
         return self.mark
 
     def mark_before(self, row: int) -> Mark | None:
@@ -90,13 +91,18 @@ class BlocksRead:
             return self._done
         if self._ends is not None:
             return self._ends[row - self._first_row - 1]
-        if not self.quote or self._block.find(self.quote, self._done) < 0:
+        if not self.quote or self._block.find(self.quote, self._done) < 0 or self._each_line_is_a_row():
             return _after_lines(self._block, self._done, row - self._row, self._stop_row - self._row)
         end, missing, inside = self._done, row - self._row, False
         while missing > 0 and (next_end := self._block.find(b"\n", end) + 1):
             inside ^= bool(self._block.count(self.quote, end, next_end) % 2)
             end, missing = next_end, missing - (not inside)
         return end
+
+    def _each_line_is_a_row(self) -> bool:
+        if self._lines < 0:
+            self._lines = self._block.count(b"\n") + (not self._block.endswith(b"\n"))
+        return self._lines == self._stop_row - self._first_row
 
 
 def _after_lines(data: bytes, start: int, lines: int, lines_left: int) -> int:
