@@ -78,11 +78,9 @@ def lost_values(
     """
     import polars as pl
 
-    suspects = [
-        name
-        for name, dtype in schema.items()
-        if isinstance(dtype, pl.Decimal) or (dtype.is_float() and frame[name].is_infinite().any())
-    ]
+    floats = [name for name, dtype in schema.items() if dtype.is_float()]
+    infinite = frame.select(pl.col(floats).is_infinite().any()).row(0, named=True) if floats else {}
+    suspects = [name for name, dtype in schema.items() if isinstance(dtype, pl.Decimal) or infinite.get(name)]
     if not suspects:
         return {}
     texts = _as_text(rows, written, schema, suspects)

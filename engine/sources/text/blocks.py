@@ -50,12 +50,13 @@ def read_blocks(
         RowTooLong: a row doesn't end.
     """
     file.seek(start)
-    held, looked_at = b"", size
+    held, rest, looked_at = b"", b"", size
     while True:
-        # What is held has `size` bytes then, and needs no copy to be looked at. More doubles: a long row is looked at a
-        # few times only.
-        chunk = file.read(max(size - len(held), len(held)))
-        held += chunk
+        known = len(held) + len(rest)
+        chunk = file.read(max(size - known, known))  # it doubles: a long row is looked at a few times only
+        # Most lines are rows: cut at a line end, what is held becomes a block as it is, and is copied once.
+        cut = chunk.rfind(b"\n") + 1 or len(chunk)
+        held, rest = b"".join((held, rest, memoryview(chunk)[:cut])), chunk[cut:]
         done = 0
         if not chunk:
             if not held or (isinstance(file, WatchedFile) and file.grew):  # its last line may be half of one
