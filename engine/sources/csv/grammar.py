@@ -100,8 +100,8 @@ class Grammar:
         self.clean_bytes = 0
         if self.opens_none(data):
             return len(data) if whole else after_last_line(data)
-        known = self.clean_bytes = 0 if self.comment else _end_of_match(self._clean, data)
-        end = self._last_line_outside(data, known)
+        end, known = self._clean_rows(data, 0)
+        self.clean_bytes = known
         if known == len(data):
             return len(data) if whole else end
         scan, enough = RowScan(self, data, whole=whole), blocks.BLOCK_BYTES
@@ -114,24 +114,32 @@ class Grammar:
             row = scan.row_at(start)
             if row is None:
                 return start
-            end = row[0]
+            end, _ = self._clean_rows(data, row[0])
         return end
 
     def last_row_end(self, data: bytes) -> int:
         """Return `row_end` of the last bytes of a file."""
         return self.row_end(data, whole=True)
 
-    def _last_line_outside(self, data: bytes, size: int) -> int:
-        """Return the end of the last line after an even number of quotes: in clean rows it isn't inside a field."""
-        end = data.rfind(b"\n", 0, size) + 1
-        if data.rfind(self.quote, 0, size) < end:  # the usual case: all quoted fields are complete there
-            return end
-        quotes = data.count(self.quote, 0, end)
+    def _clean_rows(self, data: bytes, start: int) -> tuple[int, int]:
+        """Return the end of the last row that is clean and complete, as all rows before it, and where clean bytes end.
+
+        A row begins at `start`. What is looked at again later is one row at most: where another row could begin inside
+        it, its quotes would open what they close now, and so all its line ends would be ends of rows.
+        """
+        if self.comment:
+            return start, start
+        known = _end_of_match(self._clean, data, start)
+        end = max(data.rfind(b"\n", start, known) + 1, start)
+        if data.rfind(self.quote, start, known) < end:  # the usual case: all quoted fields are complete there
+            return end, known
+        # After an odd number of quotes a line end is inside a field.
+        quotes = data.count(self.quote, start, end)
         while quotes % 2:
-            earlier = data.rfind(b"\n", 0, end - 1) + 1
+            earlier = max(data.rfind(b"\n", start, end - 1) + 1, start)
             quotes -= data.count(self.quote, earlier, end)
             end = earlier
-        return end
+        return end, known
 
 
 class RowScan:

@@ -135,11 +135,11 @@ class _Sorter:
 
     def _good_lines(self, start: int, lines: list[bytes]) -> None:
         rows = self.rows
-        ends = [start + size for size in accumulate(len(line) + 1 for line in lines)]
+        bounds = list(accumulate([len(line) + 1 for line in lines], initial=start))
         rows.good += range(len(rows.starts), len(rows.starts) + len(lines))
         rows.texts += lines
-        rows.starts += [start, *ends[:-1]]
-        rows.ends += ends
+        rows.starts += bounds[:-1]
+        rows.ends += bounds[1:]
 
     def _other_count(self, fields: list[bytes]) -> None:
         found, wanted = len(fields), self._fields

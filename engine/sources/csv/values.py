@@ -52,7 +52,7 @@ def parse_rows(
     # In the second round the rows with a fault are out. A blank value is null for some dtypes, and a fault for others.
     for blank_is_a_fault in (False, False, True, True):
         left = [row for number, row in enumerate(rows) if number not in faults] if faults else rows
-        content = b"".join(row + b"\n" for row in left)
+        content = b"\n".join([*left, b""])
         try:
             frame = written.scan(content, schema).collect()
             found = lost_values(frame, content, written, schema)
