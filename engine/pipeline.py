@@ -69,7 +69,8 @@ class BatchPipeline(CheckpointView):
         batch_bytes: how many bytes of memory the rows of a batch may take; a batch of wide rows has fewer than
             `batch_size`. By default a share of this machine's memory, 16 to 256 MiB. It may change at any time. A
             function that finds its rows by batch id times batch size, and a `SqlFetcher`, keep to `batch_size` alone.
-        checkpoint_dir: the folder of the checkpoint. The first run creates it; only its owner can read it.
+        checkpoint_dir: the folder of the checkpoint. The first run creates it; only its owner can read it. A relative
+            one is looked up in the working folder when the pipeline is made.
         name: the name of the pipeline on screens; by default the name of the checkpoint folder.
         results_url: the URL of the result files, such as s3://bucket/flights, instead of the checkpoint folder. It
             can't be changed after the first run. It needs `pip install 'batchpipe-tui[s3]'`.
@@ -127,7 +128,7 @@ class BatchPipeline(CheckpointView):
 
     def _begin_with(self, plan: Plan) -> None:
         super().__init__(plan.checkpoint_dir, plan.results_url)
-        self._plan = plan
+        self._plan = replace(plan, checkpoint_dir=self.checkpoint_dir)
         self._executor = plan.executor or ThreadExecutor(plan.workers)
         self._stop = StopSignal()
         self._busy = threading.Lock()
