@@ -237,25 +237,25 @@ class BatchPipeline(CheckpointView):
             StepError, SourceError: a batch failed and ended the run. Everything before it is committed, and the next
                 call continues there.
             CheckpointError: the checkpoint can't be used or written.
-            PipelineChanged, SourceNotFound: the run didn't start.
+            PipelineChanged, SourceNotFound: the run didn't start. It leaves no checkpoint folder; if there was one, its
+                history says why.
         """
         plan = self._plan if on_error is None else replace(self._plan, on_error=quarantine_limits(on_error))
         with self._alone():
             self._stop = StopSignal()
             with self._open() as store:
-                if not resume:
-                    # A run that is refused must not drop the results.
-                    fingerprint.description(self.steps, self.batch_fetcher, self.batch_size)
-                    self._source_size(Position())
-                    self._rewind(store, -1)
                 emit = Emitter([self._progress, *self._plan.listeners])
                 try:
+                    if not resume:
+                        self._start_over(plan, store)
+                        emit = Emitter([self._progress, *self._plan.listeners])
                     ended = running.run(
                         plan, self._executor, store, stop=self._stop, emit=emit, accept_changes=accept_changes
                     )
                     frontier = store.frontier(self._plan.step_names)
                     store.close()
                 except BaseException as error:
+                    store.abandon()
                     self._end_broken_run(error, emit)
                     raise
             message = describe(ended.error) if ended.state is RunState.FAILED and ended.error else ""
@@ -263,6 +263,16 @@ class BatchPipeline(CheckpointView):
         if ended.error is not None:
             raise ended.error
         return frontier
+
+    def _start_over(self, plan: Plan, store: CheckpointStore) -> None:
+        """Drop the results, unless a run from the first batch on would be refused."""
+        try:
+            fingerprint.description(self.steps, self.batch_fetcher, self.batch_size)
+            self._source_size(Position())
+        except Exception as error:
+            running.record_refusal(plan, store, error)
+            raise
+        self._rewind(store, -1)
 
     def _end_broken_run(self, error: BaseException, emit: Listener) -> None:
         """Emit the end of a run that couldn't emit it itself: Ctrl-C may come at any moment."""
