@@ -266,6 +266,26 @@ async def test_export_never_offers_the_source(flights_file, tmp_path, story):
         await on.until((tmp_path / "out.csv").exists)
 
 
+async def test_a_report_never_replaces_a_file_without_asking(gated, tmp_path, story, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    async with story(pipeline=gated) as on:
+        await on.loaded()
+        path = tmp_path / f"{on.view.info.pipeline}.md"
+        path.write_text("mine")
+        await on.press("m")
+        await on.screen_is(ConfirmScreen)
+        await on.press("escape")
+        await on.until(lambda: not isinstance(on.screen, ConfirmScreen))
+        assert path.read_text() == "mine"
+        await on.press("m")
+        await on.screen_is(ConfirmScreen)
+        on.screen.query_one("#confirm", Button).press()
+        await on.until(lambda: path.read_text() not in {"", "mine"})
+        path.unlink()
+        await on.press("m")
+        await on.until(path.exists)
+
+
 async def test_freeze_holds_the_panes_and_the_run_goes_on(gated, story):
     async with story(pipeline=gated) as on:
         await on.loaded()
