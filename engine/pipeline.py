@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from engine.checkpoint.loss import Loss
     from engine.checkpoint.parts.parts import PartCompression
     from engine.checkpoint.reader import CheckpointReader
-    from engine.events import Listener
+    from engine.events import Event, Listener
     from engine.executors.base import Executor
     from engine.policy import OnError, Quarantine, RetryPolicy
     from engine.progress import RunView
@@ -133,6 +133,7 @@ class BatchPipeline(CheckpointView):
         self._stop = StopSignal()
         self._busy = threading.Lock()
         self._progress = self._new_progress()
+        self._emitter = Emitter(())
 
     @property
     def steps(self) -> tuple[BatchStep, ...]:
@@ -243,12 +244,11 @@ class BatchPipeline(CheckpointView):
         plan = self._plan if on_error is None else replace(self._plan, on_error=quarantine_limits(on_error))
         with self._alone():
             self._stop = StopSignal()
-            with self._open() as store:
-                emit = Emitter([self._progress, *self._plan.listeners])
+            self._emitter = Emitter([self._apply, *self._plan.listeners])
+            with self._emitter as emit, self._open() as store:
                 try:
                     if not resume:
                         self._start_over(plan, store)
-                        emit = Emitter([self._progress, *self._plan.listeners])
                     ended = running.run(
                         plan, self._executor, store, stop=self._stop, emit=emit, accept_changes=accept_changes
                     )
@@ -258,11 +258,15 @@ class BatchPipeline(CheckpointView):
                     store.abandon()
                     self._end_broken_run(error, emit)
                     raise
-            message = describe(ended.error) if ended.state is RunState.FAILED and ended.error else ""
-            emit(RunEnded(ended.run_id, now(), ended.state, message))
+                message = describe(ended.error) if ended.state is RunState.FAILED and ended.error else ""
+                emit(RunEnded(ended.run_id, now(), ended.state, message))
         if ended.error is not None:
             raise ended.error
         return frontier
+
+    def _apply(self, event: Event) -> None:
+        """Apply the event to the progress that there is now: a start over replaces it during a run."""
+        self._progress(event)
 
     def _start_over(self, plan: Plan, store: CheckpointStore) -> None:
         """Drop the results, unless a run from the first batch on would be refused."""
@@ -295,7 +299,7 @@ class BatchPipeline(CheckpointView):
             return
         self._stop.ask(now=now)
         if self._busy.locked():
-            Emitter([self._progress, *self._plan.listeners])(StopWasRequested(now))
+            self._emitter(StopWasRequested(now))
 
     # --- the state of the run ---------------------------------------------------------------------------
 
@@ -343,8 +347,8 @@ class BatchPipeline(CheckpointView):
             SourceChanged: the source has other rows than those that were committed; nothing is changed.
             StepError, SourceError, CheckpointError: the batch can't be computed or replaced; nothing is changed.
         """
-        with self._alone(), self._open() as store:
-            recompute(self._plan, store, batch_id, stop=StopSignal(), emit=Emitter(self._plan.listeners))
+        with self._alone(), Emitter(self._plan.listeners) as emit, self._open() as store:
+            recompute(self._plan, store, batch_id, stop=StopSignal(), emit=emit)
             self._pages = PageReader()
 
     @property
@@ -357,15 +361,17 @@ class BatchPipeline(CheckpointView):
             if store is None or not store.rows_quarantined():
                 return Replayed()
             self._stop = StopSignal()
+            self._emitter = Emitter(self._plan.listeners)
             try:
-                return replay(
-                    self._plan,
-                    store,
-                    mended=read_mended(mended, store) if mended else None,
-                    stop=self._stop,
-                    emit=Emitter(self._plan.listeners),
-                    accept_changes=accept_changes,
-                )
+                with self._emitter as emit:
+                    return replay(
+                        self._plan,
+                        store,
+                        mended=read_mended(mended, store) if mended else None,
+                        stop=self._stop,
+                        emit=emit,
+                        accept_changes=accept_changes,
+                    )
             finally:
                 self._pages = PageReader()
                 self._progress = self._new_progress(store, self._known_size())

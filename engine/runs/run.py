@@ -78,6 +78,9 @@ def run(
         if run_id is None:
             record_refusal(plan, store, error)
             raise
+        if isinstance(error, KeyboardInterrupt):  # perhaps nothing has recorded the end yet
+            with suppress(CheckpointError):
+                store.history.end_run(run_id, RunState.RESUMABLE)
         return _ended_by(error, run_id, emit)  # a second Ctrl-C, while the end was being recorded
 
 

@@ -21,8 +21,9 @@ from engine.errors import (
     StepSetupFailed,
     UsageError,
 )
-from engine.events import BatchFailed, RunEnded, RunStarted, Warned
+from engine.events import BatchCommitted, BatchFailed, BatchStarted, RunEnded, RunStarted, Warned
 from engine.executors.threads import ThreadExecutor
+from engine.progress import Progress
 from engine.steps.base import BatchStep
 from engine.testing import EventLog, FailingStep, NumberSource, RunningTotal, SeekableNumbers, numbers
 
@@ -224,6 +225,30 @@ def test_a_run_that_cannot_begin_leaves_no_folder_and_a_line_in_a_history_that_t
     assert (refused.first_batch_id, refused.next_batch_id, before.state) == (5, None, RunState.FINISHED)
     assert good.status().state is RunState.FINISHED
     assert good.get_frontier().last_completed_batch_id == 4
+
+
+@pytest.mark.parametrize("kind", [RunStarted, BatchStarted, BatchCommitted, RunEnded])
+@pytest.mark.parametrize("in_progress", [True, False], ids=["before the view", "in a listener"])
+def test_ctrl_c_while_any_event_is_handled_leaves_a_stopped_run_and_no_log(
+    pipeline, caplog, monkeypatch, kind, in_progress
+):
+    log = EventLog()
+
+    def interrupt(event):
+        if isinstance(event, kind):
+            monkeypatch.undo()
+            raise KeyboardInterrupt
+
+    run = pipeline(source=SeekableNumbers(50), listeners=[log, interrupt] if not in_progress else [log], workers=1)
+    if in_progress:
+        apply = Progress.__call__
+        monkeypatch.setattr(Progress, "__call__", lambda self, event: (interrupt(event), apply(self, event)))
+    with pytest.raises(KeyboardInterrupt):
+        run.run()
+    assert caplog.records == []
+    assert run.history()[0].state in {RunState.RESUMABLE, RunState.FINISHED}
+    assert len(log.of(RunStarted)) == len(log.of(RunEnded)) == 1
+    assert pipeline(source=SeekableNumbers(50)).run().last_completed_batch_id == 4
 
 
 def test_a_change_that_is_refused_is_in_the_history_and_is_not_recorded_as_the_pipeline(pipeline):
