@@ -421,7 +421,7 @@ class PipelineQuarantine(QuarantineView):
     """The rows in quarantine of a pipeline's checkpoint, which the pipeline can replay."""
 
     def __init__(self, pipeline: BatchPipeline) -> None:
-        super().__init__(pipeline._looking)  # type: ignore[arg-type]  # noqa: SLF001 (one object with the pipeline)
+        super().__init__(pipeline._looking)  # noqa: SLF001 (one object with the pipeline)
         self._pipeline = pipeline
 
     def replay(self, *, mended: str | Path | None = None, accept_changes: bool = False) -> Replayed:

@@ -244,7 +244,7 @@ class CheckpointView:
     @property
     def quarantine(self) -> QuarantineView:
         """The rows that steps couldn't process: `rows`, `reasons`, `export`."""
-        return QuarantineView(self._looking)  # type: ignore[arg-type]
+        return QuarantineView(self._looking)
 
     def _committed_parts(self) -> list[StoredPath]:
         with self._looking() as reader:
