@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from engine.checkpoint.loss import Loss
     from engine.checkpoint.parts.parts import PartCompression
     from engine.checkpoint.reader import CheckpointReader
-    from engine.events import Listener
+    from engine.events import Event, Listener
     from engine.executors.base import Executor
     from engine.policy import OnError, Quarantine, RetryPolicy
     from engine.progress import RunView
@@ -69,7 +69,8 @@ class BatchPipeline(CheckpointView):
         batch_bytes: how many bytes of memory the rows of a batch may take; a batch of wide rows has fewer than
             `batch_size`. By default a share of this machine's memory, 16 to 256 MiB. It may change at any time. A
             function that finds its rows by batch id times batch size, and a `SqlFetcher`, keep to `batch_size` alone.
-        checkpoint_dir: the folder of the checkpoint. The first run creates it; only its owner can read it.
+        checkpoint_dir: the folder of the checkpoint. The first run creates it; only its owner can read it. A relative
+            one is looked up in the working folder when the pipeline is made.
         name: the name of the pipeline on screens; by default the name of the checkpoint folder.
         results_url: the URL of the result files, such as s3://bucket/flights, instead of the checkpoint folder. It
             can't be changed after the first run. It needs `pip install 'batchpipe-tui[s3]'`.
@@ -127,11 +128,12 @@ class BatchPipeline(CheckpointView):
 
     def _begin_with(self, plan: Plan) -> None:
         super().__init__(plan.checkpoint_dir, plan.results_url)
-        self._plan = plan
+        self._plan = replace(plan, checkpoint_dir=self.checkpoint_dir)
         self._executor = plan.executor or ThreadExecutor(plan.workers)
         self._stop = StopSignal()
         self._busy = threading.Lock()
         self._progress = self._new_progress()
+        self._emitter = Emitter(())
 
     @property
     def steps(self) -> tuple[BatchStep, ...]:
@@ -236,32 +238,45 @@ class BatchPipeline(CheckpointView):
             StepError, SourceError: a batch failed and ended the run. Everything before it is committed, and the next
                 call continues there.
             CheckpointError: the checkpoint can't be used or written.
-            PipelineChanged, SourceNotFound: the run didn't start.
+            PipelineChanged, SourceNotFound: the run didn't start. It leaves no checkpoint folder; if there was one, its
+                history says why.
         """
         plan = self._plan if on_error is None else replace(self._plan, on_error=quarantine_limits(on_error))
         with self._alone():
             self._stop = StopSignal()
-            with self._open() as store:
-                if not resume:
-                    # A run that is refused must not drop the results.
-                    fingerprint.description(self.steps, self.batch_fetcher, self.batch_size)
-                    self._source_size(Position())
-                    self._rewind(store, -1)
-                emit = Emitter([self._progress, *self._plan.listeners])
+            self._emitter = Emitter([self._apply, *self._plan.listeners])
+            with self._emitter as emit, self._open() as store:
                 try:
+                    if not resume:
+                        self._start_over(plan, store)
                     ended = running.run(
                         plan, self._executor, store, stop=self._stop, emit=emit, accept_changes=accept_changes
                     )
                     frontier = store.frontier(self._plan.step_names)
                     store.close()
                 except BaseException as error:
+                    store.abandon()
                     self._end_broken_run(error, emit)
                     raise
-            message = describe(ended.error) if ended.state is RunState.FAILED and ended.error else ""
-            emit(RunEnded(ended.run_id, now(), ended.state, message))
+                message = describe(ended.error) if ended.state is RunState.FAILED and ended.error else ""
+                emit(RunEnded(ended.run_id, now(), ended.state, message))
         if ended.error is not None:
             raise ended.error
         return frontier
+
+    def _apply(self, event: Event) -> None:
+        """Apply the event to the progress that there is now: a start over replaces it during a run."""
+        self._progress(event)
+
+    def _start_over(self, plan: Plan, store: CheckpointStore) -> None:
+        """Drop the results, unless a run from the first batch on would be refused."""
+        try:
+            fingerprint.description(self.steps, self.batch_fetcher, self.batch_size)
+            self._source_size(Position())
+        except Exception as error:
+            running.record_refusal(plan, store, error)
+            raise
+        self._rewind(store, -1)
 
     def _end_broken_run(self, error: BaseException, emit: Listener) -> None:
         """Emit the end of a run that couldn't emit it itself: Ctrl-C may come at any moment."""
@@ -284,7 +299,7 @@ class BatchPipeline(CheckpointView):
             return
         self._stop.ask(now=now)
         if self._busy.locked():
-            Emitter([self._progress, *self._plan.listeners])(StopWasRequested(now))
+            self._emitter(StopWasRequested(now))
 
     # --- the state of the run ---------------------------------------------------------------------------
 
@@ -332,8 +347,8 @@ class BatchPipeline(CheckpointView):
             SourceChanged: the source has other rows than those that were committed; nothing is changed.
             StepError, SourceError, CheckpointError: the batch can't be computed or replaced; nothing is changed.
         """
-        with self._alone(), self._open() as store:
-            recompute(self._plan, store, batch_id, stop=StopSignal(), emit=Emitter(self._plan.listeners))
+        with self._alone(), Emitter(self._plan.listeners) as emit, self._open() as store:
+            recompute(self._plan, store, batch_id, stop=StopSignal(), emit=emit)
             self._pages = PageReader()
 
     @property
@@ -346,15 +361,17 @@ class BatchPipeline(CheckpointView):
             if store is None or not store.rows_quarantined():
                 return Replayed()
             self._stop = StopSignal()
+            self._emitter = Emitter(self._plan.listeners)
             try:
-                return replay(
-                    self._plan,
-                    store,
-                    mended=read_mended(mended, store) if mended else None,
-                    stop=self._stop,
-                    emit=Emitter(self._plan.listeners),
-                    accept_changes=accept_changes,
-                )
+                with self._emitter as emit:
+                    return replay(
+                        self._plan,
+                        store,
+                        mended=read_mended(mended, store) if mended else None,
+                        stop=self._stop,
+                        emit=emit,
+                        accept_changes=accept_changes,
+                    )
             finally:
                 self._pages = PageReader()
                 self._progress = self._new_progress(store, self._known_size())
@@ -404,7 +421,7 @@ class PipelineQuarantine(QuarantineView):
     """The rows in quarantine of a pipeline's checkpoint, which the pipeline can replay."""
 
     def __init__(self, pipeline: BatchPipeline) -> None:
-        super().__init__(pipeline._looking)  # type: ignore[arg-type]  # noqa: SLF001 (one object with the pipeline)
+        super().__init__(pipeline._looking)  # noqa: SLF001 (one object with the pipeline)
         self._pipeline = pipeline
 
     def replay(self, *, mended: str | Path | None = None, accept_changes: bool = False) -> Replayed:

@@ -57,9 +57,11 @@ class CheckpointStore(CheckpointReader):
         self.notices: list[str] = []
         self._closed = False
         self._writes = False
+        self._is_new = False
         opening.check_name(self.layout.folder)
         opening.refuse_links(self.layout)
         with translated(self.layout.catalog):
+            self._made_folder = not self.layout.folder.exists()
             durable.make_private_folder(self.layout.folder)
             self._lock = CheckpointLock(self.layout.lock)
         try:
@@ -87,6 +89,26 @@ class CheckpointStore(CheckpointReader):
         finally:
             self._lock.release()
 
+    def abandon(self) -> None:
+        """Close, and delete what opening has created if nothing was recorded since: no run began.
+
+        A checkpoint with its results in object storage stays, because their URL belongs to it from now on.
+        """
+        if self._closed:
+            return
+        with suppress(CheckpointError, OSError):
+            if self._is_new and self.layout.remote is None and self.history.pipeline() is None:
+                self._lock.check()
+                self._ledger.close()
+                # The log first: without its catalog it would be taken for that of a lost one.
+                layout = self.layout
+                files.delete([layout.wal, layout.catalog, layout.frontier_file])
+                files.delete([layout.lock])  # who waits for it finds out that it is gone
+                (layout.folder / layout.results.name).rmdir()
+                if self._made_folder:
+                    layout.folder.rmdir()
+        self.close()
+
     def _open(self) -> None:
         layout = self.layout
         self.notices += recover.recover_files(layout)
@@ -97,6 +119,7 @@ class CheckpointStore(CheckpointReader):
                     layout.catalog, f"the catalog {layout.catalog} is missing, but results are there", hint=REPAIR_HINT
                 )
             compaction.create(layout, uuid.uuid4().hex)
+            self._is_new = True
         self._ledger = Ledger(layout)
         self.notices += self._ledger.notices
         try:

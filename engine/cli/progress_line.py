@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from engine import RunState
 from engine.cli.sentences import frontier_in_words
 from engine.text.format import compact, counted, duration, eta, next_attempt, percent, refusing
+from engine.text.terminal_safe import safe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,13 +101,17 @@ def beginning(view: RunView) -> str:
     'resuming at batch 21: 210,000 rows done, 126,776 to go'
     >>> beginning(RunView(info=info))
     'starting at batch 0: 336,776 rows to go'
+    >>> beginning(RunView(info=RunInfo(checkpoint_dir="/data/checkpoints")))
+    'starting at batch 0; the checkpoint is in /data/checkpoints'
     """
     before, rows = view.batches_committed_before, view.rows_committed_before
     to_go = None if view.info.source_rows is None else view.info.source_rows - rows
     if to_go == 0 and view.info.source_rows_exact:
         return ""
     if before == 0:
-        return "starting at batch 0" + ("" if to_go is None else f": {to_go:,} rows to go")
+        # The folder, because a run from another working folder may start again where nobody looks for it.
+        where = f"; the checkpoint is in {safe(view.info.checkpoint_dir)}" if view.info.checkpoint_dir else ""
+        return "starting at batch 0" + ("" if to_go is None else f": {to_go:,} rows to go") + where
     return f"resuming at batch {before}: {rows:,} rows done" + ("" if to_go is None else f", {to_go:,} to go")
 
 

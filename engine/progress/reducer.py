@@ -145,6 +145,8 @@ class Progress:
     def _run_ended(self, event: events.RunEnded) -> None:
         if event.state.is_live:
             raise IllegalTransition(f"a run can't end {event.state}")
+        if self._about.run_id is None and not self._state.is_live:
+            return  # a Ctrl-C came before its start was applied
         self._state = transition(self._state, event.state)
         self._ended = self._clock()
         self._about = replace(self._about, ended_at=event.at, end_message=event.message)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from engine.checkpoint.parts.manifest import QuarantineFile
-    from engine.checkpoint.store import CheckpointStore
+    from engine.checkpoint.reader import CheckpointReader
     from engine.storage.files import StoredPath
 
 _CHARACTERS = 2_000
@@ -75,7 +75,7 @@ class QuarantineView:
     `opened` opens the checkpoint during a block; it yields None if there is none.
     """
 
-    def __init__(self, opened: Callable[[], AbstractContextManager[CheckpointStore | None]]) -> None:
+    def __init__(self, opened: Callable[[], AbstractContextManager[CheckpointReader | None]]) -> None:
         self._opened = opened
 
     def row_count(self) -> int:
@@ -142,7 +142,7 @@ class QuarantineView:
         return whole.height
 
 
-def source_rows(store: CheckpointStore) -> tuple[set[int], set[int]]:
+def source_rows(store: CheckpointReader) -> tuple[set[int], set[int]]:
     """Return the numbers of the rows in quarantine: those that the source can't read, and those of steps."""
     of_source: set[int] = set()
     of_steps: set[int] = set()
@@ -152,7 +152,7 @@ def source_rows(store: CheckpointStore) -> tuple[set[int], set[int]]:
     return of_source, of_steps
 
 
-def _rows(store: CheckpointStore, limit: int | None = None) -> Iterator[QuarantinedRow]:
+def _rows(store: CheckpointReader, limit: int | None = None) -> Iterator[QuarantinedRow]:
     """Yield the rows in source order, at most `limit` of each file; batches after those that are wanted aren't read."""
     for _, batch in groupby(_files(store), key=itemgetter(0)):
         rows = [row for file in batch for row in _rows_of(*file, limit)]
@@ -181,7 +181,7 @@ def _origin() -> pl.Expr:
     )
 
 
-def _files(store: CheckpointStore) -> Iterator[tuple[int, QuarantineFile, StoredPath]]:
+def _files(store: CheckpointReader) -> Iterator[tuple[int, QuarantineFile, StoredPath]]:
     """Yield the batch id, the description and the path of each file."""
     for manifest in list(store.quarantined_batches()):
         for number, about in enumerate(manifest.quarantine):

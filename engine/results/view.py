@@ -27,6 +27,7 @@ from engine.results.page import PageReader
 from engine.results.quarantine import QuarantineView
 from engine.state import RunState
 from engine.storage import files
+from engine.storage.working_folder import absolute
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -68,14 +69,15 @@ class CheckpointStatus:
 class CheckpointView:
     """Reads the checkpoint in `checkpoint_dir`. Nothing stays open between calls.
 
-    `results_url` is the URL of its results in object storage; None if the folder records it or has the results.
+    A relative `checkpoint_dir` is looked up in the working folder now; the attribute is absolute. `results_url` is the
+    URL of its results in object storage; None if the folder records it or has the results.
 
     Raises:
         UsageError: `results_url` isn't a valid URL.
     """
 
     def __init__(self, checkpoint_dir: str | Path = "checkpoints", results_url: str | None = None) -> None:
-        self.checkpoint_dir = Path(checkpoint_dir)
+        self.checkpoint_dir = absolute(checkpoint_dir)
         self.results_url = checked_url(results_url)
         self._pages = PageReader()
 
@@ -242,7 +244,7 @@ class CheckpointView:
     @property
     def quarantine(self) -> QuarantineView:
         """The rows that steps couldn't process: `rows`, `reasons`, `export`."""
-        return QuarantineView(self._looking)  # type: ignore[arg-type]
+        return QuarantineView(self._looking)
 
     def _committed_parts(self) -> list[StoredPath]:
         with self._looking() as reader:

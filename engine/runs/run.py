@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from engine.errors import CheckpointError, describe
 from engine.events import BatchFailed, RunStarted, StopWasRequested, Warned
 from engine.runs.batch_loop import BatchLoop
 from engine.runs.failure import failure_record, now
@@ -14,6 +16,7 @@ from engine.sources import advice
 from engine.sources.base import SeekableFetcher
 from engine.sources.memory import default_batch_bytes
 from engine.state import RunState
+from engine.text.masking import mask_secrets
 from engine.worker.signals import Abandoned
 
 if TYPE_CHECKING:
@@ -48,7 +51,7 @@ def run(
     """Run the plan from the frontier on, and record in the catalog how it went.
 
     Raises:
-        PipelineChanged, SourceChanged, SourceNotFound: nothing was begun and nothing recorded.
+        PipelineChanged, SourceChanged, SourceNotFound: nothing was begun. The history of earlier runs says so.
     """
     run_id = None
     try:
@@ -73,8 +76,20 @@ def run(
             return _run(session, executor, run_id, point, said)
     except BaseException as error:
         if run_id is None:
+            record_refusal(plan, store, error)
             raise
+        if isinstance(error, KeyboardInterrupt):  # perhaps nothing has recorded the end yet
+            with suppress(CheckpointError):
+                store.history.end_run(run_id, RunState.RESUMABLE)
         return _ended_by(error, run_id, emit)  # a second Ctrl-C, while the end was being recorded
+
+
+def record_refusal(plan: Plan, store: CheckpointStore, error: BaseException) -> None:
+    """Record that a run never began because of `error`; a catalog that can't be written must not hide it."""
+    if isinstance(error, Exception):
+        with suppress(CheckpointError):
+            message = mask_secrets(f"it did not begin: {describe(error)}")
+            store.history.add_refused_run(batch_size=plan.batch_size, message=message)
 
 
 def _run(session: Session, executor: Executor, run_id: int, point: ResumePoint, said: Sequence[str]) -> Ended:

@@ -41,20 +41,44 @@ _log = logging.getLogger(__name__)
 
 
 class Emitter:
-    """Calls each listener with each event, in the thread of the event. A listener can't hurt the run."""
+    """Calls each listener with each event, in the thread of the event. A listener can't hurt the run.
+
+    A context manager: at its end it logs how often a listener failed. Safe from any thread.
+    """
 
     def __init__(self, listeners: Iterable[Listener]) -> None:
         self._listeners = tuple(listeners)
+        self._failures = [0] * len(self._listeners)
+        self._lock = Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for failures in self._failures:
+            if failures > 1:
+                _log.error("a listener failed on %s events in all", f"{failures:,}")
 
     def __call__(self, event: Event) -> None:
-        """Call the listeners; an error of one is logged, and has no other effect."""
-        for listener in self._listeners:
+        """Call the listeners. The first error of each is logged, and no error has another effect.
+
+        After a Ctrl-C in a listener the others are called all the same: they must not get the end of a run whose start
+        they never got.
+        """
+        interrupted: KeyboardInterrupt | None = None
+        for number, listener in enumerate(self._listeners):
             try:
                 listener(event)
-            except KeyboardInterrupt:  # from the user; it can come at any place
-                raise
+            except KeyboardInterrupt as error:  # from the user; it can come at any place
+                interrupted = error
             except BaseException:  # noqa: BLE001 (the run continues, even after a SystemExit)
-                _log.exception("a listener failed on %s and was ignored", type(event).__name__)
+                with self._lock:
+                    self._failures[number] += 1
+                    is_first = self._failures[number] == 1
+                if is_first:
+                    _log.exception("a listener failed on %s and was ignored", type(event).__name__)
+        if interrupted is not None:
+            raise interrupted
 
 
 class Session:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import glob
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -18,9 +17,11 @@ from engine.errors import SinkNotUsable, UsageError
 from engine.policy import RetryPolicy
 from engine.sinks.base import OWNER, Sink, changed_meanwhile, filled_by_another, folded, holds_other_rows
 from engine.storage import durable
+from engine.storage.working_folder import absolute
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from engine.sinks.base import Delivery
 
@@ -77,7 +78,8 @@ class DuckDBSink(Sink):
     def __init__(self, path: str | Path, table: str = "results", *, batch_column: str = "batch_id") -> None:
         if not table or not isinstance(table, str):
             raise UsageError(f"table must be a name, not {table!r}")
-        self._path = Path(path)
+        self._name = f"{table} in {path}"  # as it was given: a folder that was moved has the same sink
+        self._path = absolute(path)
         self._table = table
         self._batch_column = batch_column
         names = {"table": _quoted(table), "column": _quoted(batch_column)}
@@ -87,7 +89,7 @@ class DuckDBSink(Sink):
     @property
     def name(self) -> str:
         """Return the table and the file."""
-        return f"{self._table} in {self._path}"
+        return self._name
 
     def open(self, checkpoint_key: str) -> None:
         """Open the file, and check that it isn't a catalog and that no other checkpoint fills this table."""

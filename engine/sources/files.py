@@ -74,12 +74,12 @@ class SourceFiles:
                 return 0
 
 
-def find_files(source: FileSource, suffixes: Suffixes, *, hive: bool = False) -> SourceFiles:
+def find_files(source: FileSource, suffixes: Suffixes, *, folder: Path, hive: bool = False) -> SourceFiles:
     """Return the files of `source`. Of a folder it takes the files with `suffixes`, in any case, except hidden ones.
 
-    The files of a folder or a glob are sorted by path; the items of a list keep their order. A file that is
-    named twice is read once, at its first place. With `hive`, the subfolders of a folder that are named `key=value` are
-    searched too.
+    Relative names are looked up in `folder`, an absolute path. The files of a folder or a glob are sorted by path; the
+    items of a list keep their order. A file that is named twice is read once, at its first place. With `hive`, the
+    subfolders of a folder that are named `key=value` are searched too.
 
     Raises:
         SourceNotFound: there is no file for an item, or a file is a link to nowhere.
@@ -91,12 +91,12 @@ def find_files(source: FileSource, suffixes: Suffixes, *, hive: bool = False) ->
     found: dict[Path, Path] = {}
     left_out: list[str] = []
     for item in items:
-        listing = _find_one(item, suffixes, hive=hive)
+        listing = _find_one(item, suffixes, folder, hive=hive)
         left_out += listing.left_out
         for path in listing.files:
-            found.setdefault(path, _root(item, path))
+            found.setdefault(path, _root(_absolute(item, folder), path))
     paths = tuple(found)
-    fixed = len(items) == 1 and paths == (_absolute(items[0]),)
+    fixed = len(items) == 1 and paths == (_absolute(items[0], folder),)
     return SourceFiles(paths, fixed, tuple(found.values()), tuple(left_out))
 
 
@@ -111,32 +111,31 @@ def _items(source: FileSource) -> list[str]:
     return [os.fspath(item) for item in several]
 
 
-def _absolute(name: str) -> Path:
+def _absolute(name: str, folder: Path) -> Path:
     # Not resolve(): a link that now points to another file is still the same source.
-    return Path(os.path.abspath(os.path.expanduser(name)))  # noqa: PTH100, PTH111
+    return Path(os.path.abspath(folder / os.path.expanduser(name)))  # noqa: PTH100, PTH111
 
 
-def _root(item: str, path: Path) -> Path:
-    named = _absolute(item)
+def _root(named: Path, path: Path) -> Path:
     if path == named:
         return named.parent
     return next((folder for folder in (named, *named.parents) if folder in path.parents), path.parent)
 
 
-def _find_one(item: str, suffixes: Suffixes, *, hive: bool) -> Listing:
+def _find_one(item: str, suffixes: Suffixes, folder: Path, *, hive: bool) -> Listing:
     if "://" in item:
         raise SourceNotFound(
             f"{item} is an address, but only files on this computer can be read",
             hint="Download or mount it first, then name the file.",
         )
-    path = _absolute(item)
+    path = _absolute(item, folder)
     try:
         if item and path.is_file():
             return Listing([path])
         if item and path.is_dir():
             return folders.in_folder(path, suffixes, hive=hive)
         folders.refuse_dangling(path)
-        listing = folders.by_glob(item, suffixes)
+        listing = folders.by_glob(item, suffixes, folder)
     except OSError as error:
         raise SourceNotFound(
             f"cannot look for {path}: {describe(error)}", hint="Check the name, and the permissions of its folder."
@@ -151,5 +150,5 @@ def _find_one(item: str, suffixes: Suffixes, *, hive: bool) -> Listing:
     raise SourceNotFound(
         f"{path} doesn't exist" if item else "the name of the file to read is empty",
         hint=f"Name a file, a folder with {folders.named(suffixes)} files, or a glob. A relative name is looked up in "
-        f"{Path.cwd()}.",
+        f"{folder}.",
     )

@@ -74,15 +74,16 @@ def in_folder(folder: Path, suffixes: Suffixes, *, hive: bool) -> Listing:
     return listing
 
 
-def by_glob(pattern: str, suffixes: Suffixes) -> Listing:
-    """Return the files that match; none is no error.
+def by_glob(pattern: str, suffixes: Suffixes, start: Path) -> Listing:
+    """Return the files that match, from `start` if the pattern is relative; none is no error.
 
     Raises:
         SourceNotFound: a match is a link to nowhere.
         OSError: a folder can't be read.
     """
     # Path.glob accepts neither an absolute pattern nor "~".
-    names = glob.iglob(os.path.expanduser(pattern), recursive=True)  # noqa: PTH111, PTH207
+    whole = os.path.join(glob.escape(str(start)), os.path.expanduser(pattern))  # noqa: PTH111, PTH118
+    names = glob.iglob(whole, recursive=True)  # noqa: PTH207
     matches = sorted({Path(os.path.abspath(name)) for name in names})  # noqa: PTH100
     for path in matches:
         refuse_dangling(path)

@@ -35,7 +35,7 @@ async def test_real_failure_is_read_fixed_and_run_to_the_end(flights_file, story
         view = on.view
         assert (view.frontier, view.rows_committed, view.fraction) == (33, 336_776, 1.0)
         assert view.batches_committed_before == 21
-        assert [record.state for record in on.bridge.runs] == ["finished", "failed"]
+        assert [record.state for record in on.bridge.runs] == ["finished", "failed", "failed"]
         await on.press("q")
     assert on.return_code == 0
 
@@ -49,7 +49,7 @@ async def test_declining_changed_steps_runs_nothing(flights_file, story):
         await on.press("enter")
         await on.screen_is(Dashboard)
         assert on.bridge.working is None
-        assert len(on.bridge.runs) == 1
+        assert [record.next_batch_id for record in on.bridge.runs] == [None, 21]
         assert on.view.frontier == 20
 
 
@@ -264,6 +264,26 @@ async def test_export_never_offers_the_source(flights_file, tmp_path, story):
         line.value = str(tmp_path / "out.csv")
         await on.press("enter")
         await on.until((tmp_path / "out.csv").exists)
+
+
+async def test_a_report_never_replaces_a_file_without_asking(gated, tmp_path, story, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    async with story(pipeline=gated) as on:
+        await on.loaded()
+        path = tmp_path / f"{on.view.info.pipeline}.md"
+        path.write_text("mine")
+        await on.press("m")
+        await on.screen_is(ConfirmScreen)
+        await on.press("escape")
+        await on.until(lambda: not isinstance(on.screen, ConfirmScreen))
+        assert path.read_text() == "mine"
+        await on.press("m")
+        await on.screen_is(ConfirmScreen)
+        on.screen.query_one("#confirm", Button).press()
+        await on.until(lambda: path.read_text() not in {"", "mine"})
+        path.unlink()
+        await on.press("m")
+        await on.until(path.exists)
 
 
 async def test_freeze_holds_the_panes_and_the_run_goes_on(gated, story):

@@ -282,6 +282,10 @@ class Catalog:
         now = datetime.now(UTC)
         self._run("end_run", run_id=run_id, ended_at=now, state=state, message=message, retries=retries)
 
+    def refuse_run(self, run_id: int, message: str) -> None:
+        """Record that a run never began: it has no first uncommitted batch at its end."""
+        self._run("refuse_run", run_id=run_id, ended_at=datetime.now(UTC), message=message)
+
     def mark_crashed_runs(self) -> list[int]:
         """Mark runs that are still recorded as running; return their numbers. The caller must hold the lock."""
         return [row[0] for row in self._run("mark_crashed_runs")]
@@ -293,10 +297,11 @@ class Catalog:
 
     def runs(self, limit: int) -> list[RunRecord]:
         """Return the newest runs first."""
-        rows = self._run("select_runs", limit=limit)
-        return [
-            RunRecord(row[0], _moment(row[1]), row[2] and _moment(row[2]), RunState(row[3]), *row[4:]) for row in rows
-        ]
+        return [_run_record(row) for row in self._run("select_runs", limit=limit)]
+
+    def last_begun_run(self) -> RunRecord | None:
+        """Return the newest run that wasn't refused."""
+        return next(map(_run_record, self._run("select_last_begun_run")), None)
 
     def failures(self, limit: int) -> list[FailureRecord]:
         """Return the newest failures first."""
@@ -328,6 +333,10 @@ def _manifest(row: tuple[Any, ...]) -> Manifest:
     values[_STATES] = row[_STATES] and json.loads(row[_STATES])
     values[_QUARANTINE] = tuple(QuarantineFile(**one) for one in json.loads(row[_QUARANTINE] or "[]"))
     return Manifest(*values)
+
+
+def _run_record(row: tuple[Any, ...]) -> RunRecord:
+    return RunRecord(row[0], _moment(row[1]), row[2] and _moment(row[2]), RunState(row[3]), *row[4:])
 
 
 def _failure(row: tuple[Any, ...]) -> FailureRecord:

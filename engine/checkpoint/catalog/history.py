@@ -43,9 +43,9 @@ class History:
             return catalog.failures(limit)
 
     def state(self) -> RunState:
-        """Return the state of the pipeline between runs: that of its last run, unless the frontier moved after it."""
+        """Return the state of the pipeline between runs: that of its last run that began, unless the frontier moved."""
         with self._ledger.reading() as catalog:
-            last = next(iter(catalog.runs(1)), None)
+            last = catalog.last_begun_run()
             rows_quarantined = catalog.rows_quarantined()
         next_batch_id = self._ledger.head.next_batch_id
         if last and last.next_batch_id == next_batch_id:
@@ -69,6 +69,13 @@ class History:
         with translated(layout.catalog):
             frontier_file.write(layout, self._ledger.head.frontier(self._steps))  # it names the steps
         return run_id
+
+    def add_refused_run(self, *, batch_size: int, message: str) -> None:
+        """Record a run that never began, if there was one before: a checkpoint without runs has no history."""
+        with self._ledger.writing() as catalog, catalog.transaction():
+            if catalog.pipeline() is not None:
+                run_id = catalog.add_run(first_batch_id=self._ledger.head.next_batch_id, batch_size=batch_size)
+                catalog.refuse_run(run_id, message)
 
     def end_run(self, run_id: int, state: RunState, message: str = "", *, retries: int = 0) -> None:
         """Record how a run ended, and how many retries it had."""

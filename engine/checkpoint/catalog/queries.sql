@@ -83,6 +83,9 @@ UPDATE runs SET ended_at = $ended_at, state = $state, message = $message, retrie
        rows_done = (SELECT coalesce(sum(end_row - start_row + 1), 0) FROM batches WHERE batches.run_id = runs.run_id)
 WHERE run_id = $run_id;
 
+-- name: refuse_run
+UPDATE runs SET ended_at = $ended_at, state = 'failed', message = $message WHERE run_id = $run_id;
+
 -- name: mark_crashed_runs
 UPDATE runs SET state = 'crashed', next_batch_id = (SELECT next_batch_id FROM frontier)
 WHERE state = 'running'
@@ -92,6 +95,11 @@ RETURNING run_id;
 SELECT run_id, epoch_us(started_at), epoch_us(ended_at), state, first_batch_id, next_batch_id, rows_done, batch_size, host, pid, message,
        retries
 FROM runs ORDER BY run_id DESC LIMIT $limit;
+
+-- name: select_last_begun_run
+SELECT run_id, epoch_us(started_at), epoch_us(ended_at), state, first_batch_id, next_batch_id, rows_done, batch_size, host, pid, message,
+       retries
+FROM runs WHERE NOT (state = 'failed' AND next_batch_id IS NULL) ORDER BY run_id DESC LIMIT 1;
 
 -- name: insert_failure
 INSERT INTO failures VALUES ($run_id, $at, $batch_id, $start_row, $end_row, $step, $attempts, $error_type,

@@ -17,7 +17,8 @@ class RunRecord:
 
     It started with batch `first_batch_id`; `next_batch_id` was the first uncommitted batch when it ended. `rows_done`
     counts the source rows of its batches that were in the results when it ended. `retries` counts the retries of
-    fetches, steps and deliveries; None for a run that is running or crashed.
+    fetches, steps and deliveries; None for a run that is running or crashed. A run that failed and has no
+    `next_batch_id` never began: its source was missing, or it was refused.
     """
 
     run_id: int

@@ -23,6 +23,7 @@ from engine.sources.parquet.footers import ParquetFormat
 from engine.sources.parquet.hive import partitions
 from engine.sources.parquet.row_group_cache import RowGroupCache
 from engine.sources.parquet.versions import FileVersions
+from engine.storage.working_folder import absolute
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -48,6 +49,7 @@ class ColumnFilesFetcher(SeekableFetcher):
 
     def __init__(self, source: FileSource, *, columns: Sequence[str] | None = None, hive: bool | None = None) -> None:
         self._source = source
+        self._folder = absolute(".")
         self._hive = hive
         self._columns = None if columns is None else list(columns)
         if self._columns is not None and (not self._columns or len(set(self._columns)) < len(self._columns)):
@@ -63,7 +65,9 @@ class ColumnFilesFetcher(SeekableFetcher):
             UsageError: the files lack one of `columns`.
         """
         super().open(position)
-        self._found = files.find_files(self._source, self.file_format.suffixes, hive=self._hive is not False)
+        self._found = files.find_files(
+            self._source, self.file_format.suffixes, folder=self._folder, hive=self._hive is not False
+        )
         paths = self._found.paths
         with raised_as(lambda error: SourceError(f"cannot read {self._source}: {describe(error)}")):
             self._versions = FileVersions(self._found, trailer=self.file_format.trailer)

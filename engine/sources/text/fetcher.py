@@ -19,6 +19,7 @@ from engine.sources.text.blocks_read import BlocksRead
 from engine.sources.text.opening import damage_named, open_bytes
 from engine.sources.text.row_stream import RowStream
 from engine.sources.text.watched_file import WatchedFile
+from engine.storage.working_folder import absolute
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -73,6 +74,7 @@ class TextFetcher(SeekableFetcher):
 
     def __init__(self, source: FileSource) -> None:
         self._source = source
+        self._folder = absolute(".")
         self._stream: RowStream | None = None
 
     @abstractmethod
@@ -95,7 +97,7 @@ class TextFetcher(SeekableFetcher):
             UsageError: an option that doesn't fit the files.
         """
         super().open(position)
-        self._found = files.find_files(self._source, self.suffixes)
+        self._found = files.find_files(self._source, self.suffixes, folder=self._folder)
         self._any_columns = self.decide_columns(self._found.paths)
         self._next_row = position.next_row
         self._read = BlocksRead(START)
@@ -149,7 +151,7 @@ class TextFetcher(SeekableFetcher):
 
     def continued_from(self, cursor: Mapping[str, Json]) -> int | None:
         """Return the row of a last line without its end, if the file has more after it now."""
-        found = files.find_files(self._source, self.suffixes)
+        found = files.find_files(self._source, self.suffixes, folder=self._folder)
         return continued_from(found.paths[found.file_at(cursor)], open_bytes, Mark.from_json(cursor.get("read")))
 
     def same_place(self, one: Mapping[str, Json], other: Mapping[str, Json]) -> bool:

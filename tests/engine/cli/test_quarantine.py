@@ -2,6 +2,7 @@
 
 import json
 import threading
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -60,12 +61,12 @@ def test_a_run_says_loudly_that_rows_are_missing(command, bad):
     answer = command("run", "picky.py")
     assert answer.code == 0
     assert answer.err.splitlines()[-1] == (
-        "finished, but 3 rows are in quarantine: batch-pipeline quarantine list --checkpoint-dir cp"
+        f"finished, but 3 rows are in quarantine: batch-pipeline quarantine list --checkpoint-dir {Path.cwd()}/cp"
     )
     again = command("run", "picky.py")
     assert again.err.splitlines()[-2:] == [
         "nothing to do: finished, 30 rows",
-        "finished, but 3 rows are in quarantine: batch-pipeline quarantine list --checkpoint-dir cp",
+        f"finished, but 3 rows are in quarantine: batch-pipeline quarantine list --checkpoint-dir {Path.cwd()}/cp",
     ]
 
 
@@ -83,7 +84,7 @@ def test_the_command_line_decides_what_happens_to_bad_rows(command, bad):
     full = command("run", "picky.py", "--on-error", "quarantine", "--max-quarantined", "2")
     assert full.code == 1
     assert "with batch 1 it would be 3 rows, where 2 may be in quarantine" in full.err
-    assert "\n1 row is in quarantine: batch-pipeline quarantine list --checkpoint-dir cp\n" in full.err
+    assert f"\n1 row is in quarantine: batch-pipeline quarantine list --checkpoint-dir {Path.cwd()}/cp\n" in full.err
     assert command("run", "picky.py", "--max-quarantined", "3").code == 0
 
 
@@ -104,7 +105,7 @@ def test_a_run_with_quarantine_by_the_command_line_alone_has_the_usual_limits(co
 def test_status_and_history_tell_of_it(command, ran):
     shown = command("status", "picky.py").out.splitlines()
     assert shown[0] == "state         incomplete"
-    assert "quarantine    3 rows; see batch-pipeline quarantine list --checkpoint-dir cp" in shown
+    assert f"quarantine    3 rows; see batch-pipeline quarantine list --checkpoint-dir {Path.cwd()}/cp" in shown
     bad = ran
     bad("set()")
     command("quarantine", "replay", "picky.py")
@@ -191,7 +192,7 @@ def test_replay_says_what_got_through_and_what_did_not(command, ran):
         "batch 1: 1 row replayed, 1 still in quarantine",
         "2 rows replayed into the results, 1 still in quarantine",
         "  1 row: step 'picky': ValueError: 16 is bad",
-        "see batch-pipeline quarantine list --checkpoint-dir cp",
+        f"see batch-pipeline quarantine list --checkpoint-dir {Path.cwd()}/cp",
     ]
     ran("set()")
     done = command("quarantine", "replay", "picky.py")

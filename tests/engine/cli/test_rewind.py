@@ -1,3 +1,5 @@
+from pathlib import Path
+
 from engine import Frontier
 from engine.checkpoint.store import CheckpointStore
 
@@ -11,7 +13,7 @@ def test_rewind_says_what_goes_and_wants_a_yes(command, tens):
     answer = command("rewind", "0", tens)
     assert answer.code == 2
     assert answer.err.splitlines() == [
-        "going back to batch 0 drops 2 batches, 20 source rows, 20 result rows in cp",
+        f"going back to batch 0 drops 2 batches, 20 source rows, 20 result rows in {Path.cwd()}/cp",
         "error: this needs a confirmation, and there is no terminal to ask on",
         "hint: Add --yes to confirm it.",
     ]
@@ -37,7 +39,7 @@ def test_rewind_beyond_the_frontier_is_refused(command, tens):
 def test_rewind_to_the_frontier_itself_drops_nothing(command, tens):
     command("run", tens)
     answer = command("rewind", "2", tens)
-    assert (answer.code, answer.err) == (0, "nothing to drop in cp\n")
+    assert (answer.code, answer.err) == (0, f"nothing to drop in {Path.cwd()}/cp\n")
 
 
 def test_reset_says_what_goes_and_keeps_the_history(command, tens):
@@ -45,7 +47,7 @@ def test_reset_says_what_goes_and_keeps_the_history(command, tens):
     assert command("reset", tens).code == 2
     answer = command("reset", tens, "--yes")
     assert answer.err.splitlines() == [
-        "starting over drops 3 batches, 30 source rows, 30 result rows in cp",
+        f"starting over drops 3 batches, 30 source rows, 30 result rows in {Path.cwd()}/cp",
         "3 batches dropped. Frontier: at the very start; no rows done.",
     ]
     assert len(command("history", tens).out.splitlines()) == 2
@@ -53,7 +55,7 @@ def test_reset_says_what_goes_and_keeps_the_history(command, tens):
 
 def test_reset_of_nothing_asks_nothing(command, tens):
     answer = command("reset", tens)
-    assert (answer.code, answer.err) == (0, "nothing to drop in cp\n")
+    assert (answer.code, answer.err) == (0, f"nothing to drop in {Path.cwd()}/cp\n")
 
 
 def test_nothing_is_moved_while_a_run_goes_on(command, tens, workplace):

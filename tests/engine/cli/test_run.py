@@ -1,6 +1,7 @@
 import json
 import shutil
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +19,7 @@ def test_a_run_comes_to_the_end_and_says_so(command, tens):
     answer = command("run", tens)
     assert answer.code == 0
     assert answer.out == ""
-    assert answer.err.startswith("starting at batch 0: 30 rows to go\n")
+    assert answer.err.startswith(f"starting at batch 0: 30 rows to go; the checkpoint is in {Path.cwd()}/cp\n")
     assert "finished: 30 rows in 3 batches" in answer.err
 
 
@@ -39,7 +40,7 @@ def test_a_failure_names_the_rows_the_frontier_and_the_way_on(command, failing):
         "  and others",
         "frontier: batch 1; 20 rows done, 10 to go",
         "hint: Batches up to 1 are committed. Fix the step or the data and run again: it continues at batch 2.",
-        "traceback: batch-pipeline failures --full --checkpoint-dir cp",
+        f"traceback: batch-pipeline failures --full --checkpoint-dir {Path.cwd()}/cp",
     ]
 
 
@@ -64,7 +65,7 @@ def test_a_changed_pipeline_is_refused_until_it_is_accepted(command, failing, te
 def test_the_command_line_can_replace_batch_size_folder_and_workers(command, tens):
     answer = command("run", tens, "--batch-size", "7", "--checkpoint-dir", "other", "--workers", "2", "--json")
     started = json.loads(answer.out.splitlines()[0])
-    assert (started["batch_size"], started["checkpoint_dir"], started["workers"]) == (7, "other", 2)
+    assert (started["batch_size"], started["checkpoint_dir"], started["workers"]) == (7, str(Path.cwd() / "other"), 2)
     assert Frontier.load("other/frontier.json").last_completed_batch_id == 4
 
 
@@ -104,7 +105,7 @@ def test_a_fresh_run_over_results_needs_a_yes(command, tens):
     command("run", tens)
     refused = command("run", tens, "--fresh")
     assert refused.code == 2
-    assert refused.err.startswith("starting over drops 3 batches, 30 source rows, 30 result rows in cp\n")
+    assert refused.err.startswith(f"starting over drops 3 batches, 30 source rows, 30 result rows in {Path.cwd()}/cp\n")
     assert "--yes" in refused.err
     assert frontier() == 2
     done = command("run", tens, "--fresh", "--yes")
@@ -273,7 +274,7 @@ def test_a_second_run_at_the_same_time_is_told_who_holds_the_checkpoint(command,
     with CheckpointStore(workplace / "cp"):
         answer = command("run", tens)
     assert answer.code == 3
-    assert "cp is in use by process" in answer.err
+    assert f"{Path.cwd()}/cp is in use by process" in answer.err
     assert "stop it; `batch-pipeline status` shows how far it is" in answer.err
 
 

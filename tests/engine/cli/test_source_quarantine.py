@@ -1,6 +1,7 @@
 """Rows that the source can't read, on the command line: named, taken out, listed, exported, corrected, replayed."""
 
 import json
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -103,7 +104,7 @@ def test_lines_are_corrected_in_an_exported_file(command, ran, workplace, name):
         f"  not tried: 1 row of {name} that a step refused: there is no text to correct",
         "  1 row: step 'picky': ValueError: 12 is bad",
         "  1 row: the source: numbers.txt, line 17: it is no number",
-        "see batch-pipeline quarantine list --checkpoint-dir cp",
+        f"see batch-pipeline quarantine list --checkpoint-dir {Path.cwd()}/cp",
     ]
     assert answer.code == 5
     assert command("results", "count", "numbers.py").out == "28\n"

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from engine.checkpoint.store import CheckpointStore
@@ -20,7 +22,7 @@ def test_status_shows_state_frontier_steps_results_and_the_last_failure(command,
     shown.pop(1)
     assert shown[:7] == [
         "state         failed",
-        "checkpoint    cp",
+        f"checkpoint    {Path.cwd()}/cp",
         "frontier      batch 1; 20 rows done, 10 to go (66.6%)",
         "steps         drop: batch 1",
         "              small: batch 1",
@@ -101,7 +103,7 @@ def test_a_folder_without_a_checkpoint_is_told_and_left_alone(command, workplace
     (workplace / "photos").mkdir()
     answer = command(what, "--checkpoint-dir", "photos")
     assert answer.code == 2
-    assert "there is no checkpoint in photos" in answer.err
+    assert f"there is no checkpoint in {workplace}/photos" in answer.err
     assert not list((workplace / "photos").iterdir())
 
 

@@ -6,6 +6,7 @@ import fcntl
 import os
 import subprocess
 import termios
+from pathlib import Path
 
 import pytest
 
@@ -81,7 +82,7 @@ def test_a_dumb_terminal_gets_counters(on_terminal, tens):
 
 def test_without_a_terminal_there_are_counters_at_the_start_and_the_end(command, tens):
     lines = command("run", tens).err.splitlines()
-    assert lines[0] == "starting at batch 0: 30 rows to go"
+    assert lines[0] == f"starting at batch 0: 30 rows to go; the checkpoint is in {Path.cwd()}/cp"
     assert lines[1].startswith("3 batches, 30 of 30 rows (100%), ")
     assert lines[2].startswith("finished: 30 rows in 3 batches")
 
@@ -90,7 +91,7 @@ def test_a_yes_on_the_terminal_drops_what_was_told(on_terminal, command, tens):
     command("run", tens)
     code, shown = on_terminal("reset", tens, answer="y\n")
     assert code == 0
-    assert "starting over drops 3 batches, 30 source rows, 30 result rows in cp" in shown
+    assert f"starting over drops 3 batches, 30 source rows, 30 result rows in {Path.cwd()}/cp" in shown
     assert "Drop them? [y/N]" in shown
     assert command("results", "count", tens).out == "0\n"
 

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from engine.checkpoint.layout import Layout
@@ -70,7 +72,7 @@ def test_what_can_t_be_repaired_exits_with_3(command, layout):
         layout.part(batch_id).unlink()
     answer = command("verify", "tens.py", "--repair", "--yes")
     assert answer.code == 3
-    assert "there is no part in cp/results to make the catalog from" in answer.err
+    assert f"there is no part in {Path.cwd()}/cp/results to make the catalog from" in answer.err
 
 
 def test_verify_is_refused_while_a_run_goes_on(command, layout):

@@ -12,6 +12,8 @@ from engine import BatchPipeline, RunState
 from engine.batch import Batch
 from engine.errors import (
     FetchFailed,
+    PipelineChanged,
+    PipelineError,
     SchemaDrift,
     SourceNotFound,
     StepFailed,
@@ -19,7 +21,9 @@ from engine.errors import (
     StepSetupFailed,
     UsageError,
 )
-from engine.events import BatchFailed, RunEnded, RunStarted, Warned
+from engine.events import BatchCommitted, BatchFailed, BatchStarted, RunEnded, RunStarted, Warned
+from engine.executors.threads import ThreadExecutor
+from engine.progress import Progress
 from engine.steps.base import BatchStep
 from engine.testing import EventLog, FailingStep, NumberSource, RunningTotal, SeekableNumbers, numbers
 
@@ -175,6 +179,86 @@ def test_a_source_that_cannot_be_opened_leaves_no_trace(pipeline, log):
     assert run.history() == []
     assert log.all() == []
     assert run.view().state is RunState.IDLE
+    assert not run.checkpoint_dir.exists()
+
+
+class Unprepared(ThreadExecutor):
+    def prepare(self, steps, fetcher):
+        raise UsageError("no such cluster")
+
+
+class Missing(SeekableNumbers):
+    def open(self, position):
+        raise SourceNotFound("no file numbers.csv")
+
+
+@pytest.mark.parametrize("resume", [True, False])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"source": Missing(50)}, "no file numbers.csv"),
+        ({"source": SeekableNumbers(50), "executor": Unprepared(1)}, "no such cluster"),
+    ],
+    ids=["source", "executor"],
+)
+def test_a_run_that_cannot_begin_leaves_no_folder_and_a_line_in_a_history_that_there_is(
+    pipeline, options, message, resume
+):
+    run = pipeline(**options)
+    with pytest.raises(PipelineError, match=message):
+        run.run(resume)
+    assert not run.checkpoint_dir.exists()
+    run.checkpoint_dir.mkdir()
+    (run.checkpoint_dir / "notes.txt").touch()
+    with pytest.raises(PipelineError, match=message):
+        run.run(resume)
+    assert [path.name for path in run.checkpoint_dir.iterdir()] == ["notes.txt"]
+
+    good = pipeline(source=SeekableNumbers(50))
+    good.run()
+    if "executor" in options and not resume:
+        return  # the results are dropped before the cluster is looked for
+    with pytest.raises(PipelineError, match=message):
+        run.run(resume)
+    refused, before = run.history()
+    assert (refused.state, refused.message) == (RunState.FAILED, f"it did not begin: {message}")
+    assert (refused.first_batch_id, refused.next_batch_id, before.state) == (5, None, RunState.FINISHED)
+    assert good.status().state is RunState.FINISHED
+    assert good.get_frontier().last_completed_batch_id == 4
+
+
+@pytest.mark.parametrize("kind", [RunStarted, BatchStarted, BatchCommitted, RunEnded])
+@pytest.mark.parametrize("in_progress", [True, False], ids=["before the view", "in a listener"])
+def test_ctrl_c_while_any_event_is_handled_leaves_a_stopped_run_and_no_log(
+    pipeline, caplog, monkeypatch, kind, in_progress
+):
+    log = EventLog()
+
+    def interrupt(event):
+        if isinstance(event, kind):
+            monkeypatch.undo()
+            raise KeyboardInterrupt
+
+    run = pipeline(source=SeekableNumbers(50), listeners=[log, interrupt] if not in_progress else [log], workers=1)
+    if in_progress:
+        apply = Progress.__call__
+        monkeypatch.setattr(Progress, "__call__", lambda self, event: (interrupt(event), apply(self, event)))
+    with pytest.raises(KeyboardInterrupt):
+        run.run()
+    assert caplog.records == []
+    assert run.history()[0].state in {RunState.RESUMABLE, RunState.FINISHED}
+    assert len(log.of(RunStarted)) == len(log.of(RunEnded)) == 1
+    assert pipeline(source=SeekableNumbers(50)).run().last_completed_batch_id == 4
+
+
+def test_a_change_that_is_refused_is_in_the_history_and_is_not_recorded_as_the_pipeline(pipeline):
+    pipeline(source=SeekableNumbers(50)).run()
+    changed = pipeline(RunningTotal("other"), source=SeekableNumbers(50))
+    for _ in range(2):
+        with pytest.raises(PipelineChanged):
+            changed.run()
+    assert [run.state for run in changed.history()] == [RunState.FAILED, RunState.FAILED, RunState.FINISHED]
+    assert pipeline(source=SeekableNumbers(70)).run().last_completed_batch_id == 6
 
 
 @pytest.mark.parametrize("where", ["open", "size", "identity"])

@@ -18,7 +18,7 @@ def folder(tmp_path):
 
 
 def names(source):
-    return [path.name for path in find_files(source, ".csv").paths]
+    return [path.name for path in find_files(source, ".csv", folder=Path.cwd()).paths]
 
 
 def test_a_folder_gives_its_files_sorted_without_hidden_ones_and_subfolders(folder):
@@ -43,21 +43,21 @@ def test_a_list_keeps_its_order_and_reads_a_file_once(folder):
 
 def test_paths_are_absolute(folder, monkeypatch):
     monkeypatch.chdir(folder)
-    assert find_files("a.csv", ".csv").paths == (folder / "a.csv",)
-    assert find_files(Path("*.csv"), ".csv").paths[0] == folder / "a.csv"
+    assert find_files("a.csv", ".csv", folder=Path.cwd()).paths == (folder / "a.csv",)
+    assert find_files(Path("*.csv"), ".csv", folder=Path.cwd()).paths[0] == folder / "a.csv"
 
 
 def test_a_tilde_is_the_home_folder(folder, monkeypatch):
     monkeypatch.setenv("HOME", str(folder))
-    assert find_files("~/a.csv", ".csv").paths == (folder / "a.csv",)
-    assert find_files("~/[a].csv", ".csv").paths == (folder / "a.csv",)
+    assert find_files("~/a.csv", ".csv", folder=Path.cwd()).paths == (folder / "a.csv",)
+    assert find_files("~/[a].csv", ".csv", folder=Path.cwd()).paths == (folder / "a.csv",)
 
 
 def test_only_a_source_that_names_one_file_is_fixed(folder):
-    assert find_files(folder / "a.csv", ".csv").fixed
-    assert find_files([folder / "a.csv"], ".csv").fixed
-    assert not find_files(f"{folder}/[a].csv", ".csv").fixed
-    assert not find_files(folder / "deep.csv", ".csv").fixed
+    assert find_files(folder / "a.csv", ".csv", folder=Path.cwd()).fixed
+    assert find_files([folder / "a.csv"], ".csv", folder=Path.cwd()).fixed
+    assert not find_files(f"{folder}/[a].csv", ".csv", folder=Path.cwd()).fixed
+    assert not find_files(folder / "deep.csv", ".csv", folder=Path.cwd()).fixed
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_what_is_not_found_is_said_with_its_absolute_path_and_a_hint(folder, mon
     monkeypatch.chdir(folder)
     (folder / "empty").mkdir()
     with pytest.raises(SourceNotFound) as caught:
-        find_files(source, ".csv")
+        find_files(source, ".csv", folder=Path.cwd())
     assert message.format(folder=folder) in str(caught.value)
     assert caught.value.hint
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+from pathlib import Path
 
 import pytest
 
@@ -30,7 +31,7 @@ def touch(folder, *names):
 
 
 def found(source, suffixes=CSV, **options):
-    files = find_files(source, suffixes, **options)
+    files = find_files(source, suffixes, folder=Path.cwd(), **options)
     return [path.name for path in files.paths], " ".join(files.left_out)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from textual.app import SuspendNotSupported
 
@@ -111,16 +111,25 @@ class FileCommands(Selection):
             begin(overwrite=False)
 
     def action_report(self) -> None:
-        """Write the run as Markdown into the current folder."""
+        """Write the run as Markdown into the current folder; ask first when a file would be replaced."""
         view = self.seen
         run = f"-run-{view.run_id}" if view.run_id is not None else ""
         path = Path(f"{view.info.pipeline or 'pipeline'}{run}.md".replace("/", "_"))
-        try:
-            path.write_text(markdown(view, self.bridge.runs, self.now()), encoding="utf-8")
-        except OSError as error:
-            self.say(f"The report can't be written to {path}: {error.strerror}", bad=True)
-        else:
-            self.say(f"The report is in {path.resolve()}.")
+        text = markdown(view, self.bridge.runs, self.now())
+
+        def write(mode: Literal["x", "w"]) -> None:
+            try:
+                with path.open(mode, encoding="utf-8") as file:
+                    file.write(text)
+            except FileExistsError:
+                lines = [f"{path.absolute()} exists already.", "The report replaces it as a whole."]
+                ConfirmScreen("Overwrite?", lines, verb="Overwrite").ask(self.app, lambda _: write("w"))
+            except OSError as error:
+                self.say(f"The report can't be written to {path}: {error.strerror}", bad=True)
+            else:
+                self.say(f"The report is in {path.absolute()}.")
+
+        write("x")
 
     def job_ended(self, result: JobResult) -> None:
         """Say where an export is, or why there is none."""

@@ -173,7 +173,9 @@ def run_blocks(record: RunRecord, dash: str = EN_DASH) -> tuple[Block, ...]:
     seconds = None if record.ended_at is None else (record.ended_at - record.started_at).total_seconds()
     last = record.next_batch_id
     batches = f"from {record.first_batch_id:,}"
-    if last is not None:
+    if last is None and record.ended_at is not None:
+        batches = "none"  # it never began
+    elif last is not None:
         batches = span(record.first_batch_id, last - 1, dash) if last > record.first_batch_id else "none"
     facts = (
         ("began", instant(record.started_at)),
