@@ -22,7 +22,7 @@ from engine.errors import (
     RowsNotContiguous,
 )
 from engine.frontier import Frontier
-from engine.storage import durable
+from engine.checkpoint import frontier_file
 
 
 def rows(store):
@@ -368,7 +368,7 @@ def test_a_mirror_that_cannot_be_written_does_not_undo_the_commit(folder, writte
         raise OSError(28, "No space left on device")
 
     with CheckpointStore(folder) as store:
-        monkeypatch.setattr(durable, "replace_text", fail)
+        monkeypatch.setattr(frontier_file, "replace_text", fail)
         with pytest.raises(DiskFull):
             store.commit([written(store, 0)])
         store.discard_uncommitted()
