@@ -11,8 +11,6 @@ from sqlalchemy.dialects import mysql
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from engine.sql.column import Column
-
 KINDS = frozenset({"mysql", "mariadb"})
 """SQLAlchemy's names for these databases."""
 
@@ -21,7 +19,8 @@ TRANSACTIONAL: Mapping[str, Any] = {"mysql_engine": "InnoDB", "mariadb_engine": 
 
 _MICROSECONDS = 6
 
-_KEYS = (sa.Integer, sa.Boolean, sa.Date, sa.DateTime, sa.types._Binary)  # noqa: SLF001 (the base of BLOB and BINARY)
+_BYTES = (sa.LargeBinary, sa.BINARY, sa.VARBINARY, mysql.TINYBLOB, mysql.MEDIUMBLOB, mysql.LONGBLOB)
+_KEYS = (sa.Integer, sa.Boolean, sa.Date, sa.DateTime, *_BYTES)
 
 
 def read_type(declared: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any]:
@@ -50,13 +49,12 @@ def read_element(element: sa.ColumnElement[Any], declared: sa.types.TypeEngine[A
     return element
 
 
-def can_be_key(column: Column) -> bool:
-    """Return whether a comparison with a value of the column has the order in which the server sorts it.
+def can_be_key(declared: sa.types.TypeEngine[Any]) -> bool:
+    """Return whether a comparison with a value of a column of this type has the order in which the server sorts it.
 
     It hasn't for FLOAT, whose values are compared as other numbers than are shown; for ENUM and SET, which sort by
     number, and for BIT and TIME, which are read as something else.
     """
-    declared = column.declared
     if isinstance(declared, sa.Enum | mysql.SET):
         return False
     return isinstance(declared, (*_KEYS, sa.String)) or (

@@ -270,7 +270,7 @@ def key_columns(relation: Relation, names: Sequence[str] | None, kind: str) -> t
 
 
 def _refuse_other_order(relation: Relation, column: Column) -> None:
-    if not can_be_key(column):
+    if not can_be_key(column.declared):
         raise UsageError(
             f"the key column '{column.name}' of {relation.name} has the type {column.declared}, whose order isn't "
             "that of its values as they are read",

@@ -8,6 +8,7 @@ import duckdb
 import polars as pl
 import pytest
 
+from engine.checkpoint import frontier_file
 from engine.checkpoint.catalog import compaction
 from engine.checkpoint.catalog.catalog import Catalog
 from engine.checkpoint.catalog.head import CatalogHead
@@ -22,7 +23,6 @@ from engine.errors import (
     RowsNotContiguous,
 )
 from engine.frontier import Frontier
-from engine.checkpoint import frontier_file
 
 
 def rows(store):
