@@ -63,15 +63,17 @@ def database(postgres):
 def mariadb():
     """A running MariaDB server, if its programs are installed (mariadb-server-core, mariadb-client-core)."""
     pytest.importorskip("pymysql")
+    from leftovers import lives_on
     from mariadb_server import PROGRAMS, MariadbServer, program
 
     if not all(map(program, PROGRAMS)):
         pytest.skip(f"these programs aren't installed: {', '.join(PROGRAMS)}")
-    with (
-        tempfile.TemporaryDirectory(prefix="my-", ignore_cleanup_errors=True) as folder,
-        MariadbServer(Path(folder) / "server") as server,
-    ):
+    with tempfile.TemporaryDirectory(prefix="my-", ignore_cleanup_errors=True) as folder:
+        server = MariadbServer(Path(folder) / "server")
+        with lives_on():
+            server.start()
         yield server
+        server.stop()
 
 
 @pytest.fixture(scope="session")

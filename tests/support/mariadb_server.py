@@ -23,7 +23,7 @@ def program(name: str) -> str | None:
 
 
 class MariadbServer:
-    """A server with its data in `folder`, which must not exist. Use it as a context manager."""
+    """A server with its data in `folder`, which must not exist, between `start` and `stop`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -34,24 +34,17 @@ class MariadbServer:
         self._databases = 0
         self._process: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self):
-        options = ["--no-defaults", f"--datadir={self.folder / 'data'}", "--auth-root-authentication-method=normal"]
-        subprocess.run(
-            [str(program("mariadb-install-db")), *options, "--skip-test-db", *self._user],
-            check=True,
-            capture_output=True,
-        )
-        self.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.stop()
-
     @property
     def _user(self) -> list[str]:
         return ["--user=root"] if os.geteuid() == 0 else []
 
     def start(self) -> None:
+        install = ["--no-defaults", f"--datadir={self.folder / 'data'}", "--auth-root-authentication-method=normal"]
+        subprocess.run(
+            [str(program("mariadb-install-db")), *install, "--skip-test-db", *self._user],
+            check=True,
+            capture_output=True,
+        )
         # Settings that a sink or a source must not depend on.
         options = [
             "--sql-mode=",
