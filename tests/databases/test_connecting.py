@@ -17,6 +17,7 @@ from engine.policy import NEVER
 from engine.sql.database import ConnectionLost, QueryFailed
 from engine.steps.base import BatchStep
 from engine.testing import EventLog
+from engine.text.exit_codes import ExitCode
 
 FORMS = {PASSWORD, quote(PASSWORD, safe=""), quote_plus(PASSWORD), quote(PASSWORD), repr(PASSWORD)[1:-1]}
 
@@ -140,9 +141,9 @@ def test_a_run_leaves_no_trace_of_the_password(tables, tmp_path, caplog, capfd, 
     shown = [describe(error), str(error), repr(error), error.hint, *map(repr, log.all())]
     shown += [repr(one) for one in (*pipeline.failures(), *pipeline.history(), pipeline.view())]
     for command in ("status", "history", "failures"):
-        assert main([command, "--checkpoint-dir", str(folder)]) == 0
+        assert main([command, "--checkpoint-dir", str(folder)]) == (ExitCode.USAGE if fault == "wrong password" else 0)
     output = capfd.readouterr()
-    assert ("failed" in output.out) == (fault != "wrong password")  # with that no run begins
+    assert ("failed" in output.out) == folder.exists() == (fault != "wrong password")  # with that no run begins
     without_password("\n".join([*shown, caplog.text, output.out, output.err]))
     for file in folder.rglob("*"):
         for form in FORMS if file.is_file() else ():
