@@ -143,7 +143,10 @@ class Person:
             await asyncio.sleep(0.01)
 
     async def loaded(self):
-        await self.until(lambda: self.bridge is not None and self.bridge.loaded and self.bridge.working is None)
+        await self.until(
+            lambda: self.bridge is not None and self.bridge.loaded and self.bridge.working is None,
+            told=lambda: f"the bridge is at {self.bridge.working}, its error is {self.bridge.error}",
+        )
 
     async def screen_is(self, kind):
         await self.until(
