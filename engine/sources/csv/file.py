@@ -21,7 +21,7 @@ from engine.sources.text import blocks
 from engine.sources.text.blocks import RowTooLong, line_ends, read_blocks
 from engine.sources.text.opening import damage_named, open_bytes
 from engine.sources.text.row_stream import RowPiece
-from engine.sources.text.rows import LineCounter, line_too_long, row_text
+from engine.sources.text.rows import LineCounter, line_is_gone, line_too_long, one_row_only, row_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -85,19 +85,12 @@ class CsvFile:
         if piece.unreadable:
             bad = piece.unreadable[0]
             raise SourceError(f"{where}: {bad.reason}", hint=bad.hint)
-        if piece.data.height != 1:
-            raise SourceError(
-                f"{where} is {piece.data.height:,} rows, not one", hint="Correct it to one row, then replay."
-            )
-        return piece.data
+        return one_row_only(piece.data, where)
 
     def _line_now(self, line: int) -> bytes:
         byte = self._lines.byte_of(line)
         if byte is None or byte < self._header.end:
-            raise SourceError(
-                f"{self._path} has no row at line {line:,} now",
-                hint="Bring the line back, or replay with the corrected text of the row.",
-            )
+            raise line_is_gone(self._path, line)
         with damage_named(self._path), open_bytes(self._path) as file:
             file.seek(byte)
             data, complete = b"", False

@@ -17,7 +17,7 @@ from engine.sources.text.ahead import BLOCKS_AHEAD, parsed_ahead
 from engine.sources.text.blocks import RowTooLong, after_last_line, read_blocks
 from engine.sources.text.opening import GZIP, damage_named, open_bytes
 from engine.sources.text.row_stream import RowPiece
-from engine.sources.text.rows import LineCounter, line_too_long, row_text
+from engine.sources.text.rows import LineCounter, line_is_gone, line_too_long, one_row_only, row_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -114,9 +114,7 @@ class LineFile:
         frame, bad = self._format.parse(line)
         if bad:
             raise SourceError(f"{where}: {bad[0].reason}", hint=bad[0].hint)
-        if frame.height != 1:
-            raise SourceError(f"{where} is {frame.height:,} rows, not one", hint="Correct it to one row, then replay.")
-        return frame
+        return one_row_only(frame, where)
 
     def _named(self, bad: Iterable[BadLine], block: bytes, place: _BlockPlace) -> Iterator[SourceRow]:
         line, counted = place.line, 0
@@ -139,10 +137,7 @@ class LineFile:
             with damage_named(self._path), open_bytes(self._path) as file:
                 for _, block in read_blocks(file, max(byte, self.first_row_byte), after_last_line, 1 << 16):
                     return block.split(b"\n", 1)[0]
-        raise SourceError(
-            f"{self._path} has no row at line {line:,} now",
-            hint="Bring the line back, or replay with the corrected text of the row.",
-        )
+        raise line_is_gone(self._path, line)
 
 
 def estimated_rows(paths: Sequence[Path], skip_lines: int = 0) -> SourceSize | None:

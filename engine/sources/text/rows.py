@@ -15,6 +15,8 @@ from engine.sources.text.opening import damage_named, open_bytes
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import polars as pl
+
 TEXT_BYTES = 64 << 10
 """A row's text is kept up to this length, so that a person can correct it; what comes after is cut."""
 
@@ -76,3 +78,22 @@ def row_text(row: bytes) -> str:
     """
     cut = row[: TEXT_BYTES + 1].removesuffix(b"\n").removesuffix(b"\r")
     return cut[:TEXT_BYTES].decode("utf-8", "backslashreplace") + ("…" if len(cut) > TEXT_BYTES else "")
+
+
+def line_is_gone(path: Path, line: int) -> SourceError:
+    """Return the error for a row that is to be read again, but has no line any more."""
+    return SourceError(
+        f"{path} has no row at line {line:,} now",
+        hint="Bring the line back, or replay with the corrected text of the row.",
+    )
+
+
+def one_row_only(frame: pl.DataFrame, where: str) -> pl.DataFrame:
+    """Return the frame of a row that was read again.
+
+    Raises:
+        SourceError: it is no row, or several.
+    """
+    if frame.height != 1:
+        raise SourceError(f"{where} is {frame.height:,} rows, not one", hint="Correct it to one row, then replay.")
+    return frame
